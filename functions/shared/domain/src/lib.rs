@@ -1,0 +1,34 @@
+//! What Tidemark believes about the world, as plain values: no I/O, no clock, `now` always a parameter.
+//!
+//! The words are the glossary's (`docs/glossary.md`).
+
+mod plan;
+mod plan_document;
+mod recovery_point;
+mod resource;
+mod slot;
+
+pub use plan::{BackupPlan, Objectives, PlanName, Retention};
+pub use plan_document::{InvalidPlanDocument, PlanDocument, Problem};
+pub use recovery_point::{RecoveryPointId, RecoveryPointState};
+pub use resource::{Engine, ResourceId};
+pub use slot::{InvalidSchedule, Schedule, Slot};
+
+/// The tags by which people and functions speak to each other through AWS. Values hold only the characters that
+/// RDS allows in a tag: letters, digits, spaces and `_ . : / = + - @` (RDS User Guide, "Tagging Amazon RDS resources").
+pub mod tag {
+    /// On a database, set by its owner: the name of the backup plan that protects it.
+    pub const PLAN: &str = "tidemark:plan";
+    /// On a database, optional, set by its owner: the Secrets Manager secret (name or ARN) with its credentials.
+    pub const SECRET: &str = "tidemark:secret";
+    /// On what Tidemark made: the protected resource it belongs to, as [`crate::ResourceId`] prints it.
+    pub const RESOURCE: &str = "tidemark:resource";
+    /// On a recovery point: the slot it fills, RFC 3339.
+    pub const SLOT: &str = "tidemark:slot";
+    /// On what Tidemark made: when it was asked for, RFC 3339.
+    pub const REQUESTED_AT: &str = "tidemark:requested-at";
+    /// On a restored database: the restore it came from.
+    pub const RESTORE: &str = "tidemark:restore";
+    /// On a restored database: the instant or recovery point it was restored to.
+    pub const RESTORED_TO: &str = "tidemark:restored-to";
+}
