@@ -1,0 +1,91 @@
+use std::time::Duration;
+
+use aws_config::{BehaviorVersion, SdkConfig, retry::RetryConfig, timeout::TimeoutConfig};
+use aws_smithy_runtime_api::{client::result::SdkError, http::Response};
+use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+
+use crate::{Error, Kind};
+
+/// The one SDK configuration of a function; every client is cloned from it, so that they share connections.
+///
+/// The behaviour version is pinned: a dependency update must not change retries or checksums unseen. The operation
+/// time-out is far below any function's own, so that a hanging call becomes an error with a name.
+pub async fn aws_config() -> SdkConfig {
+    aws_config::defaults(BehaviorVersion::v2026_01_12())
+        .retry_config(RetryConfig::standard().with_max_attempts(4))
+        .timeout_config(
+            TimeoutConfig::builder()
+                .connect_timeout(Duration::from_secs(3))
+                .operation_attempt_timeout(Duration::from_secs(15))
+                .operation_timeout(Duration::from_secs(45))
+                .build(),
+        )
+        .load()
+        .await
+}
+
+/// Our error for a failed AWS call. `doing` is the attempt in the present tense: `list the DB snapshots in us-west-2`.
+pub fn aws_error<E>(doing: &str, error: SdkError<E, Response>) -> Error
+where
+    E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
+{
+    let code = error.code().map_or_else(|| transport_code(&error).to_owned(), str::to_owned);
+    let status = error.raw_response().map(|response| response.status().as_u16());
+    let request_id = error
+        .raw_response()
+        .and_then(|response| {
+            response.headers().get("x-amzn-requestid").or_else(|| response.headers().get("x-amz-request-id"))
+        })
+        .map(str::to_owned);
+    let said = error.message().map(|message| format!(": {message}")).unwrap_or_default();
+    let ours = Error::new(kind(&code, status), code.clone(), format!("cannot {doing}: {code}{said}"))
+        .with_request_id(request_id);
+    // A modelled error's text is already in the message; what has no code (DNS, TLS, time-outs) has it in its causes.
+    if error.code().is_some() { ours } else { ours.caused_by(error) }
+}
+
+fn transport_code<E>(error: &SdkError<E, Response>) -> &'static str {
+    match error {
+        SdkError::ConstructionFailure(_) => "RequestInvalid",
+        SdkError::TimeoutError(_) => "RequestTimedOut",
+        SdkError::DispatchFailure(_) => "RequestNotSent",
+        SdkError::ResponseError(_) => "ResponseUnreadable",
+        _ => "UnknownError",
+    }
+}
+
+/// What an AWS error code asks for. Throttles and 5xx answers pass; refused access, keys and parameters do not.
+fn kind(code: &str, status: Option<u16>) -> Kind {
+    const PASSING: [&str; 6] =
+        ["Throttl", "RequestLimitExceeded", "SlowDown", "RequestTimedOut", "RequestNotSent", "ResponseUnreadable"];
+    const OURS: [&str; 8] = [
+        "AccessDenied", "KMS", "InvalidParameter", "ValidationError", "NoSuchBucket", "ParameterNotFound", "UnrecognizedClient",
+        "QuotaExceeded",
+    ];
+    if PASSING.iter().any(|part| code.contains(part)) || status.is_some_and(|status| status >= 500 || status == 429) {
+        Kind::Retryable
+    } else if OURS.iter().any(|part| code.contains(part)) || status == Some(403) {
+        Kind::Misconfigured
+    } else {
+        Kind::Permanent
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    #[rstest]
+    #[case("Throttling", Some(400), Kind::Retryable)]
+    #[case("InternalFailure", Some(500), Kind::Retryable)]
+    #[case("RequestTimedOut", None, Kind::Retryable)]
+    #[case("KMSKeyNotAccessibleFault", Some(400), Kind::Misconfigured)]
+    #[case("AccessDenied", Some(403), Kind::Misconfigured)]
+    #[case("SnapshotQuotaExceeded", Some(400), Kind::Misconfigured)]
+    #[case("InvalidDBInstanceState", Some(400), Kind::Permanent)]
+    fn kinds(#[case] code: &str, #[case] status: Option<u16>, #[case] expected: Kind) {
+        assert_eq!(kind(code, status), expected);
+    }
+}

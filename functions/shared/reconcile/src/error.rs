@@ -1,0 +1,143 @@
+use std::{error::Error as StdError, fmt};
+
+use lambda_runtime::Diagnostic;
+
+/// The result of everything that can fail here.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What the reader of an error should do about it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Nothing: the next tick tries again.
+    Retryable,
+    /// Look into it: trying again gives the same.
+    Permanent,
+    /// Mend the configuration, a permission or the request.
+    Misconfigured,
+}
+
+impl Kind {
+    /// The word for it in logs and ledger entries.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Retryable => "retryable",
+            Self::Permanent => "permanent",
+            Self::Misconfigured => "misconfigured",
+        }
+    }
+}
+
+/// An error with a stable code, so that alarms and tests can tell errors apart without reading prose.
+///
+/// `Display` says this error alone; [`Error::report`] gives it with all its causes.
+#[derive(Debug)]
+pub struct Error {
+    kind: Kind,
+    code: String,
+    message: String,
+    request_id: Option<String>,
+    source: Option<Box<dyn StdError + Send + Sync>>,
+}
+
+impl Error {
+    /// An error of `kind` with a stable `code` in CamelCase and a message that names the thing, the value, what is
+    /// allowed and the next step.
+    pub fn new(kind: Kind, code: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { kind, code: code.into(), message: message.into(), request_id: None, source: None }
+    }
+
+    /// One that the next tick may not meet again.
+    pub fn retryable(code: impl Into<String>, message: impl Into<String>) -> Self {
+        Self::new(Kind::Retryable, code, message)
+    }
+
+    /// One that trying again does not mend.
+    pub fn permanent(code: impl Into<String>, message: impl Into<String>) -> Self {
+        Self::new(Kind::Permanent, code, message)
+    }
+
+    /// One that a person must mend.
+    pub fn misconfigured(code: impl Into<String>, message: impl Into<String>) -> Self {
+        Self::new(Kind::Misconfigured, code, message)
+    }
+
+    /// Adds what caused it.
+    #[must_use]
+    pub fn caused_by(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        self.source = Some(source.into());
+        self
+    }
+
+    /// Keeps the id under which AWS support finds the call.
+    #[must_use]
+    pub fn with_request_id(mut self, request_id: Option<String>) -> Self {
+        self.request_id = request_id;
+        self
+    }
+
+    /// What to do about it.
+    pub const fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// The stable code: ours, or AWS's own error code.
+    pub fn code(&self) -> &str {
+        &self.code
+    }
+
+    /// The AWS request id of the call that failed.
+    pub fn request_id(&self) -> Option<&str> {
+        self.request_id.as_deref()
+    }
+
+    /// The message and, after colons, each cause in turn.
+    pub fn report(&self) -> String {
+        let mut report = self.to_string();
+        let mut cause = self.source();
+        while let Some(error) = cause {
+            report.push_str(": ");
+            report.push_str(&error.to_string());
+            cause = error.source();
+        }
+        if let Some(id) = &self.request_id {
+            report.push_str(" (AWS request ");
+            report.push_str(id);
+            report.push(')');
+        }
+        report
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl StdError for Error {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.source.as_deref().map(|source| source as _)
+    }
+}
+
+/// What Lambda reports: the stable code as the type, and the whole chain as the message.
+impl From<Error> for Diagnostic {
+    fn from(error: Error) -> Self {
+        Self { error_type: error.code.clone(), error_message: error.report() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn report_names_every_cause_once() {
+        let inner = Error::retryable("Throttling", "rate exceeded").with_request_id(Some("r-1".to_owned()));
+        let outer = Error::retryable("Throttling", "cannot list DB snapshots").caused_by(inner);
+        assert_eq!(outer.to_string(), "cannot list DB snapshots");
+        assert_eq!(outer.report(), "cannot list DB snapshots: rate exceeded");
+        let diagnostic = Diagnostic::from(outer);
+        assert_eq!(diagnostic.error_type, "Throttling");
+    }
+}

@@ -1,0 +1,24 @@
+use std::io::Write;
+
+use serde_json::Value;
+use tracing_subscriber::{filter::LevelFilter, fmt, layer::SubscriberExt, util::SubscriberInitExt};
+
+/// Sends `tracing` to standard output as JSON lines, in the shape that Lambda's JSON log control reads.
+///
+/// The level is Lambda's own `AWS_LAMBDA_LOG_LEVEL` (the template's `ApplicationLogLevel`), INFO by default.
+pub(crate) fn start() {
+    let level = std::env::var("AWS_LAMBDA_LOG_LEVEL")
+        .ok()
+        .and_then(|level| level.parse().ok())
+        .unwrap_or(LevelFilter::INFO);
+    let lines = fmt::layer().json().flatten_event(true).with_target(false).with_current_span(false);
+    // A second subscriber (in tests) is no reason to fail.
+    _ = tracing_subscriber::registry().with(level).with(lines).try_init();
+}
+
+/// Writes one metric line. It goes around `tracing`, whose envelope CloudWatch would not recognise.
+pub(crate) fn metric_line(line: &Value) {
+    let mut out = std::io::stdout().lock();
+    // Standard output is Lambda's log pipe; when it is gone there is nobody left to tell.
+    _ = writeln!(out, "{line}");
+}
