@@ -30,6 +30,7 @@ mod wake;
 use std::future::Future;
 
 pub use aws::{aws_config, aws_error};
+pub use aws_config::SdkConfig;
 pub use clock::{Budget, Deadline};
 pub use entry::{Entry, EntryKey, Facts, Journal, Ledger, Outcome};
 pub use error::{Error, Kind, Result};

@@ -1,0 +1,307 @@
+//! An RDS account in memory: stateful, with a quota, whose time a test moves and whose calls a test can break.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use jiff::Timestamp;
+use reconcile::{Error, Result};
+
+use crate::{
+    AutomatedBackup, Instance, NewCopy, NewSnapshot, PitrSource, Quota, Rds, Restore, RestoreFrom, Snapshot, SnapshotKind, Tags,
+};
+
+/// The account: every Region of it.
+#[derive(Clone, Debug, Default)]
+pub struct FakeAccount(Arc<Mutex<State>>);
+
+#[derive(Debug, Default)]
+struct State {
+    now: Timestamp,
+    quota: Option<i64>,
+    instances: BTreeMap<(String, String), Instance>,
+    snapshots: BTreeMap<(String, String), Snapshot>,
+    automated_backups: Vec<(String, AutomatedBackup)>,
+    faults: VecDeque<(&'static str, Fault)>,
+    calls: Vec<String>,
+}
+
+#[derive(Debug)]
+enum Fault {
+    Refuse(Error),
+    LoseAnswer,
+}
+
+impl FakeAccount {
+    /// What is true now.
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// One Region of it.
+    pub fn region(&self, region: &str) -> FakeRds {
+        FakeRds { account: self.clone(), region: region.to_owned() }
+    }
+
+    /// Sets the clock by which things are stamped.
+    pub fn set_now(&self, now: Timestamp) {
+        self.state().now = now;
+    }
+
+    /// Sets the manual-snapshot quota of every Region; 100 otherwise.
+    pub fn set_quota(&self, limit: i64) {
+        self.state().quota = Some(limit);
+    }
+
+    /// Adds or replaces an instance.
+    pub fn put_instance(&self, region: &str, instance: Instance) {
+        self.state().instances.insert((region.to_owned(), instance.id.clone()), instance);
+    }
+
+    /// Removes an instance.
+    pub fn remove_instance(&self, region: &str, id: &str) {
+        self.state().instances.remove(&(region.to_owned(), id.to_owned()));
+    }
+
+    /// Adds what a Region holds of automated backups.
+    pub fn put_automated_backup(&self, region: &str, backup: AutomatedBackup) {
+        self.state().automated_backups.push((region.to_owned(), backup));
+    }
+
+    /// Adds or replaces a snapshot.
+    pub fn put_snapshot(&self, region: &str, snapshot: Snapshot) {
+        self.state().snapshots.insert((region.to_owned(), snapshot.id.clone()), snapshot);
+    }
+
+    /// The cloud finishes whatever it was doing.
+    pub fn finish(&self) {
+        let mut state = self.state();
+        for snapshot in state.snapshots.values_mut().filter(|snapshot| snapshot.status != "failed") {
+            "available".clone_into(&mut snapshot.status);
+            snapshot.percent = 100;
+        }
+        for instance in state.instances.values_mut() {
+            "available".clone_into(&mut instance.status);
+        }
+    }
+
+    /// The cloud gives up on that snapshot.
+    pub fn fail_snapshot(&self, region: &str, id: &str) {
+        if let Some(snapshot) = self.state().snapshots.get_mut(&(region.to_owned(), id.to_owned())) {
+            "failed".clone_into(&mut snapshot.status);
+        }
+    }
+
+    /// The next call of `operation` answers `error` and does nothing.
+    pub fn refuse_next(&self, operation: &'static str, error: Error) {
+        self.state().faults.push_back((operation, Fault::Refuse(error)));
+    }
+
+    /// The next call of `operation` takes effect, and its answer is lost.
+    pub fn lose_answer_of_next(&self, operation: &'static str) {
+        self.state().faults.push_back((operation, Fault::LoseAnswer));
+    }
+
+    /// Every call so far: `us-east-1 CreateDBSnapshot`.
+    pub fn calls(&self) -> Vec<String> {
+        self.state().calls.clone()
+    }
+
+    /// The snapshots of a Region.
+    pub fn snapshots(&self, region: &str) -> Vec<Snapshot> {
+        let state = self.state();
+        state.snapshots.iter().filter(|((at, _), _)| at == region).map(|(_, snapshot)| snapshot.clone()).collect()
+    }
+}
+
+/// One Region of a [`FakeAccount`].
+#[derive(Clone, Debug)]
+pub struct FakeRds {
+    account: FakeAccount,
+    region: String,
+}
+
+impl FakeRds {
+    /// Records the call, meets its fault if one waits, and otherwise lets `effect` happen.
+    fn call<T>(&self, operation: &'static str, effect: impl FnOnce(&mut State, &str) -> Result<T>) -> Result<T> {
+        let mut state = self.account.state();
+        state.calls.push(format!("{} {operation}", self.region));
+        let fault = state.faults.iter().position(|(at, _)| *at == operation).and_then(|at| state.faults.remove(at));
+        match fault {
+            Some((_, Fault::Refuse(error))) => Err(error),
+            Some((_, Fault::LoseAnswer)) => {
+                effect(&mut state, &self.region)?;
+                Err(Error::retryable("RequestTimedOut", "the answer was lost"))
+            }
+            None => effect(&mut state, &self.region),
+        }
+    }
+}
+
+fn add_snapshot(state: &mut State, region: &str, mut snapshot: Snapshot) -> Result<Snapshot> {
+    let key = (region.to_owned(), snapshot.id.clone());
+    if state.snapshots.contains_key(&key) {
+        return Err(Error::permanent("DBSnapshotAlreadyExists", format!("{} exists", snapshot.id)));
+    }
+    let quota = quota(state, region);
+    if quota.used >= quota.limit {
+        return Err(Error::misconfigured("SnapshotQuotaExceeded", "the quota of manual snapshots is full"));
+    }
+    snapshot.created = Some(state.now);
+    snapshot.arn = format!("arn:aws:rds:{region}:123456789012:snapshot:{}", snapshot.id);
+    state.snapshots.insert(key, snapshot.clone());
+    Ok(snapshot)
+}
+
+fn quota(state: &State, region: &str) -> Quota {
+    let used = state
+        .snapshots
+        .iter()
+        .filter(|((at, _), snapshot)| at == region && snapshot.kind == SnapshotKind::Manual)
+        .count();
+    Quota { used: i64::try_from(used).unwrap_or(i64::MAX), limit: state.quota.unwrap_or(100) }
+}
+
+fn blank_snapshot(id: &str, tags: &Tags) -> Snapshot {
+    Snapshot {
+        id: id.to_owned(),
+        arn: String::new(),
+        instance: String::new(),
+        incarnation: String::new(),
+        kind: SnapshotKind::Manual,
+        status: "creating".to_owned(),
+        percent: 0,
+        allocated_gib: 20,
+        created: None,
+        encrypted: true,
+        kms_key: None,
+        copied_from: None,
+        tags: tags.clone(),
+    }
+}
+
+fn not_found(code: &str, what: &str) -> Error {
+    Error::permanent(code, format!("{what} does not exist"))
+}
+
+impl Rds for FakeRds {
+    fn region(&self) -> &str {
+        &self.region
+    }
+
+    async fn instances(&self) -> Result<Vec<Instance>> {
+        self.call("DescribeDBInstances", |state, region| {
+            Ok(state.instances.iter().filter(|((at, _), _)| at == region).map(|(_, instance)| instance.clone()).collect())
+        })
+    }
+
+    async fn instance(&self, id: &str) -> Result<Option<Instance>> {
+        self.call("DescribeDBInstances", |state, region| {
+            Ok(state.instances.get(&(region.to_owned(), id.to_owned())).cloned())
+        })
+    }
+
+    async fn manual_snapshots(&self) -> Result<Vec<Snapshot>> {
+        self.call("DescribeDBSnapshots", |state, region| {
+            let own = |(key, snapshot): &(&(String, String), &Snapshot)| key.0 == region && snapshot.kind == SnapshotKind::Manual;
+            Ok(state.snapshots.iter().filter(own).map(|(_, snapshot)| snapshot.clone()).collect())
+        })
+    }
+
+    async fn snapshots_of(&self, instance: &str) -> Result<Vec<Snapshot>> {
+        self.call("DescribeDBSnapshots", |state, region| {
+            let of = |(key, snapshot): &(&(String, String), &Snapshot)| key.0 == region && snapshot.instance == instance;
+            Ok(state.snapshots.iter().filter(of).map(|(_, snapshot)| snapshot.clone()).collect())
+        })
+    }
+
+    async fn snapshot(&self, id: &str) -> Result<Option<Snapshot>> {
+        self.call("DescribeDBSnapshots", |state, region| {
+            Ok(state.snapshots.get(&(region.to_owned(), id.to_owned())).cloned())
+        })
+    }
+
+    async fn automated_backups_of(&self, instance: &str) -> Result<Vec<AutomatedBackup>> {
+        self.call("DescribeDBInstanceAutomatedBackups", |state, region| {
+            let of = |(at, backup): &&(String, AutomatedBackup)| at == region && backup.instance == instance;
+            Ok(state.automated_backups.iter().filter(of).map(|(_, backup)| backup.clone()).collect())
+        })
+    }
+
+    async fn quota(&self) -> Result<Quota> {
+        self.call("DescribeAccountAttributes", |state, region| Ok(quota(state, region)))
+    }
+
+    async fn create_snapshot(&self, new: &NewSnapshot) -> Result<Snapshot> {
+        self.call("CreateDBSnapshot", |state, region| {
+            let key = (region.to_owned(), new.instance.clone());
+            let instance = state.instances.get(&key).ok_or_else(|| not_found("DBInstanceNotFound", &new.instance))?;
+            let snapshot = Snapshot {
+                instance: instance.id.clone(),
+                incarnation: instance.incarnation.clone(),
+                allocated_gib: instance.allocated_gib,
+                ..blank_snapshot(new.id.as_str(), &new.tags)
+            };
+            add_snapshot(state, region, snapshot)
+        })
+    }
+
+    async fn copy_snapshot(&self, new: &NewCopy) -> Result<Snapshot> {
+        self.call("CopyDBSnapshot", |state, region| {
+            let source = state.snapshots.values().find(|snapshot| snapshot.arn == new.source).cloned();
+            let source = source.ok_or_else(|| not_found("DBSnapshotNotFound", &new.source))?;
+            let copy = Snapshot {
+                kms_key: Some(new.kms_key.clone()),
+                copied_from: Some(source.arn.clone()),
+                instance: source.instance,
+                incarnation: source.incarnation,
+                allocated_gib: source.allocated_gib,
+                ..blank_snapshot(new.id.as_str(), &new.tags)
+            };
+            add_snapshot(state, region, copy)
+        })
+    }
+
+    async fn restore(&self, new: &Restore) -> Result<Instance> {
+        self.call("Restore", |state, region| {
+            let key = (region.to_owned(), new.instance.clone());
+            if state.instances.contains_key(&key) {
+                return Err(Error::permanent("DBInstanceAlreadyExists", format!("{} exists", new.instance)));
+            }
+            let known = match &new.from {
+                RestoreFrom::Snapshot(id) => state.snapshots.contains_key(&(region.to_owned(), id.clone())),
+                RestoreFrom::Instant(PitrSource::Incarnation(id), _) => {
+                    state.automated_backups.iter().any(|(at, backup)| at == region && backup.incarnation == *id)
+                }
+                RestoreFrom::Instant(PitrSource::AutomatedBackup(arn), _) => {
+                    state.automated_backups.iter().any(|(at, backup)| at == region && backup.arn == *arn)
+                }
+            };
+            if !known {
+                return Err(not_found("DBSnapshotNotFound", "what to restore from"));
+            }
+            let made = Instance {
+                id: new.instance.clone(),
+                arn: format!("arn:aws:rds:{region}:123456789012:db:{}", new.instance),
+                incarnation: format!("db-{}", new.instance.to_uppercase()),
+                status: "creating".to_owned(),
+                engine: "postgres".to_owned(),
+                class: new.class.clone().unwrap_or_default(),
+                allocated_gib: 20,
+                latest_restorable: None,
+                retention_days: 7,
+                endpoint: None,
+                subnet_group: new.subnet_group.clone(),
+                security_groups: new.security_groups.clone(),
+                parameter_group: new.parameter_group.clone(),
+                option_group: new.option_group.clone(),
+                multi_az: new.multi_az,
+                database: None,
+                tags: new.tags.clone(),
+            };
+            state.instances.insert(key, made.clone());
+            Ok(made)
+        })
+    }
+}
