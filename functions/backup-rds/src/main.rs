@@ -1,2 +1,42 @@
-//! Placeholder wiring while the rooms are being built.
-fn main() {}
+//! `backup-rds`: for every RDS instance that carries `tidemark:plan`, the current slot has a snapshot, the snapshot has
+//! a copy in the recovery Region under that Region's key, and the ledger says so.
+
+mod act;
+mod observe;
+mod plan;
+#[cfg(test)]
+mod tests;
+
+use events::Bus;
+use plans::SsmPlans;
+use rds::AwsRds;
+use reconcile::{Journal, Settings, aws_config, serve};
+use vault::VaultLedger;
+
+use crate::observe::BackupRds;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), lambda_runtime::Error> {
+    serve(async || {
+        let settings = Settings::from_environment();
+        let home = settings.required("AWS_REGION");
+        let recovery = settings.required("TIDEMARK_RECOVERY_REGION");
+        let recovery_key = settings.required("TIDEMARK_RECOVERY_KEY");
+        let bucket = settings.required("TIDEMARK_VAULT_BUCKET");
+        let bus = settings.required("TIDEMARK_EVENT_BUS");
+        let parameter = settings.required("TIDEMARK_PLANS_PARAMETER");
+        settings.check()?;
+
+        let aws = aws_config().await;
+        let ledger = VaultLedger::new(&aws, bucket);
+        let reconciler = BackupRds {
+            home: AwsRds::new(&aws, &home),
+            recovery: AwsRds::new(&aws, &recovery),
+            ledger: ledger.clone(),
+            plans: SsmPlans::new(&aws, parameter),
+            recovery_key,
+        };
+        Ok((reconciler, Journal { ledger, facts: Bus::new(&aws, bus) }))
+    })
+    .await
+}

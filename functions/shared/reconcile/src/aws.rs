@@ -56,8 +56,11 @@ fn transport_code<E>(error: &SdkError<E, Response>) -> &'static str {
 
 /// What an AWS error code asks for. Throttles and 5xx answers pass; refused access, keys and parameters do not.
 fn kind(code: &str, status: Option<u16>) -> Kind {
-    const PASSING: [&str; 6] =
-        ["Throttl", "RequestLimitExceeded", "SlowDown", "RequestTimedOut", "RequestNotSent", "ResponseUnreadable"];
+    // A resource in the wrong state is busy with something else; what never gets out of it, the RPO watch finds.
+    const PASSING: [&str; 8] = [
+        "Throttl", "RequestLimitExceeded", "SlowDown", "RequestTimedOut", "RequestNotSent", "ResponseUnreadable",
+        "InvalidDBInstanceState", "InvalidDBSnapshotState",
+    ];
     const OURS: [&str; 8] = [
         "AccessDenied", "KMS", "InvalidParameter", "ValidationError", "NoSuchBucket", "ParameterNotFound", "UnrecognizedClient",
         "QuotaExceeded",
@@ -84,7 +87,8 @@ mod tests {
     #[case("KMSKeyNotAccessibleFault", Some(400), Kind::Misconfigured)]
     #[case("AccessDenied", Some(403), Kind::Misconfigured)]
     #[case("SnapshotQuotaExceeded", Some(400), Kind::Misconfigured)]
-    #[case("InvalidDBInstanceState", Some(400), Kind::Permanent)]
+    #[case("InvalidDBInstanceState", Some(400), Kind::Retryable)]
+    #[case("DBSnapshotAlreadyExists", Some(400), Kind::Permanent)]
     fn kinds(#[case] code: &str, #[case] status: Option<u16>, #[case] expected: Kind) {
         assert_eq!(kind(code, status), expected);
     }

@@ -11,7 +11,7 @@ use crate::Result;
 ///
 /// The same entry is published to EventBridge as a fact. Its key is a pure function of what happened, never of when
 /// it was noticed, so that it can be recorded twice and is there once.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Entry {
     /// The day under which it is filed: the slot's, or the request's.
     #[serde(skip)]

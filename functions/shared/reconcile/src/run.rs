@@ -26,7 +26,8 @@ where
     L: Ledger,
     F: Facts,
 {
-    let observed = timeout_at(deadline.last_call(), reconciler.observe(request, now)).await.map_err(|_| out_of_time())??;
+    // Boxed, here and below: the SDK's futures are large, and nesting them by value exceeds what the compiler lays out.
+    let observed = timeout_at(deadline.last_call(), Box::pin(reconciler.observe(request, now))).await.map_err(|_| out_of_time())??;
     let plan = R::plan(&observed, now)?;
     let pass = Pass { reconciler, journal, now, deadline, budget, summary: RefCell::new(Summary::new::<R>(now)) };
     stream::iter(plan.decisions)
@@ -84,7 +85,7 @@ impl<R: Reconciler, L: Ledger, F: Facts> Pass<'_, R, L, F> {
     /// Acts and records what came of it, within the invocation's time.
     async fn attempt(&self, action: &R::Action) -> Result<Done> {
         timeout_at(self.deadline.last_call(), async {
-            let done = self.reconciler.act(action, self.now).await?;
+            let done = Box::pin(self.reconciler.act(action, self.now)).await?;
             for entry in &done.entries {
                 self.journal.record(entry).await?;
             }

@@ -21,12 +21,12 @@ where
 {
     let started = Instant::now();
     logs::start();
-    let built = build().await;
+    let built = Box::pin(build()).await;
     let init = Cell::new(Some(started.elapsed()));
     let (built, init) = (&built, &init);
     lambda_runtime::run(service_fn(async move |event: LambdaEvent<Value>| {
         let (reconciler, journal) = built.as_ref().map_err(repeat).map_err(Diagnostic::from)?;
-        invoke(reconciler, journal, event, init.take()).await.map_err(Diagnostic::from)
+        Box::pin(invoke(reconciler, journal, event, init.take())).await.map_err(Diagnostic::from)
     }))
     .await
 }

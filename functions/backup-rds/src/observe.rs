@@ -1,0 +1,119 @@
+use std::collections::BTreeSet;
+
+use domain::{PlanDocument, RecoveryPointId, ResourceId, Slot, tag};
+use futures::try_join;
+use jiff::{SignedDuration, Timestamp, civil::Date};
+use plans::Plans;
+use rds::{Instance, Quota, Rds, Snapshot};
+use reconcile::{Done, EntryKey, Ledger, Plan, Reconciler, Result, Wake};
+
+use crate::{act, plan};
+
+/// The function, with the outside systems that it sees.
+pub(crate) struct BackupRds<R, L, P> {
+    pub(crate) home: R,
+    pub(crate) recovery: R,
+    pub(crate) ledger: L,
+    pub(crate) plans: P,
+    /// The key of the recovery Region under which copies are encrypted.
+    pub(crate) recovery_key: String,
+}
+
+/// What is true now.
+#[derive(Clone, Debug)]
+pub(crate) struct Observed {
+    pub(crate) plans: PlanDocument,
+    pub(crate) home: RegionView,
+    pub(crate) recovery: RegionView,
+    pub(crate) recovery_key: String,
+    pub(crate) instances: Vec<Instance>,
+    /// The days whose ledger was read. What belongs to another day is history, and not looked at again.
+    pub(crate) ledger_days: BTreeSet<Date>,
+    pub(crate) recorded: BTreeSet<EntryKey>,
+}
+
+/// What one Region holds.
+#[derive(Clone, Debug)]
+pub(crate) struct RegionView {
+    pub(crate) name: String,
+    pub(crate) quota: Quota,
+    /// Our own recovery points.
+    pub(crate) recovery_points: Vec<RecoveryPoint>,
+    /// Copies from other snapshots that are in progress, ours or anybody's: they share one quota.
+    pub(crate) copies_in_progress: usize,
+}
+
+/// A snapshot that Tidemark made, with what its tags say.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct RecoveryPoint {
+    pub(crate) resource: ResourceId,
+    pub(crate) slot: Slot,
+    pub(crate) plan: String,
+    pub(crate) requested_at: Option<Timestamp>,
+    pub(crate) snapshot: Snapshot,
+}
+
+impl RecoveryPoint {
+    /// Reads the tags; `None` for a snapshot that is not Tidemark's.
+    pub(crate) fn of(snapshot: &Snapshot) -> Option<Self> {
+        if !snapshot.id.starts_with(RecoveryPointId::PREFIX) {
+            return None;
+        }
+        let tag = |key: &str| snapshot.tags.get(key).map(String::as_str);
+        Some(Self {
+            resource: ResourceId::rds(tag(tag::RESOURCE)?.strip_prefix("rds/")?),
+            slot: Slot::at(tag(tag::SLOT)?.parse().ok()?),
+            plan: tag(tag::PLAN)?.to_owned(),
+            requested_at: tag(tag::REQUESTED_AT).and_then(|instant| instant.parse().ok()),
+            snapshot: snapshot.clone(),
+        })
+    }
+}
+
+/// How long after it was made a recovery point is still looked up in the ledger. Longer than any snapshot or copy
+/// takes; anything older was recorded, or its failure was.
+const FRESH: SignedDuration = SignedDuration::from_hours(72);
+
+impl<R: Rds, L: Ledger, P: Plans> Reconciler for BackupRds<R, L, P> {
+    const NAME: &'static str = "backup-rds";
+    type Request = Wake;
+    type Observed = Observed;
+    type Action = act::Action;
+
+    /// One `Describe` a page of 100, whatever the number of resources; the wake's own content is not looked at.
+    async fn observe(&self, _wake: Wake, now: Timestamp) -> Result<Observed> {
+        let (plans, instances, home, recovery) =
+            try_join!(self.plans.read(), self.home.instances(), view(&self.home), view(&self.recovery))?;
+        let ledger_days = ledger_days(&home, &recovery, now);
+        let recorded = self.ledger.keys(&ledger_days).await?;
+        let recovery_key = self.recovery_key.clone();
+        Ok(Observed { plans, home, recovery, recovery_key, instances, ledger_days, recorded })
+    }
+
+    fn plan(observed: &Observed, now: Timestamp) -> Result<Plan<act::Action>> {
+        Ok(plan::plan(observed, now))
+    }
+
+    async fn act(&self, action: &act::Action, _now: Timestamp) -> Result<Done> {
+        act::act(&self.home, &self.recovery, action).await
+    }
+}
+
+async fn view(rds: &impl Rds) -> Result<RegionView> {
+    let (snapshots, quota) = try_join!(rds.manual_snapshots(), rds.quota())?;
+    let copying = |snapshot: &&Snapshot| {
+        snapshot.copied_from.is_some() && snapshot.state() == domain::RecoveryPointState::Pending
+    };
+    Ok(RegionView {
+        name: rds.region().to_owned(),
+        quota,
+        copies_in_progress: snapshots.iter().filter(copying).count(),
+        recovery_points: snapshots.iter().filter_map(RecoveryPoint::of).collect(),
+    })
+}
+
+fn ledger_days(home: &RegionView, recovery: &RegionView, now: Timestamp) -> BTreeSet<Date> {
+    let fresh = |point: &&RecoveryPoint| point.snapshot.created.is_none_or(|created| now.duration_since(created) < FRESH);
+    let points = home.recovery_points.iter().chain(&recovery.recovery_points);
+    points.filter(fresh).map(|point| point.slot.utc_date()).collect()
+}

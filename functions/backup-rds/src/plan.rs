@@ -1,0 +1,298 @@
+//! What should be done: pure, so that every case is a test.
+
+use std::collections::BTreeMap;
+
+use domain::{BackupPlan, Engine, RecoveryPointId, RecoveryPointState, ResourceId, Slot, tag};
+use jiff::Timestamp;
+use rds::{Instance, NewCopy, NewSnapshot, Tags};
+use reconcile::{Error, Metric, Outcome, Plan};
+
+use crate::{
+    act::{Action, entry},
+    observe::{Observed, RecoveryPoint, RegionView},
+};
+
+/// How many snapshots or copies are tried for one slot. A third failure is no accident.
+const ATTEMPTS: u32 = 3;
+
+/// Cross-Region copies that RDS works on at once, per account (User Guide, "Copying a DB snapshot").
+const COPIES_AT_ONCE: usize = 20;
+
+/// Decides, in this order: write down what has finished, begin what is missing, copy what is not yet away.
+pub(crate) fn plan(observed: &Observed, now: Timestamp) -> Plan<Action> {
+    let mut planner = Planner {
+        observed,
+        now,
+        taken: by(&observed.home, |point| (point.snapshot.incarnation.as_str(), point.slot)),
+        copied: by(&observed.recovery, |copy| copy_of(&copy.snapshot.id).0),
+        plan: Plan::empty(),
+    };
+    planner.record_finished();
+    planner.fill_slots();
+    planner.copy_away();
+    planner.plan
+}
+
+struct Planner<'o> {
+    observed: &'o Observed,
+    now: Timestamp,
+    /// The attempts at each slot, by instance.
+    taken: BTreeMap<(&'o str, Slot), Vec<&'o RecoveryPoint>>,
+    /// The attempts at each copy, by the name of its source.
+    copied: BTreeMap<&'o str, Vec<&'o RecoveryPoint>>,
+    plan: Plan<Action>,
+}
+
+/// The recovery points of a region in groups, in each the one that counts last: a completed one before one still
+/// pending, and a failed one only when there is nothing better.
+fn by<'o, K: Ord>(region: &'o RegionView, key: impl Fn(&'o RecoveryPoint) -> K) -> BTreeMap<K, Vec<&'o RecoveryPoint>> {
+    let mut groups: BTreeMap<K, Vec<&RecoveryPoint>> = BTreeMap::new();
+    for point in &region.recovery_points {
+        groups.entry(key(point)).or_default().push(point);
+    }
+    for group in groups.values_mut() {
+        group.sort_by_key(|point| match point.snapshot.state() {
+            RecoveryPointState::Failed => 0,
+            RecoveryPointState::Pending => 1,
+            RecoveryPointState::Completed => 2,
+        });
+    }
+    groups
+}
+
+impl Planner<'_> {
+    /// Every recovery point that came to an end, well or badly, stands in the ledger.
+    fn record_finished(&mut self) {
+        for (region, completed, failed) in [
+            (&self.observed.home, "recovery-point-completed", "recovery-point-failed"),
+            (&self.observed.recovery, "copy-completed", "copy-failed"),
+        ] {
+            for point in &region.recovery_points {
+                match point.snapshot.state() {
+                    RecoveryPointState::Completed => self.record(region, point, completed, Outcome::Completed),
+                    RecoveryPointState::Failed => {
+                        self.record(region, point, failed, Outcome::Failed("SnapshotFailed".to_owned()));
+                    }
+                    RecoveryPointState::Pending => {}
+                }
+            }
+        }
+    }
+
+    fn record(&mut self, region: &RegionView, point: &RecoveryPoint, kind: &'static str, outcome: Outcome) {
+        let id = RecoveryPointId::from(point.snapshot.id.as_str());
+        let mut entry = entry(kind, point.resource.clone(), point.slot, &region.name, &id, self.now);
+        entry.outcome = outcome;
+        let history = !self.observed.ledger_days.contains(&entry.day);
+        if history || self.observed.recorded.contains(&entry.key()) {
+            return;
+        }
+        let allocated = u64::try_from(point.snapshot.allocated_gib).unwrap_or(0) << 30;
+        let mut metrics = vec![Metric::bytes("allocated_bytes", allocated)];
+        let mut detail = |key: &str, value: serde_json::Value| _ = entry.detail.insert(key.to_owned(), value);
+        detail("plan", point.plan.clone().into());
+        detail("encrypted", point.snapshot.encrypted.into());
+        detail("kms_key", point.snapshot.kms_key.clone().into());
+        // RDS does not tell a snapshot's own size; what it was taken of is an upper bound.
+        detail("allocated_bytes", allocated.into());
+        if let Some(requested) = point.requested_at {
+            // From the request to the tick that saw the end: an upper bound, no finer than the ticks.
+            let duration_ms = self.now.duration_since(requested).as_millis();
+            let duration_ms = i64::try_from(duration_ms).unwrap_or(i64::MAX);
+            detail("requested_at", requested.to_string().into());
+            detail("duration_ms", duration_ms.into());
+            metrics.push(Metric::milliseconds("recovery_point_duration_ms", duration_ms));
+        }
+        let reason = format!("{} is {} in {}", id, point.snapshot.status, region.name);
+        self.plan.act(&point.resource, Action::Record { entry: Box::new(entry), metrics }, reason);
+    }
+
+    /// Every protected instance has a recovery point for its plan's current slot, or one is being made.
+    fn fill_slots(&mut self) {
+        let mut room = self.observed.home.quota.limit - self.observed.home.quota.used;
+        for instance in &self.observed.instances {
+            let Some(plan_name) = instance.tags.get(tag::PLAN) else { continue };
+            let resource = ResourceId::rds(&instance.id);
+            match self.slot_of(instance, plan_name) {
+                Ok(Some((plan, slot))) => self.fill(instance, &resource, &plan, slot, &mut room),
+                Ok(None) => self.plan.settled(&resource, format!("plan {plan_name} has had no slot yet")),
+                Err(error) => self.plan.refuse(&resource, error),
+            }
+        }
+    }
+
+    fn slot_of(&self, instance: &Instance, plan_name: &str) -> reconcile::Result<Option<(BackupPlan, Slot)>> {
+        if instance.engine != "postgres" {
+            return Err(Error::misconfigured(
+                "EngineNotSupported",
+                format!(
+                    "{} is tagged {}={plan_name}, and its engine {} cannot be backed up by backup-rds, which knows postgres; \
+                     take the tag off or protect it otherwise",
+                    instance.id,
+                    tag::PLAN,
+                    instance.engine
+                ),
+            ));
+        }
+        let Some(plan) = self.observed.plans.get(plan_name) else {
+            let known: Vec<_> = self.observed.plans.names().map(ToString::to_string).collect();
+            return Err(Error::misconfigured(
+                "PlanUnknown",
+                format!(
+                    "{} is tagged {}={plan_name}, and there is no such plan, so it is not backed up; plans are: {}",
+                    instance.id,
+                    tag::PLAN,
+                    known.join(", ")
+                ),
+            ));
+        };
+        let slot = plan.schedules.get(&Engine::Rds).and_then(|schedule| schedule.latest_at(self.now));
+        Ok(slot.map(|slot| (plan.clone(), slot)))
+    }
+
+    fn fill(&mut self, instance: &Instance, resource: &ResourceId, plan: &BackupPlan, slot: Slot, room: &mut i64) {
+        let attempts = self.taken.get(&(instance.incarnation.as_str(), slot)).cloned().unwrap_or_default();
+        let next = match attempts.last() {
+            None => 1,
+            Some(point) => match point.snapshot.state() {
+                RecoveryPointState::Completed => {
+                    return self.plan.settled(resource, format!("slot {slot} has {}", point.snapshot.id));
+                }
+                RecoveryPointState::Pending => {
+                    let (id, status, percent) = (&point.snapshot.id, &point.snapshot.status, point.snapshot.percent);
+                    return self.plan.wait(resource, format!("{id} is {status}, {percent}% done"));
+                }
+                RecoveryPointState::Failed => next_attempt(&attempts),
+            },
+        };
+        if next > ATTEMPTS {
+            return self.plan.refuse(resource, given_up("snapshot", slot, &attempts));
+        }
+        if !matches!(instance.status.as_str(), "available" | "storage-optimization") {
+            let reason = format!("slot {slot} needs a snapshot; the instance is {} and takes none now", instance.status);
+            return self.plan.wait(resource, reason);
+        }
+        if *room <= 0 {
+            return self.plan.refuse(resource, quota_full(&self.observed.home));
+        }
+        *room -= 1;
+        let id = RecoveryPointId::new(&instance.id, &instance.incarnation, slot, next);
+        let tags = self.tags(&plan.name.to_string(), resource, slot);
+        let new = NewSnapshot { instance: instance.id.clone(), id, tags };
+        let reason = if next == 1 {
+            format!("slot {slot} of plan {} has no snapshot", plan.name)
+        } else {
+            format!("attempt {} of slot {slot} failed", next - 1)
+        };
+        self.plan.act(resource, Action::Take { slot, region: self.observed.home.name.clone(), new }, reason);
+    }
+
+    /// Every completed recovery point has a copy in the recovery Region. Newest first: when not all fit, tonight's
+    /// copies matter most.
+    fn copy_away(&mut self) {
+        let region = &self.observed.recovery;
+        let mut at_once = COPIES_AT_ONCE.saturating_sub(region.copies_in_progress);
+        let mut room = region.quota.limit - region.quota.used;
+        let mut points: Vec<&RecoveryPoint> = self.observed.home.recovery_points.iter().collect();
+        points.retain(|point| point.snapshot.state() == RecoveryPointState::Completed);
+        points.sort_by(|a, b| b.slot.cmp(&a.slot).then_with(|| a.snapshot.id.cmp(&b.snapshot.id)));
+        for point in points {
+            self.copy(point, &mut at_once, &mut room);
+        }
+    }
+
+    fn copy(&mut self, point: &RecoveryPoint, at_once: &mut usize, room: &mut i64) {
+        let (region, resource) = (&self.observed.recovery, &point.resource);
+        let source = &point.snapshot.id;
+        let attempts = self.copied.get(source.as_str()).cloned().unwrap_or_default();
+        let next = match attempts.last() {
+            None => 1,
+            Some(copy) => match copy.snapshot.state() {
+                RecoveryPointState::Completed => return,
+                RecoveryPointState::Pending => {
+                    let reason = format!("the copy of {source} in {} is {}% done", region.name, copy.snapshot.percent);
+                    return self.plan.wait(resource, reason);
+                }
+                RecoveryPointState::Failed => attempts.iter().map(|copy| copy_of(&copy.snapshot.id).1).max().unwrap_or(0) + 1,
+            },
+        };
+        if next > ATTEMPTS {
+            return self.plan.refuse(resource, given_up("copy", point.slot, &attempts));
+        }
+        if *room <= 0 {
+            return self.plan.refuse(resource, quota_full(region));
+        }
+        if *at_once == 0 {
+            let reason = format!("{source} is copied when one of the {COPIES_AT_ONCE} copies to {} is done", region.name);
+            return self.plan.wait(resource, reason);
+        }
+        (*at_once, *room) = (*at_once - 1, *room - 1);
+        let new = NewCopy {
+            source: point.snapshot.arn.clone(),
+            id: copy_id(source, next),
+            kms_key: self.observed.recovery_key.clone(),
+            tags: self.tags(&point.plan, resource, point.slot),
+        };
+        let (resource, slot, name) = (resource.clone(), point.slot, region.name.clone());
+        let reason = format!("{source} has no copy in {name}");
+        self.plan.act(&point.resource, Action::Copy { resource, slot, region: name, new }, reason);
+    }
+
+    fn tags(&self, plan: &str, resource: &ResourceId, slot: Slot) -> Tags {
+        let tag = |key: &str, value: String| (key.to_owned(), value);
+        Tags::from([
+            tag(tag::PLAN, plan.to_owned()),
+            tag(tag::RESOURCE, resource.to_string()),
+            tag(tag::SLOT, slot.to_string()),
+            tag(tag::REQUESTED_AT, self.now.to_string()),
+        ])
+    }
+}
+
+/// One more than the highest attempt there was; a failed one may have been deleted by hand, so counting is not enough.
+fn next_attempt(attempts: &[&RecoveryPoint]) -> u32 {
+    let number = |point: &&RecoveryPoint| {
+        let base = RecoveryPointId::new(&point.resource.name, &point.snapshot.incarnation, point.slot, 1);
+        let suffix = point.snapshot.id.strip_prefix(base.as_str())?;
+        if suffix.is_empty() { Some(1) } else { suffix.strip_prefix('-')?.parse().ok() }
+    };
+    attempts.iter().filter_map(number).max().unwrap_or(0) + 1
+}
+
+/// What a copy's name adds to its source's from the second attempt on.
+const COPY_ATTEMPT: &str = "-copy-";
+
+/// The name of the `attempt`-th copy of `source`: the same name, so that a person finds it in either Region.
+fn copy_id(source: &str, attempt: u32) -> RecoveryPointId {
+    let suffix = if attempt > 1 { format!("{COPY_ATTEMPT}{attempt}") } else { String::new() };
+    RecoveryPointId::from(format!("{source}{suffix}").as_str())
+}
+
+/// Of which snapshot the copy `id` is, and which attempt at it.
+fn copy_of(id: &str) -> (&str, u32) {
+    id.rsplit_once(COPY_ATTEMPT).and_then(|(source, attempt)| Some((source, attempt.parse().ok()?))).unwrap_or((id, 1))
+}
+
+fn given_up(what: &str, slot: Slot, attempts: &[&RecoveryPoint]) -> Error {
+    let names: Vec<&str> = attempts.iter().map(|point| point.snapshot.id.as_str()).collect();
+    Error::permanent(
+        "AttemptsExhausted",
+        format!(
+            "{} attempts at a {what} for slot {slot} failed: {}; look at the instance's events, then delete the failed snapshots \
+             to have it tried again",
+            names.len(),
+            names.join(", ")
+        ),
+    )
+}
+
+fn quota_full(region: &RegionView) -> Error {
+    Error::misconfigured(
+        "SnapshotQuotaFull",
+        format!(
+            "{} of {} manual snapshots are used in {}; request a higher quota (Service Quotas, L-272F1212) or delete snapshots that \
+             Tidemark did not make",
+            region.quota.used, region.quota.limit, region.name
+        ),
+    )
+}
