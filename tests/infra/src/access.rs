@@ -1,0 +1,288 @@
+//! Who may do what: each role's actions are written down here a second time, so that a new one is added on purpose.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use crate::{Findings, Stack, expect, list, strings, text};
+
+/// What a role may do, exactly.
+#[derive(Clone, Debug, Default)]
+pub struct Role {
+    /// Its logical id.
+    pub id: &'static str,
+    /// Every action, of whatever statement, besides those of `LoopPolicy` where the role has it.
+    pub actions: Vec<&'static str>,
+    /// The actions that may have the resource `*`: those for which IAM knows no other.
+    pub anywhere: Vec<&'static str>,
+    /// The actions that may begin with a destructive verb, each harmless for a reason given in the template.
+    pub destructive: Vec<&'static str>,
+}
+
+/// What `LoopPolicy` gives to every function.
+const LOOP: [&str; 8] = [
+    "events:PutEvents",
+    "kms:Decrypt",
+    "kms:GenerateDataKey",
+    "s3:GetObject",
+    "s3:ListBucket",
+    "s3:PutObject",
+    "sqs:SendMessage",
+    "ssm:GetParameter",
+];
+
+/// What `RestoreDatabaseRole` may do besides when it is deployed into a VPC; for the Lambda service, not for the code.
+const VPC: [&str; 6] = [
+    "ec2:AssignPrivateIpAddresses",
+    "ec2:CreateNetworkInterface",
+    "ec2:DeleteNetworkInterface",
+    "ec2:DescribeNetworkInterfaces",
+    "ec2:DescribeSubnets",
+    "ec2:UnassignPrivateIpAddresses",
+];
+
+/// The roles of `infra/template.yaml`.
+pub fn of_the_functions(in_vpc: bool) -> Vec<Role> {
+    let schedule = vec!["lambda:InvokeFunction", "sqs:SendMessage"];
+    let backup_rds = Role {
+        id: "BackupRdsRole",
+        actions: vec![
+            "kms:CreateGrant",
+            "kms:DescribeKey",
+            "kms:Encrypt",
+            "kms:GenerateDataKeyWithoutPlaintext",
+            "kms:ReEncryptFrom",
+            "kms:ReEncryptTo",
+            "logs:CreateLogStream",
+            "logs:PutLogEvents",
+            "rds:AddTagsToResource",
+            "rds:CopyDBSnapshot",
+            "rds:CreateDBSnapshot",
+            "rds:DescribeAccountAttributes",
+            "rds:DescribeDBInstances",
+            "rds:DescribeDBSnapshots",
+        ],
+        anywhere: vec!["rds:DescribeAccountAttributes"],
+        destructive: vec![],
+    };
+    let mut restore_database = Role {
+        id: "RestoreDatabaseRole",
+        actions: vec![
+            "kms:CreateGrant",
+            "kms:DescribeKey",
+            "kms:GenerateDataKeyWithoutPlaintext",
+            "logs:CreateLogStream",
+            "logs:PutLogEvents",
+            "rds:AddTagsToResource",
+            "rds:DescribeDBInstanceAutomatedBackups",
+            "rds:DescribeDBInstances",
+            "rds:DescribeDBSnapshots",
+            "rds:RestoreDBInstanceFromDBSnapshot",
+            "rds:RestoreDBInstanceToPointInTime",
+            "secretsmanager:GetSecretValue",
+        ],
+        ..Role::default()
+    };
+    if in_vpc {
+        restore_database.actions.extend(VPC);
+        restore_database.anywhere.extend(VPC);
+        restore_database.destructive.push("ec2:DeleteNetworkInterface");
+    }
+    vec![
+        backup_rds,
+        restore_database,
+        Role { id: "BackupRdsScheduleRole", actions: schedule.clone(), ..Role::default() },
+        Role { id: "RestoreDatabaseScheduleRole", actions: schedule, ..Role::default() },
+    ]
+}
+
+/// The role of `infra/vault.yaml`, which it has in the home Region only.
+pub fn of_the_vault() -> Vec<Role> {
+    let actions = vec![
+        "kms:Decrypt",
+        "kms:Encrypt",
+        "kms:GenerateDataKey",
+        "s3:GetObjectLegalHold",
+        "s3:GetObjectRetention",
+        "s3:GetObjectVersionAcl",
+        "s3:GetObjectVersionForReplication",
+        "s3:GetObjectVersionTagging",
+        "s3:GetReplicationConfiguration",
+        "s3:ListBucket",
+        "s3:ReplicateObject",
+        "s3:ReplicateTags",
+    ];
+    vec![Role { id: "ReplicationRole", actions, ..Role::default() }]
+}
+
+/// Verbs that take something away, or open a way to it.
+const DESTRUCTIVE: [&str; 14] = [
+    "Bypass",
+    "Cancel",
+    "Delete",
+    "Disable",
+    "Modify",
+    "Pass",
+    "PutBucket",
+    "PutKeyPolicy",
+    "Remove",
+    "ReplicateDelete",
+    "Reset",
+    "Revoke",
+    "Schedule",
+    "Stop",
+];
+
+/// Every rule for every role of a stack, which must be exactly the `known` ones.
+pub fn check(stack: &Stack, known: &[Role]) -> Findings {
+    let mut findings = Vec::new();
+    let made: BTreeSet<&str> = stack.of_type("AWS::IAM::Role").map(|(id, _)| id).collect();
+    let wanted: BTreeSet<&str> = known.iter().map(|role| role.id).collect();
+    expect(&mut findings, made == wanted, || format!("the roles are {made:?}, not {wanted:?}"));
+    for role in known {
+        let attached = list(&stack.get(role.id)["Properties"]["ManagedPolicyArns"]);
+        for arn in attached.iter().map(text) {
+            let ours = !stack.get(arn.trim_start_matches('@')).is_null();
+            expect(&mut findings, ours, || format!("{}: a policy that is not ours: {arn}", role.id));
+        }
+        let statements = statements(stack, role.id);
+        for statement in &statements {
+            statement_is_narrow(role, statement, &mut findings);
+        }
+        let mut wanted: BTreeSet<&str> = role.actions.iter().copied().collect();
+        if attached.iter().any(|arn| arn == "@LoopPolicy") {
+            wanted.extend(LOOP);
+        }
+        let granted: BTreeSet<&str> = allowed(&statements).flat_map(|s| strings(&s["Action"])).collect();
+        for action in granted.difference(&wanted) {
+            findings.push(format!("{} may {action}, which is not in its list in tests/infra", role.id));
+        }
+        for action in wanted.difference(&granted) {
+            findings.push(format!("{} may not {action}", role.id));
+        }
+        assumed_only_by_its_service(role.id, stack.get(role.id), &mut findings);
+    }
+    findings
+}
+
+/// What only the code's role may be: never usable by the code itself where it is for the Lambda service.
+pub fn vpc_is_not_for_the_code(stack: &Stack) -> Findings {
+    let mut findings = Vec::new();
+    let statements = statements(stack, "RestoreDatabaseRole");
+    let denied = statements.iter().any(|statement| {
+        statement["Effect"] == "Deny"
+            && strings(&statement["Action"]) == VPC
+            && text(&statement["Condition"]["ArnEquals"]["lambda:SourceFunctionArn"])
+                .ends_with(":function:tidemark-dev-restore-database")
+    });
+    expect(&mut findings, denied, || {
+        "RestoreDatabaseRole: the code may use the network permissions of Lambda".into()
+    });
+    findings
+}
+
+/// Whether a role may do something to something; a trailing `*` in a policy stands for the rest, as in IAM.
+pub fn may(stack: &Stack, role: &str, action: &str, resource: &str) -> bool {
+    let statements = statements(stack, role);
+    allowed(&statements).any(|statement| {
+        strings(&statement["Action"]).contains(&action)
+            && strings(&statement["Resource"]).iter().any(|pattern| match pattern.strip_suffix('*') {
+                Some(start) => resource.starts_with(start),
+                None => resource == *pattern,
+            })
+    })
+}
+
+/// The statements of a role: its own, and those of our managed policies that it has.
+fn statements<'a>(stack: &'a Stack, role: &str) -> Vec<&'a Value> {
+    let properties = &stack.get(role)["Properties"];
+    let own = list(&properties["Policies"]).iter().map(|policy| &policy["PolicyDocument"]);
+    let managed = list(&properties["ManagedPolicyArns"])
+        .iter()
+        .map(|arn| &stack.get(text(arn).trim_start_matches('@'))["Properties"]["PolicyDocument"]);
+    let attached = stack
+        .resources
+        .values()
+        .filter(|resource| {
+            ["AWS::IAM::Policy", "AWS::IAM::RolePolicy"].contains(&text(&resource["Type"]))
+                && resource["Properties"].to_string().contains(&format!("\"@{role}\""))
+        })
+        .map(|resource| &resource["Properties"]["PolicyDocument"]);
+    own.chain(managed).chain(attached).flat_map(|document| list(&document["Statement"])).collect()
+}
+
+fn allowed<'a>(statements: &'a [&'a Value]) -> impl Iterator<Item = &'a Value> {
+    statements.iter().copied().filter(|statement| statement["Effect"] == "Allow")
+}
+
+fn statement_is_narrow(role: &Role, statement: &Value, findings: &mut Findings) {
+    let id = role.id;
+    let sid = text(&statement["Sid"]);
+    for inverse in ["NotAction", "NotResource"] {
+        expect(findings, statement[inverse].is_null(), || {
+            format!("{id}/{sid} says what it does not mean: {inverse}")
+        });
+    }
+    if statement["Effect"] != "Allow" {
+        return;
+    }
+    for action in strings(&statement["Action"]) {
+        expect(findings, !action.contains(['*', '?']), || format!("{id}/{sid} allows a pattern: {action}"));
+        let verb = action.split_once(':').map_or(action, |(_, verb)| verb);
+        let destructive = DESTRUCTIVE.iter().any(|start| verb.starts_with(start));
+        expect(findings, !destructive || role.destructive.contains(&action), || {
+            format!("{id}/{sid} may destroy: {action}")
+        });
+        for resource in strings(&statement["Resource"]) {
+            expect(findings, is_narrow(resource) || role.anywhere.contains(&action), || {
+                format!("{id}/{sid} allows {action} on {resource}")
+            });
+        }
+        if action.starts_with("kms:") {
+            let via = &statement["Condition"]["StringEquals"]["kms:ViaService"];
+            expect(findings, !via.is_null(), || {
+                format!("{id}/{sid} allows {action} without a kms:ViaService")
+            });
+        }
+    }
+    if strings(&statement["Action"]).contains(&"kms:CreateGrant") {
+        expect(findings, statement["Condition"]["Bool"]["kms:GrantIsForAWSResource"] == "true", || {
+            format!("{id}/{sid} may give grants to anybody")
+        });
+    }
+    if strings(&statement["Action"]).contains(&"events:PutEvents") {
+        let source = &statement["Condition"]["ForAllValues:StringEquals"]["events:source"];
+        expect(findings, source == "tidemark", || {
+            format!("{id}/{sid} may speak for another source: {source}")
+        });
+    }
+}
+
+/// Our own resource, or an ARN with a Region, an account and at least the kind of resource. (S3's have neither.)
+fn is_narrow(resource: &str) -> bool {
+    if resource.starts_with('@') {
+        return true;
+    }
+    match resource.splitn(6, ':').collect::<Vec<_>>().as_slice() {
+        ["arn", "aws", "s3", "", "", name] => name.starts_with("tidemark-vault-dev-123456789012-"),
+        ["arn", "aws", _, region, "123456789012", name] => {
+            !region.is_empty() && !region.contains('*') && !name.starts_with('*')
+        }
+        _ => false,
+    }
+}
+
+fn assumed_only_by_its_service(id: &str, role: &Value, findings: &mut Findings) {
+    let trust = list(&role["Properties"]["AssumeRolePolicyDocument"]["Statement"]);
+    let service = trust.first().map(|statement| text(&statement["Principal"]["Service"])).unwrap_or_default();
+    let known = ["lambda.amazonaws.com", "s3.amazonaws.com", "scheduler.amazonaws.com"].contains(&service);
+    expect(findings, trust.len() == 1 && known, || format!("{id} may be assumed by others: {trust:?}"));
+    // Lambda assumes a function's role for the account's own functions only; the other two act for whoever asks them.
+    if service != "lambda.amazonaws.com" {
+        let account =
+            trust.first().map(|statement| &statement["Condition"]["StringEquals"]["aws:SourceAccount"]);
+        expect(findings, account.is_some_and(|account| account == "123456789012"), || {
+            format!("{id} may be used by {service} for another account")
+        });
+    }
+}

@@ -1,0 +1,168 @@
+//! The vault: what makes it a vault, most of which no local cloud would miss.
+
+use serde_json::{Value, json};
+
+use crate::{Findings, Stack, expect, expect_at, list, strings, text};
+
+/// Every rule for `infra/vault.yaml`. `replica` is the Region to which it replicates, if it does.
+pub fn check(stack: &Stack, replica: Option<&str>) -> Findings {
+    let mut findings = Vec::new();
+    bucket(stack, &mut findings);
+    key(stack, &mut findings);
+    policy(stack, &mut findings);
+    outlives(stack, &mut findings);
+    match replica {
+        Some(region) => replication(stack, region, &mut findings),
+        None => {
+            let configured = stack.get("VaultBucket").pointer("/Properties/ReplicationConfiguration");
+            expect(&mut findings, configured.is_none(), || {
+                "VaultBucket replicates without a ReplicaRegion".into()
+            });
+            expect(&mut findings, stack.get("ReplicationRole").is_null(), || {
+                "ReplicationRole exists without a ReplicaRegion".into()
+            });
+        }
+    }
+    findings
+}
+
+fn bucket(stack: &Stack, findings: &mut Findings) {
+    let bucket = stack.get("VaultBucket");
+    let encryption = "/Properties/BucketEncryption/ServerSideEncryptionConfiguration/0";
+    let wanted = [
+        ("/Properties/VersioningConfiguration/Status".to_owned(), json!("Enabled")),
+        ("/Properties/ObjectLockEnabled".to_owned(), json!(true)),
+        ("/Properties/ObjectLockConfiguration/ObjectLockEnabled".to_owned(), json!("Enabled")),
+        ("/Properties/PublicAccessBlockConfiguration/BlockPublicAcls".to_owned(), json!(true)),
+        ("/Properties/PublicAccessBlockConfiguration/BlockPublicPolicy".to_owned(), json!(true)),
+        ("/Properties/PublicAccessBlockConfiguration/IgnorePublicAcls".to_owned(), json!(true)),
+        ("/Properties/PublicAccessBlockConfiguration/RestrictPublicBuckets".to_owned(), json!(true)),
+        ("/Properties/OwnershipControls/Rules/0/ObjectOwnership".to_owned(), json!("BucketOwnerEnforced")),
+        (format!("{encryption}/ServerSideEncryptionByDefault/SSEAlgorithm"), json!("aws:kms")),
+        (format!("{encryption}/ServerSideEncryptionByDefault/KMSMasterKeyID"), json!("@VaultKey.Arn")),
+        (format!("{encryption}/BucketKeyEnabled"), json!(true)),
+    ];
+    for (pointer, value) in &wanted {
+        expect_at(findings, "VaultBucket", bucket, pointer, value);
+    }
+
+    let retention = &bucket["Properties"]["ObjectLockConfiguration"]["Rule"]["DefaultRetention"];
+    let mode = text(&retention["Mode"]);
+    expect(findings, ["GOVERNANCE", "COMPLIANCE"].contains(&mode), || {
+        format!("VaultBucket: no default retention mode: {retention}")
+    });
+    let days = &retention["Days"];
+    let days = days.as_u64().or_else(|| days.as_str()?.parse().ok());
+    // Of the default plan, the daily tier: seven days and the day in which the eighth is taken.
+    expect(findings, days.is_some_and(|days| days >= 8), || {
+        format!("VaultBucket: a default retention that does not cover the daily tier: {retention}")
+    });
+
+    // A lifecycle that expires objects would delete backups without any of the checks before a deletion.
+    for rule in list(&bucket["Properties"]["LifecycleConfiguration"]["Rules"]) {
+        let expires = rule.as_object().is_some_and(|rule| rule.keys().any(|key| key.contains("Expiration")));
+        expect(findings, !expires, || format!("VaultBucket: a lifecycle rule deletes objects: {rule}"));
+    }
+    let aborts = list(&bucket["Properties"]["LifecycleConfiguration"]["Rules"]).iter().any(|rule| {
+        rule["Status"] == "Enabled" && rule["AbortIncompleteMultipartUpload"]["DaysAfterInitiation"].is_u64()
+    });
+    expect(findings, aborts, || "VaultBucket: incomplete uploads are never removed".into());
+}
+
+fn key(stack: &Stack, findings: &mut Findings) {
+    let key = stack.get("VaultKey");
+    expect_at(findings, "VaultKey", key, "/Properties/EnableKeyRotation", &json!(true));
+    expect_at(findings, "VaultKey", key, "/Properties/PendingWindowInDays", &json!(30));
+    // Locked objects do not outlive their key: only the account itself may dispose of it.
+    for statement in list(&key["Properties"]["KeyPolicy"]["Statement"]) {
+        let root = text(&statement["Principal"]["AWS"]).ends_with(":root");
+        expect(findings, root && statement["Effect"] == "Allow", || {
+            format!("VaultKey: somebody else than the account in the key policy: {statement}")
+        });
+    }
+    let alias = stack.get("VaultKeyAlias");
+    expect_at(findings, "VaultKeyAlias", alias, "/Properties/TargetKeyId", &json!("@VaultKey"));
+    expect_at(findings, "VaultKeyAlias", alias, "/Properties/AliasName", &json!("alias/tidemark-dev"));
+}
+
+/// What must be denied, by the condition that says so.
+fn policy(stack: &Stack, findings: &mut Findings) {
+    let policy = stack.get("VaultBucketPolicy");
+    expect_at(findings, "VaultBucketPolicy", policy, "/Properties/Bucket", &json!("@VaultBucket"));
+    let statements = list(&policy["Properties"]["PolicyDocument"]["Statement"]);
+    let denials = [
+        (
+            "a request without TLS",
+            "s3:*",
+            json!({"Bool": {"aws:SecureTransport": "false"}}),
+            vec!["@VaultBucket.Arn", "@VaultBucket.Arn/*"],
+        ),
+        (
+            "a put with another kind of encryption",
+            "s3:PutObject",
+            json!({"StringNotEqualsIfExists": {"s3:x-amz-server-side-encryption": "aws:kms"}}),
+            vec!["@VaultBucket.Arn/*"],
+        ),
+        (
+            "a put with another key",
+            "s3:PutObject",
+            json!({"StringNotEqualsIfExists":
+                {"s3:x-amz-server-side-encryption-aws-kms-key-id": "@VaultKey.Arn"}}),
+            vec!["@VaultBucket.Arn/*"],
+        ),
+        (
+            "a put with the caller's key",
+            "s3:PutObject",
+            json!({"Null": {"s3:x-amz-server-side-encryption-customer-algorithm": "false"}}),
+            vec!["@VaultBucket.Arn/*"],
+        ),
+    ];
+    for (what, action, condition, resources) in &denials {
+        let denied = statements.iter().any(|statement| {
+            statement["Effect"] == "Deny"
+                && statement["Principal"] == "*"
+                && strings(&statement["Action"]) == [*action]
+                && statement["Condition"] == *condition
+                && strings(&statement["Resource"]) == *resources
+        });
+        expect(findings, denied, || format!("VaultBucketPolicy does not deny {what}"));
+    }
+    for statement in statements {
+        expect(findings, statement["Effect"] == "Deny", || {
+            format!("VaultBucketPolicy allows something: {statement}")
+        });
+    }
+}
+
+/// Nothing that a backup needs goes away with its stack.
+fn outlives(stack: &Stack, findings: &mut Findings) {
+    for (id, resource) in &stack.resources {
+        for attribute in ["DeletionPolicy", "UpdateReplacePolicy"] {
+            expect_at(findings, id, resource, &format!("/{attribute}"), &json!("Retain"));
+        }
+    }
+}
+
+fn replication(stack: &Stack, region: &str, findings: &mut Findings) {
+    let bucket = stack.get("VaultBucket");
+    let rules = list(&bucket["Properties"]["ReplicationConfiguration"]["Rules"]);
+    expect(findings, rules.len() == 1, || format!("VaultBucket: {} replication rules, not one", rules.len()));
+    let rule = rules.first().unwrap_or(&Value::Null);
+    let target = format!("arn:aws:s3:::tidemark-vault-dev-123456789012-{region}");
+    for (pointer, wanted) in [
+        ("/Status", json!("Enabled")),
+        ("/Filter/Prefix", json!("")),
+        ("/DeleteMarkerReplication/Status", json!("Disabled")),
+        ("/SourceSelectionCriteria/SseKmsEncryptedObjects/Status", json!("Enabled")),
+        ("/Destination/Bucket", json!(target)),
+        (
+            "/Destination/EncryptionConfiguration/ReplicaKmsKeyID",
+            json!(format!("arn:aws:kms:{region}:123456789012:alias/tidemark-dev")),
+        ),
+        ("/Destination/Metrics/Status", json!("Enabled")),
+    ] {
+        expect_at(findings, "replication rule", rule, pointer, &wanted);
+    }
+    let role = &bucket["Properties"]["ReplicationConfiguration"]["Role"];
+    expect(findings, role == "@ReplicationRole.Arn", || format!("VaultBucket replicates with {role}"));
+}
