@@ -3,22 +3,46 @@
 //! It answers the RDS Query protocol as AWS does (asynchronous states, validation, pagination, quotas, key rules,
 //! events), and behind it the data is real: an instance is a `postgres` process, a snapshot a base backup, a
 //! point-in-time restore a recovery from archived WAL to `recovery_target_time`.
+//!
+//! An instance with the tag `local-cloud:data=simulated` has no server and its snapshots no bytes; all else about it is
+//! the same. Clients of a real one use TLS ([`LocalRds::ca_certificate`]), as with `rds.force_ssl`.
 
+mod actions;
+mod documents;
+mod events;
+mod identifiers;
 mod outside;
+mod plane;
+mod postgres;
+mod quotas;
+mod seed;
 mod speed;
+mod state;
+mod wire;
+mod work;
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
 
 pub use outside::{Alone, Event, EventSink, Key, Keys, Processes};
+pub use quotas::Quotas;
+pub use seed::{Seed, SeedSnapshot};
 pub use speed::Speed;
+
+/// Between two looks at whether an automated snapshot is due.
+const MAINTENANCE: Duration = Duration::from_secs(30);
 
 /// What the control plane is started with.
 #[derive(Clone)]
 pub struct Options {
     /// The AWS account: 12 digits.
     pub account: String,
-    /// The folder for servers, backups and archives. Made if absent; emptied of what is ours by [`LocalRds::stop`].
+    /// The folder for servers, backups and archives. Made if absent. What we put there goes with [`LocalRds::stop`].
+    ///
+    /// As root, `PostgreSQL` runs as another user; if that one cannot get here, the system's temporary folder is used.
     pub data: PathBuf,
     /// The `PostgreSQL` install: the folder with `bin/`.
     pub postgres: PathBuf,
@@ -32,20 +56,21 @@ pub struct Options {
     pub processes: Arc<dyn Processes>,
 }
 
-/// Why the control plane cannot start.
+/// Why the control plane cannot do what was asked of it outside the API.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// A folder or file of ours cannot be made or read.
-    #[error("cannot use {path}")]
-    Files {
-        /// What was to be used.
-        path: PathBuf,
-        /// Why not.
-        source: std::io::Error,
-    },
     /// The account is not 12 digits.
     #[error("{0:?} is not an AWS account number (12 digits)")]
     Account(String),
+    /// `PostgreSQL` cannot be used.
+    #[error("cannot use PostgreSQL")]
+    Postgres(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// There is no such instance, or nothing of the kind asked for behind it.
+    #[error("{0} is no instance with automated backups")]
+    Instance(String),
+    /// An identifier that RDS would refuse.
+    #[error("{0:?} is not an identifier of a DB instance")]
+    Identifier(String),
 }
 
 /// An answer in the Query protocol, with what a call recorder wants to know.
@@ -70,41 +95,81 @@ pub struct Response {
 /// The control plane. Clones share one state.
 #[derive(Clone)]
 pub struct LocalRds {
-    options: Arc<Options>,
+    plane: Arc<plane::Plane>,
 }
 
 impl LocalRds {
     /// Starts with no instances.
-    #[expect(clippy::unused_async, reason = "making folders and certificates comes next")]
     pub async fn start(options: Options) -> Result<Self, Error> {
         if options.account.len() != 12 || !options.account.bytes().all(|b| b.is_ascii_digit()) {
             return Err(Error::Account(options.account));
         }
-        Ok(Self { options: Arc::new(options) })
+        let plane = plane::Plane::start(options).await?;
+        let shared = Arc::clone(&plane);
+        plane.spawn(async move {
+            loop {
+                tokio::time::sleep(MAINTENANCE).await;
+                work::maintain(&shared, Timestamp::now());
+            }
+        });
+        Ok(Self { plane })
     }
 
     /// Answers one request: `body` is `application/x-www-form-urlencoded`.
-    #[expect(clippy::unused_async, reason = "actions come next")]
-    pub async fn handle(&self, _region: &str, _body: &[u8]) -> Response {
-        Response {
-            status: 400,
-            content_type: "text/xml",
-            body: Vec::new(),
-            action: String::new(),
-            resource: None,
-            error_code: Some("InvalidAction".to_owned()),
-            request_id: self.options.account.clone(),
-        }
+    pub async fn handle(&self, region: &str, body: &[u8]) -> Response {
+        actions::answer(Arc::clone(&self.plane), region, body).await
     }
 
     /// Changes the speed, also of transitions under way.
-    pub fn set_speed(&self, _speed: Speed) {}
+    pub fn set_speed(&self, speed: Speed) {
+        self.plane.speed.send_replace(speed);
+    }
 
-    /// Stops every server (fast shutdown, then kill) and deletes the data.
-    pub async fn stop(&self) {}
+    /// The quotas, AWS's defaults at first.
+    pub fn quotas(&self) -> Quotas {
+        self.plane.quotas()
+    }
 
-    /// The PEM file of the authority that signed every server's certificate (for `sslmode=verify-full`).
+    /// Changes the quotas.
+    pub fn set_quotas(&self, quotas: Quotas) {
+        self.plane.set_quotas(quotas);
+    }
+
+    /// Adds simulated instances and snapshots to a Region at once: no waiting, no quotas, no events.
+    pub fn seed(&self, region: &str, seeds: impl IntoIterator<Item = Seed>) -> Result<(), Error> {
+        self.plane.region(region, |region| {
+            seeds.into_iter().try_for_each(|seed| {
+                let id = seed.identifier.clone();
+                if seed::plant(&self.plane, region, seed) { Ok(()) } else { Err(Error::Identifier(id)) }
+            })
+        })
+    }
+
+    /// Archives all that is committed in an instance, and waits until point-in-time restores can have it.
+    pub async fn archive_now(&self, region: &str, instance: &str) -> Result<(), Error> {
+        let archiver = self.plane.region(region, |region| region.instance(instance).ok()?.data.archiver());
+        let archiver = archiver.ok_or_else(|| Error::Instance(instance.to_owned()))?;
+        archiver.now().await.map_err(|error| Error::Postgres(error.into()))
+    }
+
+    /// Takes an automated snapshot of an instance, as the backup window does every day, and waits for it.
+    pub async fn automated_backup_now(&self, region: &str, instance: &str) -> Result<(), Error> {
+        let resource_id = self.plane.region(region, |region| {
+            let found = region.instance(instance).ok().filter(|found| found.traits.retention_days > 0);
+            found.map(|found| found.traits.resource_id.clone())
+        });
+        let resource_id = resource_id.ok_or_else(|| Error::Instance(instance.to_owned()))?;
+        work::automated_backup(&self.plane, region, &resource_id).await;
+        Ok(())
+    }
+
+    /// Stops every server (fast shutdown, then kill) and deletes the data. Nothing can be started afterwards.
+    pub async fn stop(&self) {
+        self.plane.stop().await;
+    }
+
+    /// The PEM file of the authority that signed every server's certificate, for `sslmode=verify-full`.
     pub fn ca_certificate(&self) -> PathBuf {
-        self.options.data.join("ca.pem")
+        self.plane.clusters.authority.ca.clone()
     }
 }

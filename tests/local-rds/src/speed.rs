@@ -41,13 +41,13 @@ impl Speed {
     /// What a small instance takes on AWS; WAL is archived every five minutes.
     pub const fn aws_like() -> Self {
         Self {
-            create: Duration::from_secs(300),
-            snapshot: Duration::from_secs(120),
-            copy: Duration::from_secs(300),
-            restore: Duration::from_secs(420),
+            create: Duration::from_mins(5),
+            snapshot: Duration::from_mins(2),
+            copy: Duration::from_mins(5),
+            restore: Duration::from_mins(7),
             modify: Duration::from_secs(30),
-            delete: Duration::from_secs(120),
-            archive: Duration::from_secs(300),
+            delete: Duration::from_mins(2),
+            archive: Duration::from_mins(5),
         }
     }
 

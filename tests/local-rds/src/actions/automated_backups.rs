@@ -1,0 +1,77 @@
+//! `DescribeDBInstanceAutomatedBackups`, `DeleteDBInstanceAutomatedBackup`.
+
+use jiff::Timestamp;
+
+use super::{Answer, Request, result};
+use crate::documents;
+use crate::state::{AutomatedBackup, BackupStatus};
+use crate::wire::{Element, Fault, Filters, Page};
+use crate::work;
+
+const FILTERS: [&str; 3] = ["status", "db-instance-id", "dbi-resource-id"];
+
+pub(super) fn describe(request: &Request) -> Answer {
+    let parameters = &request.parameters;
+    let page = Page::of(parameters)?;
+    let filters = Filters::of(parameters, &FILTERS)?;
+    let (instance, resource_id) = (parameters.get("DBInstanceIdentifier"), parameters.get("DbiResourceId"));
+    let now = Timestamp::now();
+    request.plane.region(&request.region, |region| {
+        let wanted = match parameters.get("DBInstanceAutomatedBackupsArn") {
+            Some(arn) => Some(region.backup(arn)?.id.clone()),
+            None => None,
+        };
+        let region = &*region;
+        let same =
+            |asked: Option<&str>, value: &str| asked.is_none_or(|asked| asked.eq_ignore_ascii_case(value));
+        let matching = region.backups.iter().filter(|(id, backup)| {
+            let traits = &backup.traits;
+            same(wanted.as_deref(), id)
+                && same(instance, &traits.instance)
+                && same(resource_id, &traits.resource_id)
+                && filters.pass(|name| match name {
+                    "status" => vec![backup.status.text()],
+                    "db-instance-id" => vec![&traits.instance, &backup.instance_arn],
+                    "dbi-resource-id" => vec![&traits.resource_id],
+                    _ => Vec::new(),
+                })
+        });
+        let matching = matching.map(|(id, backup)| (id.as_str(), backup));
+        let result = Element::new("DescribeDBInstanceAutomatedBackupsResult");
+        let document = |backup: &AutomatedBackup| documents::backup(region, backup, now);
+        Ok::<_, Fault>(page.element(result, "DBInstanceAutomatedBackups", matching, document))
+    })
+}
+
+pub(super) fn delete(request: &Request) -> Answer {
+    let parameters = &request.parameters;
+    let (resource_id, arn) =
+        (parameters.get("DbiResourceId"), parameters.get("DBInstanceAutomatedBackupsArn"));
+    let document = request.plane.region(&request.region, |region| {
+        let backup = match (resource_id, arn) {
+            (Some(resource_id), None) => region.own_backup(resource_id).ok_or_else(|| {
+                Fault::backup_not_found(format!("There is no automated backup of {resource_id}."))
+            })?,
+            (None, Some(arn)) => region.backup(arn)?,
+            _ => {
+                return Err(Fault::invalid_combination(
+                    "Exactly one of DbiResourceId and DBInstanceAutomatedBackupsArn must be specified.",
+                ));
+            }
+        };
+        if backup.status != BackupStatus::Retained {
+            return Err(Fault::backup_state(format!(
+                "The automated backup is in the state {}: only retained ones can be deleted.",
+                backup.status.text()
+            )));
+        }
+        let backup = backup.clone();
+        let document = documents::backup(region, &backup, Timestamp::now());
+        region.backups.remove(&backup.id);
+        if !backup.replica {
+            work::drop_backups(region, &backup.traits.resource_id);
+        }
+        Ok(document)
+    })?;
+    Ok(result("DeleteDBInstanceAutomatedBackup", document))
+}

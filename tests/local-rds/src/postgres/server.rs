@@ -1,0 +1,240 @@
+//! A running server.
+
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::Signal;
+use tokio::sync::watch;
+use tokio_postgres::{Client, Config, NoTls};
+
+use super::{Authority, Error, Install};
+
+/// The superuser, as RDS calls it. Its password is the control plane's.
+pub(crate) const ADMINISTRATOR: &str = "rdsadmin";
+
+/// In an instance's folder: a link to the archive, while there is one.
+pub(super) const ARCHIVE_LINK: &str = "archive";
+/// How long a server may take to get ready: recovery from a big archive included.
+const READY_WITHIN: Duration = Duration::from_mins(5);
+/// How long a fast shutdown may take until it is a kill.
+const STOPPED_WITHIN: Duration = Duration::from_secs(20);
+/// Between two looks at something that takes milliseconds.
+const GLANCE: Duration = Duration::from_millis(10);
+
+/// Another process may take the port between our look and the server's bind.
+const PORTS_TRIED: u32 = 10;
+
+/// A `postgres` process. Dropping it kills it.
+pub(crate) struct Server {
+    pub(crate) port: u16,
+    password: String,
+    /// True once the process is gone.
+    ended: watch::Receiver<bool>,
+    orders: watch::Sender<Option<Signal>>,
+}
+
+/// What a server is started on.
+pub(super) struct Start<'a> {
+    pub(super) install: &'a Install,
+    pub(super) authority: &'a Authority,
+    pub(super) password: &'a str,
+    /// The folder of the instance: `pgdata`, `pg_hba.conf` and the log are in it.
+    pub(super) folder: &'a Path,
+    /// Settings for recovery.
+    pub(super) settings: &'a [(&'static str, String)],
+}
+
+impl Start<'_> {
+    /// Starts the server and waits until it takes writes: until any recovery is over.
+    pub(super) async fn run(&self) -> Result<Server, Error> {
+        self.write_access_rules()?;
+        let mut tried = 1;
+        loop {
+            let server = self.launch(free_port()?)?;
+            match server.ready(&self.log()).await {
+                Err(Error::Ended { log })
+                    if tried < PORTS_TRIED && log.contains("Address already in use") =>
+                {
+                    tried += 1;
+                }
+                Err(error) => return Err(error),
+                Ok(()) => return Ok(server),
+            }
+        }
+    }
+
+    fn log(&self) -> PathBuf {
+        self.folder.join("server.log")
+    }
+
+    fn rules(&self) -> PathBuf {
+        self.folder.join("pg_hba.conf")
+    }
+
+    /// As `rds.force_ssl = 1`, the default since `PostgreSQL` 15: TLS only, but for the control plane's own user.
+    fn write_access_rules(&self) -> Result<(), Error> {
+        let rules = format!(
+            "host all,replication {ADMINISTRATOR} 127.0.0.1/32 scram-sha-256\n\
+             hostssl all,replication all 127.0.0.1/32 scram-sha-256\n"
+        );
+        self.install.write_secret(&self.rules(), &rules)
+    }
+
+    fn launch(&self, port: u16) -> Result<Server, Error> {
+        let (mut child, mut group) = self
+            .install
+            .tool("postgres")
+            .arg("-D")
+            .arg(self.folder.join("pgdata"))
+            .args(
+                self.settings(port)
+                    .into_iter()
+                    .flat_map(|(name, value)| ["-c".to_owned(), format!("{name}={value}")]),
+            )
+            .start(&self.log())?;
+        let (gone, ended) = watch::channel(false);
+        let (orders, mut next) = watch::channel(None);
+        tokio::spawn(async move {
+            loop {
+                tokio::select! {
+                    _ = child.wait() => break,
+                    order = next.changed() => {
+                        // No order means that the server was dropped.
+                        let signal = order.ok().and_then(|()| *next.borrow_and_update());
+                        group.signal(signal.unwrap_or(Signal::SIGKILL));
+                        if signal.is_none() {
+                            let _ = child.wait().await;
+                            break;
+                        }
+                    }
+                }
+            }
+            group.ended();
+            gone.send_replace(true);
+        });
+        Ok(Server { port, password: self.password.to_owned(), ended, orders })
+    }
+
+    /// Everything is set on the command line, so that nothing in the data folder has to be edited, ever.
+    fn settings(&self, port: u16) -> Vec<(&'static str, String)> {
+        let set = |name, value: &str| (name, value.to_owned());
+        let file = |name, path: &Path| (name, path.display().to_string());
+        let mut settings = vec![
+            set("listen_addresses", "127.0.0.1"),
+            set("port", &port.to_string()),
+            set("unix_socket_directories", ""),
+            file("hba_file", &self.rules()),
+            set("ssl", "on"),
+            file("ssl_cert_file", &self.authority.certificate),
+            file("ssl_key_file", &self.authority.key),
+            set("wal_level", "replica"),
+            set("archive_mode", "on"),
+            set("archive_command", &archive_command(&self.folder.join(ARCHIVE_LINK))),
+            // The machine's crash may lose data here, a process's cannot: nothing on this disk outlives a test.
+            set("fsync", "off"),
+            set("min_wal_size", "4MB"),
+            set("max_wal_size", "256MB"),
+            // Small, because many run at once.
+            set("shared_buffers", "16MB"),
+            set("max_connections", "60"),
+            set("max_wal_senders", "6"),
+            set("max_worker_processes", "4"),
+            set("io_method", "sync"),
+            set("jit", "off"),
+            // Shared memory that goes with the data folder, even after a kill.
+            set("dynamic_shared_memory_type", "mmap"),
+            set("logging_collector", "off"),
+            set("log_destination", "stderr"),
+            // A statement that fails may hold a password.
+            set("log_min_error_statement", "panic"),
+            set("timezone", "UTC"),
+            set("log_timezone", "UTC"),
+        ];
+        settings.extend(self.settings.iter().cloned());
+        settings
+    }
+}
+
+/// Copies a finished WAL file under another name first: whoever sees the right name sees a whole file. Without the
+/// folder there are no automated backups, and the file is let go.
+fn archive_command(archive: &Path) -> String {
+    let archive = archive.display();
+    format!(
+        "test ! -d '{archive}' || test -f '{archive}/%f' || \
+         {{ cp '%p' '{archive}/%f.part' && mv '{archive}/%f.part' '{archive}/%f'; }}"
+    )
+}
+
+fn free_port() -> Result<u16, Error> {
+    let failed = || Error::files(Path::new("127.0.0.1:0"));
+    let listener = TcpListener::bind(("127.0.0.1", 0)).map_err(failed())?;
+    Ok(listener.local_addr().map_err(failed())?.port())
+}
+
+impl Server {
+    /// A session of the superuser in the database `postgres`.
+    pub(crate) async fn connect(&self) -> Result<Client, Error> {
+        let mut config = Config::new();
+        config.host("127.0.0.1").port(self.port).user(ADMINISTRATOR).password(&self.password);
+        config.dbname("postgres").application_name("rdsadmin").connect_timeout(Duration::from_secs(5));
+        let (client, connection) = config.connect(NoTls).await?;
+        tokio::spawn(async move {
+            // It ends with the client or the server; either notices by itself.
+            let _ = connection.await;
+        });
+        Ok(client)
+    }
+
+    async fn ready(&self, log: &Path) -> Result<(), Error> {
+        let deadline = Instant::now() + READY_WITHIN;
+        loop {
+            if *self.ended.borrow() {
+                return Err(Error::Ended { log: tail(log) });
+            }
+            if let Ok(client) = self.connect().await {
+                let row = client.query_one("SELECT pg_is_in_recovery()", &[]).await?;
+                if !row.get::<_, bool>(0) {
+                    return Ok(());
+                }
+            }
+            if Instant::now() > deadline {
+                return Err(Error::NotReady { log: tail(log) });
+            }
+            tokio::time::sleep(GLANCE).await;
+        }
+    }
+
+    /// Waits until the process is gone.
+    pub(crate) async fn ended(&self) {
+        // An error means that the task that would say so is gone, and with it the process.
+        let _ = self.ended.clone().wait_for(|ended| *ended).await;
+    }
+
+    /// Fast shutdown, then kill.
+    pub(crate) async fn stop(&self) {
+        for signal in [Signal::SIGINT, Signal::SIGKILL] {
+            self.orders.send_replace(Some(signal));
+            if tokio::time::timeout(STOPPED_WITHIN, self.ended()).await.is_ok() {
+                return;
+            }
+        }
+    }
+
+    /// Where its tools connect: arguments that all of them take.
+    pub(super) fn address(&self) -> [String; 6] {
+        let text = str::to_owned;
+        [text("-h"), text("127.0.0.1"), text("-p"), self.port.to_string(), text("-U"), text(ADMINISTRATOR)]
+    }
+
+    pub(super) fn password(&self) -> &str {
+        &self.password
+    }
+}
+
+/// The end of a log, for an error.
+fn tail(log: &Path) -> String {
+    let text = std::fs::read_to_string(log).unwrap_or_default();
+    let lines: Vec<_> = text.lines().collect();
+    lines[lines.len().saturating_sub(8)..].join("\n")
+}
