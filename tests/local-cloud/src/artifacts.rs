@@ -1,0 +1,142 @@
+//! The functions as they are deployed: built once by cargo, stripped, zipped.
+
+use std::fs::File;
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+
+use sha2::{Digest, Sha256};
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::Command;
+use toolbox::Progress;
+use zip::write::SimpleFileOptions;
+
+use crate::Error;
+
+/// The cargo profile that functions are built with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Profile(String);
+
+impl Profile {
+    /// A profile of the workspace's `Cargo.toml`.
+    pub fn named(name: impl Into<String>) -> Self {
+        Self(name.into())
+    }
+
+    /// Cargo's folder for it: `dev` is `debug`, for history's sake.
+    fn folder(&self) -> &str {
+        match self.0.as_str() {
+            "dev" | "test" => "debug",
+            "bench" => "release",
+            other => other,
+        }
+    }
+}
+
+impl Default for Profile {
+    /// What the caller itself was built with, so that nothing is compiled twice: `dev` in tests, else `local`.
+    fn default() -> Self {
+        Self::named(if cfg!(debug_assertions) { "dev" } else { "local" })
+    }
+}
+
+/// Builds the functions' binaries; where each of them is.
+pub(crate) async fn build(
+    names: &[String],
+    profile: &Profile,
+    progress: &dyn Progress,
+) -> Result<Vec<PathBuf>, Error> {
+    progress.step(&format!("building {} with the profile {}", names.join(", "), profile.0));
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut command = Command::new(cargo);
+    command.current_dir(toolbox::workspace()).args(["build", "--profile", &profile.0]);
+    for name in names {
+        command.args(["--package", name, "--bin", name]);
+    }
+    let mut child = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .map_err(Error::run("cargo"))?;
+    let mut output = Vec::new();
+    if let Some(stderr) = child.stderr.take() {
+        let mut lines = BufReader::new(stderr).lines();
+        while let Ok(Some(line)) = lines.next_line().await {
+            if line.trim_start().starts_with("Compiling") || line.trim_start().starts_with("Blocking") {
+                progress.step(line.trim());
+            }
+            output.push(line);
+        }
+    }
+    if !child.wait().await.map_err(Error::run("cargo"))?.success() {
+        let output = output.split_off(output.len().saturating_sub(60)).join("\n");
+        return Err(Error::Failed { what: "cargo build".to_owned(), output });
+    }
+    let folder = toolbox::target().join(profile.folder());
+    Ok(names.iter().map(|name| folder.join(name)).collect())
+}
+
+/// Puts a binary into `zip` as `bootstrap`, without its symbols and uncompressed: it never leaves this machine.
+pub(crate) async fn package(binary: &Path, zip: &Path) -> Result<(), Error> {
+    let cache = cached(binary)?;
+    if !cache.exists() {
+        let stripped = cache.with_extension(format!("{}.stripped", std::process::id()));
+        strip(binary, &stripped).await?;
+        let partial = cache.with_extension(format!("{}.partial", std::process::id()));
+        write_zip(&stripped, &partial).map_err(Error::files(&partial))?;
+        let _ = std::fs::remove_file(&stripped);
+        std::fs::rename(&partial, &cache).map_err(Error::files(&cache))?;
+    }
+    // Others may replace the cached one at any time, but not what a name once meant.
+    let _ = std::fs::remove_file(zip);
+    if std::fs::hard_link(&cache, zip).is_err() {
+        std::fs::copy(&cache, zip).map_err(Error::files(zip))?;
+    }
+    Ok(())
+}
+
+/// `target/local-cloud/functions/NAME-HASH.zip`, the hash being the binary's content.
+fn cached(binary: &Path) -> Result<PathBuf, Error> {
+    let folder = toolbox::target().join("local-cloud/functions");
+    std::fs::create_dir_all(&folder).map_err(Error::files(&folder))?;
+    let metadata = binary.metadata().map_err(Error::files(binary))?;
+    let modified = metadata.modified().map_err(Error::files(binary))?;
+    let mut hash = Sha256::new();
+    hash.update(format!("{} {} {modified:?}", binary.display(), metadata.len()));
+    let digest = data_encoding::HEXLOWER.encode(hash.finalize().get(..8).unwrap_or_default());
+    let name = binary.file_name().unwrap_or_default().to_string_lossy();
+    Ok(folder.join(format!("{name}-{digest}.zip")))
+}
+
+/// Symbols are most of an unoptimised binary. `strip` comes with the linker that made it; without it, they stay.
+async fn strip(binary: &Path, stripped: &Path) -> Result<(), Error> {
+    if cfg!(target_os = "linux") {
+        let status = Command::new("strip")
+            .arg("-o")
+            .args([stripped, binary])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .status()
+            .await;
+        if status.is_ok_and(|status| status.success()) {
+            return Ok(());
+        }
+    }
+    std::fs::copy(binary, stripped).map_err(Error::files(stripped))?;
+    Ok(())
+}
+
+fn write_zip(binary: &Path, zip: &Path) -> std::io::Result<()> {
+    let mut content = Vec::new();
+    File::open(binary)?.read_to_end(&mut content)?;
+    let mut writer = zip::ZipWriter::new(File::create(zip)?);
+    let options = SimpleFileOptions::default()
+        .compression_method(zip::CompressionMethod::Stored)
+        .unix_permissions(0o755);
+    writer.start_file("bootstrap", options)?;
+    writer.write_all(&content)?;
+    writer.finish()?.sync_data()
+}

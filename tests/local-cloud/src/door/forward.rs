@@ -1,0 +1,208 @@
+//! One AWS call through the door: identified, perhaps struck by a fault, answered, recorded.
+
+use std::net::SocketAddr;
+use std::time::Instant;
+
+use bytes::Bytes;
+use http::{HeaderMap, Method, Request, Response, header};
+use http_body_util::{BodyExt, Limited};
+use hyper::body::{Body as _, Incoming};
+use jiff::Timestamp;
+
+use super::calls::{Call, Subject};
+use super::operation::{self, Operation};
+use super::refusal::{Refusal, error_code, throttling};
+use super::scope::{self, Scope};
+use super::{Body, Effect, House, Lost, whole};
+
+/// Requests of the JSON and Query protocols are read whole up to this: AWS takes at most 1 MB of them (`PutEvents`,
+/// `SendMessage`: 1 MiB). Longer ones are streamed and their resource is not known.
+const MOST_READ_BYTES: u64 = 2 << 20;
+
+/// Error answers are read whole up to this, for the code in them.
+const MOST_ERROR_BYTES: usize = 256 * 1024;
+
+/// A call on its way.
+struct Visit {
+    started: Instant,
+    at: Timestamp,
+    scope: Scope,
+    operation: Operation,
+    fault: Option<&'static str>,
+}
+
+pub(crate) async fn answer(
+    request: Request<Incoming>,
+    peer: SocketAddr,
+    house: &House,
+) -> Result<Response<Body>, Lost> {
+    let (started, at) = (Instant::now(), Timestamp::now());
+    let scope = Scope::of(&request);
+    let early = operation::from_head(&request, &scope);
+    let (head, body) = request.into_parts();
+    let (operation, body) = read_if_small(&head.headers, early, &scope, body).await?;
+    let mut visit = Visit { started, at, scope, operation, fault: None };
+    let effect = house.faults.strike(&visit.subject());
+    visit.fault = effect.as_ref().map(Effect::name);
+    let response = match &effect {
+        Some(Effect::Error { code, status, message }) => visit.refuse(*status, code, message),
+        Some(Effect::Throttle) => {
+            let (code, status) = throttling(&visit.scope.service, visit.operation.protocol);
+            visit.refuse(status, code, "Rate exceeded")
+        }
+        _ => visit.pass(Request::from_parts(head, body), house).await,
+    };
+    let response = visit.record(response, house).await;
+    match effect {
+        Some(Effect::Kill) => lose(response, Some(peer.port()), house).await,
+        Some(Effect::LoseAnswer) => lose(response, None, house).await,
+        _ => Ok(response),
+    }
+}
+
+/// The request's body: read whole if only it tells what is asked, streamed otherwise (always for S3).
+async fn read_if_small(
+    headers: &HeaderMap,
+    early: Option<Operation>,
+    scope: &Scope,
+    body: Incoming,
+) -> Result<(Operation, Body), Lost> {
+    let is_json = scope::header(headers, "content-type").is_some_and(|value| value.contains("json"));
+    let wanted = scope.service != "s3" && (is_json || early.is_none());
+    let small = body.size_hint().upper().is_some_and(|upper| upper <= MOST_READ_BYTES);
+    if !wanted || !small {
+        return Ok((early.unwrap_or_default(), body.boxed_unsync()));
+    }
+    // A caller that goes away in the middle of its request waits for no answer.
+    let bytes = body.collect().await.map_err(|_| Lost)?.to_bytes();
+    let operation = match early {
+        None => operation::from_form(&bytes),
+        Some(known) if known.resource.is_some() => known,
+        Some(known) => Operation { resource: operation::json_resource(&known.action, &bytes), ..known },
+    };
+    Ok((operation, whole(bytes)))
+}
+
+impl Visit {
+    fn subject(&self) -> Subject<'_> {
+        Subject {
+            service: &self.scope.service,
+            action: &self.operation.action,
+            resource: self.operation.resource.as_deref(),
+            region: &self.scope.region,
+            function: self.scope.function.as_deref(),
+        }
+    }
+
+    fn refuse(&self, status: u16, code: &str, message: &str) -> Response<Body> {
+        let nanoseconds = self.at.as_nanosecond();
+        let request_id = format!("tidemark-{nanoseconds:x}");
+        Refusal { status, code, message, request_id: &request_id }
+            .response(self.operation.protocol)
+            .map(whole)
+    }
+
+    async fn pass(&self, request: Request<Body>, house: &House) -> Response<Body> {
+        if self.scope.service == "rds" {
+            return self.pass_to_rds(request, house).await;
+        }
+        match house.api.forward(prepared(request)).await {
+            Ok(response) => {
+                let (mut head, body) = response.into_parts();
+                remove_hop_by_hop(&mut head.headers);
+                Response::from_parts(head, body.boxed_unsync())
+            }
+            Err(error) => {
+                let message = format!("the local cloud's MiniStack does not answer: {error}");
+                self.refuse(503, "ServiceUnavailable", &message)
+            }
+        }
+    }
+
+    async fn pass_to_rds(&self, request: Request<Body>, house: &House) -> Response<Body> {
+        let body = match request.into_body().collect().await {
+            Ok(body) => body.to_bytes(),
+            Err(error) => return self.refuse(400, "IncompleteBody", &error.to_string()),
+        };
+        let answered = house.rds.handle(&self.scope.region, &body).await;
+        let mut response = Response::new(whole(answered.body));
+        *response.status_mut() =
+            http::StatusCode::from_u16(answered.status).unwrap_or(http::StatusCode::INTERNAL_SERVER_ERROR);
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, http::HeaderValue::from_static(answered.content_type));
+        if let Ok(value) = answered.request_id.parse() {
+            headers.insert("x-amzn-requestid", value);
+        }
+        response
+    }
+
+    /// Writes the call down before the caller sees the answer, so that who sees the answer finds the record.
+    async fn record(&self, response: Response<Body>, house: &House) -> Response<Body> {
+        let (head, body) = response.into_parts();
+        let failed = head.status.as_u16() >= 400;
+        let (error, body) = if failed { read_error(&head.headers, body).await } else { (None, body) };
+        let request_id = ["x-amzn-requestid", "x-amz-request-id"]
+            .iter()
+            .find_map(|name| scope::header(&head.headers, name))
+            .map(str::to_owned);
+        house.calls.record(Call {
+            sequence: 0,
+            at: self.at,
+            service: self.scope.service.clone(),
+            region: self.scope.region.clone(),
+            action: self.operation.action.clone(),
+            resource: self.operation.resource.clone(),
+            function: self.scope.function.clone(),
+            user_agent: self.scope.user_agent.clone(),
+            status: head.status.as_u16(),
+            error_code: error,
+            fault: self.fault.map(str::to_owned),
+            duration_ms: u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX),
+            request_id,
+        });
+        Response::from_parts(head, body)
+    }
+}
+
+async fn read_error(headers: &HeaderMap, body: Body) -> (Option<String>, Body) {
+    match Limited::new(body, MOST_ERROR_BYTES).collect().await {
+        Ok(body) => {
+            let bytes = body.to_bytes();
+            (error_code(headers, &bytes), whole(bytes))
+        }
+        Err(_) => (error_code(headers, b""), whole(Bytes::new())),
+    }
+}
+
+/// The call took effect; its answer is read to the end, and goes nowhere.
+async fn lose(response: Response<Body>, kill: Option<u16>, house: &House) -> Result<Response<Body>, Lost> {
+    let _ = response.into_body().collect().await;
+    if let Some(port) = kill {
+        match house.api.kill_caller(port).await {
+            Ok(Some(function)) => tracing::info!(function, "killed after its call took effect"),
+            Ok(None) => tracing::warn!(port, "no function to kill: the caller is none"),
+            Err(error) => tracing::warn!(%error, "the function could not be killed"),
+        }
+    }
+    Err(Lost)
+}
+
+/// The request as `MiniStack` is to get it: the same but for what belongs to one connection.
+fn prepared(mut request: Request<Body>) -> Request<Body> {
+    remove_hop_by_hop(request.headers_mut());
+    // We have said "100 Continue" by reading the body; a second one would be waited for in vain.
+    request.headers_mut().remove(header::EXPECT);
+    if matches!(*request.method(), Method::GET | Method::HEAD) && request.body().is_end_stream() {
+        *request.body_mut() = whole(Bytes::new());
+    }
+    request
+}
+
+fn remove_hop_by_hop(headers: &mut HeaderMap) {
+    for name in [header::CONNECTION, header::TRANSFER_ENCODING, header::UPGRADE, header::TE, header::TRAILER]
+    {
+        headers.remove(name);
+    }
+    headers.remove("keep-alive");
+    headers.remove("proxy-connection");
+}

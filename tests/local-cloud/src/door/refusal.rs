@@ -1,0 +1,117 @@
+//! Errors of our own, written as the service writes them.
+
+use bytes::Bytes;
+use http::Response;
+use quick_xml::escape::escape;
+
+use super::operation::Protocol;
+
+pub(crate) struct Refusal<'a> {
+    pub(crate) status: u16,
+    pub(crate) code: &'a str,
+    pub(crate) message: &'a str,
+    pub(crate) request_id: &'a str,
+}
+
+impl Refusal<'_> {
+    pub(crate) fn response(&self, protocol: Protocol) -> Response<Bytes> {
+        let (content_type, body) = match protocol {
+            Protocol::S3 => ("application/xml", self.s3()),
+            Protocol::Query => ("text/xml", self.query()),
+            Protocol::Json => ("application/json", self.json()),
+        };
+        let mut response = Response::new(Bytes::from(body));
+        *response.status_mut() =
+            http::StatusCode::from_u16(self.status).unwrap_or(http::StatusCode::BAD_REQUEST);
+        let headers = [
+            ("content-type", content_type),
+            ("x-amzn-requestid", self.request_id),
+            ("x-amz-request-id", self.request_id),
+            ("x-amzn-errortype", self.code),
+        ];
+        for (name, value) in headers {
+            if let Ok(value) = value.parse() {
+                response.headers_mut().insert(name, value);
+            }
+        }
+        response
+    }
+
+    fn s3(&self) -> String {
+        format!(
+            "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>{}</Code><Message>{}</Message>\
+             <RequestId>{}</RequestId></Error>",
+            escape(self.code),
+            escape(self.message),
+            escape(self.request_id)
+        )
+    }
+
+    fn query(&self) -> String {
+        let fault = if self.status < 500 { "Sender" } else { "Receiver" };
+        format!(
+            "<ErrorResponse><Error><Type>{fault}</Type><Code>{}</Code><Message>{}</Message></Error>\
+             <RequestId>{}</RequestId></ErrorResponse>",
+            escape(self.code),
+            escape(self.message),
+            escape(self.request_id)
+        )
+    }
+
+    fn json(&self) -> String {
+        serde_json::json!({"__type": self.code, "message": self.message}).to_string()
+    }
+}
+
+/// The code and the status with which a service says "too fast" (each service's "Common errors" in its API reference).
+pub(crate) fn throttling(service: &str, protocol: Protocol) -> (&'static str, u16) {
+    match (service, protocol) {
+        (_, Protocol::S3) => ("SlowDown", 503),
+        ("lambda", _) => ("TooManyRequestsException", 429),
+        ("scheduler", _) => ("ThrottlingException", 429),
+        (_, Protocol::Query) => ("Throttling", 400),
+        (_, Protocol::Json) => ("ThrottlingException", 400),
+    }
+}
+
+/// AWS's error code in an answer: the header, else the body's `<Code>` or `__type`.
+pub(crate) fn error_code(headers: &http::HeaderMap, body: &[u8]) -> Option<String> {
+    if let Some(value) = headers.get("x-amzn-errortype").and_then(|value| value.to_str().ok()) {
+        return Some(short(value));
+    }
+    let text = std::str::from_utf8(body).ok()?;
+    if let Some((_, rest)) = text.split_once("<Code>") {
+        return rest.split_once("</Code>").map(|(code, _)| code.to_owned());
+    }
+    let value: serde_json::Value = serde_json::from_str(text).ok()?;
+    ["__type", "code", "Code"].iter().find_map(|name| value.get(name)?.as_str()).map(short)
+}
+
+/// `com.amazonaws.ssm#ParameterNotFound:http://…` is `ParameterNotFound`.
+fn short(code: &str) -> String {
+    let code = code.split(':').next().unwrap_or(code);
+    code.rsplit('#').next().unwrap_or(code).to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_can_be_read_back_in_every_protocol() {
+        for protocol in [Protocol::S3, Protocol::Query, Protocol::Json] {
+            let refusal = Refusal { status: 503, code: "SlowDown", message: "a < b & c", request_id: "id" };
+            let response = refusal.response(protocol);
+            assert_eq!(response.status(), 503);
+            assert_eq!(error_code(&http::HeaderMap::new(), response.body()).unwrap(), "SlowDown");
+        }
+    }
+
+    #[test]
+    fn namespaces_and_addresses_are_no_part_of_a_code() {
+        let code = |body: &str| error_code(&http::HeaderMap::new(), body.as_bytes()).unwrap();
+        assert_eq!(code(r#"{"__type":"com.amazonaws.ssm#ParameterNotFound"}"#), "ParameterNotFound");
+        assert_eq!(code(r#"{"__type":"ValidationException:http://internal"}"#), "ValidationException");
+        assert_eq!(error_code(&http::HeaderMap::new(), b"<html>"), None);
+    }
+}

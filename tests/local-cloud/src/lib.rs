@@ -1,0 +1,39 @@
+//! A cloud on this machine in which the data is real: the same binaries, deployed by the real SAM CLI from the real
+//! templates, against `MiniStack` and an RDS whose instances are `PostgreSQL` servers, behind one loopback endpoint.
+//!
+//! ```no_run
+//! # async fn example() -> Result<(), local_cloud::Error> {
+//! use std::sync::Arc;
+//! use local_cloud::{CallFilter, Cloud, Effect, Fault, Options, Silent};
+//!
+//! let cloud = Cloud::start(Options::default(), Arc::new(Silent)).await?;
+//! let calls = CallFilter::all().service("rds").action("CreateDBSnapshot").function("backup-rds");
+//! cloud.inject(Fault::new(Effect::Kill, calls));
+//! cloud.fire_schedule("backup-rds-slot").await?;
+//! cloud.ticks("backup-rds", std::time::Duration::from_secs(30)).await?;
+//! println!("{:#?}", cloud.ledger().await?);
+//! cloud.stop().await;
+//! # Ok(())
+//! # }
+//! ```
+
+mod api;
+mod artifacts;
+mod bridges;
+mod cloud;
+mod deploy;
+mod door;
+mod error;
+mod ministack;
+mod scenario;
+mod stack;
+mod xml;
+
+pub use artifacts::Profile;
+pub use cloud::{ACCOUNT, Cloud, Options};
+pub use door::{Armed, Call, CallFilter, Effect, Fault};
+pub use error::Error;
+pub use local_rds::{LocalRds, Speed};
+pub use scenario::{Invocation, LambdaError, Measurement};
+pub use stack::Stack;
+pub use toolbox::{Progress, Silent};
