@@ -250,6 +250,11 @@ fn statement_is_narrow(role: &Role, statement: &Value, findings: &mut Findings) 
             format!("{id}/{sid} may give grants to anybody")
         });
     }
+    if id != "ReplicationRole" && strings(&statement["Action"]).contains(&"s3:ListBucket") {
+        // With StringLike a GetObject of what is not there is a 403, not the 404 that the ledger waits for.
+        let prefix = &statement["Condition"]["StringLikeIfExists"]["s3:prefix"];
+        expect(findings, prefix == "ledger/*", || format!("{id}/{sid} lists the ledger so: {prefix}"));
+    }
     if strings(&statement["Action"]).contains(&"events:PutEvents") {
         let source = &statement["Condition"]["ForAllValues:StringEquals"]["events:source"];
         expect(findings, source == "tidemark", || {

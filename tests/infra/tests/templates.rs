@@ -344,6 +344,11 @@ fn a_wider_role_is_noticed() {
             (restore("2"), allow("x:y", "*"), "may not ec2:CreateNetworkInterface"),
             (common("99"), allow("s3:DeleteObject", "*"), "may destroy: s3:DeleteObject"),
             (common("4/Condition"), Value::Null, "may speak for another source"),
+            (
+                common("2/Condition"),
+                json!({"StringLike": {"s3:prefix": "ledger/*"}}),
+                "lists the ledger so: null",
+            ),
             (common("5"), Value::Null, "may not hand over its failures"),
             (
                 at("BackupRdsRole", "ManagedPolicyArns/1"),
