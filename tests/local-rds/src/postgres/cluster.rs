@@ -7,11 +7,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use jiff::Timestamp;
 use tokio::sync::OnceCell;
 
+use super::endpoint::Endpoint;
 use super::server::{ARCHIVE_LINK, Start};
 use super::{ADMINISTRATOR, Archive, Authority, Error, Folder, Install, Server};
 
-/// An instance's data and the server on it. The order matters: the server goes before its data.
+/// An instance's data, the server on it, and the way in. They go in this order.
 pub(crate) struct Cluster {
+    pub(crate) endpoint: Endpoint,
     pub(crate) server: Arc<Server>,
     folder: Folder,
 }
@@ -91,7 +93,7 @@ impl Clusters {
         template.copy_to(&folder.path().join("pgdata")).await?;
         let server = self.start(&folder, archive, &[]).await?;
         create_master(&server, master).await?;
-        Ok(Cluster { server: Arc::new(server), folder })
+        self.open(server, folder).await
     }
 
     async fn initialise(&self) -> Result<Folder, Error> {
@@ -134,7 +136,7 @@ impl Clusters {
         let folder = self.new_folder("instance")?;
         backup.copy_to(&folder.path().join("pgdata")).await?;
         let server = self.start(&folder, archive, &[]).await?;
-        Ok(Cluster { server: Arc::new(server), folder })
+        self.open(server, folder).await
     }
 
     /// A new instance as another was at `target`: a backup from before, then archived WAL. Commits at or before the
@@ -160,7 +162,7 @@ impl Clusters {
             ("hot_standby", "off".to_owned()),
         ];
         let server = self.start(&folder, archive, &settings).await?;
-        Ok(Cluster { server: Arc::new(server), folder })
+        self.open(server, folder).await
     }
 
     async fn start(
@@ -172,8 +174,14 @@ impl Clusters {
         if let Some(archive) = archive {
             attach(folder, archive)?;
         }
-        let (install, authority, password) = (&self.install, &self.authority, self.password.as_str());
-        Start { install, authority, password, folder: folder.path(), settings }.run().await
+        let (install, password) = (&self.install, self.password.as_str());
+        Start { install, password, folder: folder.path(), settings }.run().await
+    }
+
+    /// Lets clients in.
+    async fn open(&self, server: Server, folder: Folder) -> Result<Cluster, Error> {
+        let endpoint = Endpoint::open(&self.authority, server.port).await?;
+        Ok(Cluster { endpoint, server: Arc::new(server), folder })
     }
 
     /// A copy of a backup that shares its files.

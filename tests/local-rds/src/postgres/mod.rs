@@ -4,6 +4,7 @@ mod archive;
 mod authority;
 mod cluster;
 mod command;
+mod endpoint;
 mod folder;
 mod install;
 mod server;
@@ -35,6 +36,8 @@ pub(crate) enum Error {
     NotArchived { file: String },
     #[error("cannot make a certificate")]
     Certificate(#[from] rcgen::Error),
+    #[error("cannot set up TLS")]
+    Tls(#[from] rustls::Error),
     #[error("the work was interrupted")]
     Interrupted,
 }

@@ -8,7 +8,7 @@ use nix::sys::signal::Signal;
 use tokio::sync::watch;
 use tokio_postgres::{Client, Config, NoTls};
 
-use super::{Authority, Error, Install};
+use super::{Error, Install};
 
 /// The superuser, as RDS calls it. Its password is the control plane's.
 pub(crate) const ADMINISTRATOR: &str = "rdsadmin";
@@ -37,7 +37,6 @@ pub(crate) struct Server {
 /// What a server is started on.
 pub(super) struct Start<'a> {
     pub(super) install: &'a Install,
-    pub(super) authority: &'a Authority,
     pub(super) password: &'a str,
     /// The folder of the instance: `pgdata`, `pg_hba.conf` and the log are in it.
     pub(super) folder: &'a Path,
@@ -72,13 +71,10 @@ impl Start<'_> {
         self.folder.join("pg_hba.conf")
     }
 
-    /// As `rds.force_ssl = 1`, the default since `PostgreSQL` 15: TLS only, but for the control plane's own user.
+    /// Clients come through the endpoint, which sees to it that they use TLS.
     fn write_access_rules(&self) -> Result<(), Error> {
-        let rules = format!(
-            "host all,replication {ADMINISTRATOR} 127.0.0.1/32 scram-sha-256\n\
-             hostssl all,replication all 127.0.0.1/32 scram-sha-256\n"
-        );
-        self.install.write_secret(&self.rules(), &rules)
+        let rules = "host all,replication all 127.0.0.1/32 scram-sha-256\n";
+        self.install.write_secret(&self.rules(), rules)
     }
 
     fn launch(&self, port: u16) -> Result<Server, Error> {
@@ -125,9 +121,6 @@ impl Start<'_> {
             set("port", &port.to_string()),
             set("unix_socket_directories", ""),
             file("hba_file", &self.rules()),
-            set("ssl", "on"),
-            file("ssl_cert_file", &self.authority.certificate),
-            file("ssl_key_file", &self.authority.key),
             set("wal_level", "replica"),
             set("archive_mode", "on"),
             set("archive_command", &archive_command(&self.folder.join(ARCHIVE_LINK))),

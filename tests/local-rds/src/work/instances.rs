@@ -103,7 +103,7 @@ fn open(plane: &Arc<Plane>, region: &str, resource_id: &str, origin: &Origin, cl
             InstanceStatus::Available
         };
         if let Some(cluster) = cluster {
-            instance.traits.port = cluster.server.port;
+            instance.traits.port = cluster.endpoint.port;
             instance.address = Some("127.0.0.1".to_owned());
             instance.data = Data::Real { cluster, archiver: None };
         } else {

@@ -1,0 +1,297 @@
+//! Snapshots, copies and restores of real data.
+
+#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
+mod common;
+
+use common::{ACCOUNT, AWAY, Cloud, HOME, PASSWORD, until, value, values};
+use jiff::{SignedDuration, Timestamp};
+use tokio_postgres::Client;
+
+async fn fill(client: &Client) {
+    client
+        .batch_execute(
+            "CREATE TABLE orders AS SELECT n AS id, md5(n::text) AS note FROM generate_series(1, 20000) n;
+             CREATE TABLE ticks (at timestamptz DEFAULT clock_timestamp(), n int);",
+        )
+        .await
+        .unwrap();
+}
+
+async fn digest(client: &Client) -> String {
+    let query = "SELECT count(*) || ' ' || md5(string_agg(id || note, ',' ORDER BY id)) FROM orders";
+    client.query_one(query, &[]).await.unwrap().get(0)
+}
+
+async fn ticks(client: &Client) -> Vec<i32> {
+    let rows = client.query("SELECT n FROM ticks ORDER BY n", &[]).await.unwrap();
+    rows.iter().map(|row| row.get(0)).collect()
+}
+
+async fn tick(client: &Client, n: i32) -> Timestamp {
+    client.execute("INSERT INTO ticks (n) VALUES ($1)", &[&n]).await.unwrap();
+    Timestamp::now()
+}
+
+/// Waits until a time is restorable.
+async fn restorable(cloud: &Cloud, region: &str, id: &str, at: Timestamp) {
+    until("LatestRestorableTime", || async {
+        let xml = cloud.ok(region, "DescribeDBInstances", &[("DBInstanceIdentifier", id)]).await;
+        let latest = value(&xml, "LatestRestorableTime")?.parse::<Timestamp>().unwrap();
+        (latest >= at).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restored_snapshot_and_its_copy_hold_what_was_there() {
+    let cloud = Cloud::start().await;
+    cloud.create("orders", &[("BackupRetentionPeriod", "0")]).await;
+    let source = cloud.instance(HOME, "orders").await;
+    let client = cloud.connect(&source, PASSWORD).await.unwrap();
+    fill(&client).await;
+    let expected = digest(&client).await;
+
+    cloud
+        .ok(
+            HOME,
+            "CreateDBSnapshot",
+            &[("DBInstanceIdentifier", "orders"), ("DBSnapshotIdentifier", "before")],
+        )
+        .await;
+    cloud.snapshot(HOME, "before").await;
+    client.batch_execute("DROP TABLE orders").await.unwrap();
+    let arn = format!("arn:aws:rds:{HOME}:{ACCOUNT}:snapshot:before");
+    let copy = [("SourceDBSnapshotIdentifier", arn.as_str()), ("TargetDBSnapshotIdentifier", "away")];
+    cloud.ok(AWAY, "CopyDBSnapshot", &copy).await;
+    let copied = cloud.snapshot(AWAY, "away").await;
+    assert_eq!(value(&copied, "SourceRegion"), Some(HOME));
+    assert_eq!(value(&copied, "SourceDBSnapshotIdentifier"), Some(arn.as_str()));
+
+    // The copy must not need its source, nor the instance.
+    cloud.ok(HOME, "DeleteDBSnapshot", &[("DBSnapshotIdentifier", "before")]).await;
+    cloud
+        .ok(HOME, "DeleteDBInstance", &[("DBInstanceIdentifier", "orders"), ("SkipFinalSnapshot", "true")])
+        .await;
+    until("deletion", || async {
+        let described = cloud.call(HOME, "DescribeDBInstances", &[("DBInstanceIdentifier", "orders")]).await;
+        (described.error_code.as_deref() == Some("DBInstanceNotFound")).then_some(())
+    })
+    .await;
+    let restore = [("DBInstanceIdentifier", "restored"), ("DBSnapshotIdentifier", "away")];
+    cloud.ok(AWAY, "RestoreDBInstanceFromDBSnapshot", &restore).await;
+    let restored = cloud.instance(AWAY, "restored").await;
+    // The master password is part of the data.
+    let client = cloud.connect(&restored, PASSWORD).await.unwrap();
+    assert_eq!(digest(&client).await, expected);
+    client.batch_execute("CREATE TABLE mine (n int)").await.unwrap();
+    cloud.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restore_to_an_instant_has_the_commit_before_it_and_not_the_one_after() {
+    let cloud = Cloud::start().await;
+    cloud.create("orders", &[("BackupRetentionPeriod", "7")]).await;
+    let source = cloud.instance(HOME, "orders").await;
+    assert!(value(&source, "LatestRestorableTime").is_some() || value(&source, "DBInstanceStatus").is_some());
+    let automated = cloud.ok(HOME, "DescribeDBSnapshots", &[("SnapshotType", "automated")]).await;
+    let id = value(&automated, "DBSnapshotIdentifier").unwrap();
+    assert!(id.starts_with("rds:orders-20"), "{id}");
+
+    let client = cloud.connect(&source, PASSWORD).await.unwrap();
+    fill(&client).await;
+    let expected = digest(&client).await;
+    tick(&client, 1).await;
+    let between = Timestamp::now();
+    // The clock must move on between the two commits; the database's own is the same.
+    until("the clock", || async {
+        (Timestamp::now() > between + SignedDuration::from_millis(1)).then_some(())
+    })
+    .await;
+    tick(&client, 2).await;
+    client.batch_execute("DROP TABLE orders").await.unwrap();
+    let after = Timestamp::now();
+
+    // Not archived yet, or not for sure: refused, unless the archiver was quicker.
+    cloud.rds.archive_now(HOME, "orders").await.unwrap();
+    restorable(&cloud, HOME, "orders", between).await;
+    let time = between.to_string();
+    let restore = [
+        ("SourceDBInstanceIdentifier", "orders"),
+        ("TargetDBInstanceIdentifier", "then"),
+        ("RestoreTime", time.as_str()),
+    ];
+    cloud.ok(HOME, "RestoreDBInstanceToPointInTime", &restore).await;
+    let then = cloud.connect(&cloud.instance(HOME, "then").await, PASSWORD).await.unwrap();
+    assert_eq!(digest(&then).await, expected);
+    assert_eq!(ticks(&then).await, [1]);
+
+    // The latest restorable time has all, and the restored instance can be restored in turn.
+    restorable(&cloud, HOME, "orders", after).await;
+    tick(&then, 3).await;
+    cloud.rds.archive_now(HOME, "then").await.unwrap();
+    for (from, to) in [("orders", "latest"), ("then", "again")] {
+        let restore = [
+            ("SourceDBInstanceIdentifier", from),
+            ("TargetDBInstanceIdentifier", to),
+            ("UseLatestRestorableTime", "true"),
+        ];
+        cloud.ok(HOME, "RestoreDBInstanceToPointInTime", &restore).await;
+    }
+    let latest = cloud.connect(&cloud.instance(HOME, "latest").await, PASSWORD).await.unwrap();
+    assert_eq!(ticks(&latest).await, [1, 2]);
+    assert!(latest.query("SELECT 1 FROM orders", &[]).await.is_err());
+    let again = cloud.connect(&cloud.instance(HOME, "again").await, PASSWORD).await.unwrap();
+    assert_eq!(ticks(&again).await, [1, 3]);
+    assert_eq!(digest(&again).await, expected);
+    cloud.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_time_outside_the_window_is_refused() {
+    let cloud = Cloud::start().await;
+    cloud.create("orders", &[]).await;
+    cloud.instance(HOME, "orders").await;
+    cloud.rds.archive_now(HOME, "orders").await.unwrap();
+    let hour = SignedDuration::from_hours(1);
+    let (early, late) = ((Timestamp::now() - hour).to_string(), (Timestamp::now() + hour).to_string());
+    let source = ("SourceDBInstanceIdentifier", "orders");
+    let target = ("TargetDBInstanceIdentifier", "then");
+    for (more, code) in [
+        (vec![("RestoreTime", early.as_str())], "InvalidParameterValue"),
+        (vec![("RestoreTime", late.as_str())], "InvalidParameterValue"),
+        (vec![], "InvalidParameterCombination"),
+        (
+            vec![("RestoreTime", early.as_str()), ("UseLatestRestorableTime", "true")],
+            "InvalidParameterCombination",
+        ),
+    ] {
+        let parameters: Vec<_> = [source, target].into_iter().chain(more).collect();
+        assert_eq!(
+            cloud.fault(HOME, "RestoreDBInstanceToPointInTime", &parameters).await,
+            code,
+            "{parameters:?}"
+        );
+    }
+    let off =
+        [("DBInstanceIdentifier", "orders"), ("BackupRetentionPeriod", "0"), ("ApplyImmediately", "true")];
+    cloud.ok(HOME, "ModifyDBInstance", &off).await;
+    let xml = cloud.instance(HOME, "orders").await;
+    assert_eq!(value(&xml, "LatestRestorableTime"), None);
+    let latest = [source, target, ("UseLatestRestorableTime", "true")];
+    assert_eq!(
+        cloud.fault(HOME, "RestoreDBInstanceToPointInTime", &latest).await,
+        "PointInTimeRestoreNotEnabled"
+    );
+    // On again: from here, not from before.
+    let on =
+        [("DBInstanceIdentifier", "orders"), ("BackupRetentionPeriod", "1"), ("ApplyImmediately", "true")];
+    cloud.ok(HOME, "ModifyDBInstance", &on).await;
+    cloud.instance(HOME, "orders").await;
+    cloud.rds.archive_now(HOME, "orders").await.unwrap();
+    cloud.ok(HOME, "RestoreDBInstanceToPointInTime", &latest).await;
+    cloud.instance(HOME, "then").await;
+    cloud.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn replicated_and_retained_backups_outlive_their_instance() {
+    let cloud = Cloud::start().await;
+    cloud.create("orders", &[]).await;
+    let source = cloud.instance(HOME, "orders").await;
+    let client = cloud.connect(&source, PASSWORD).await.unwrap();
+    fill(&client).await;
+    let expected = digest(&client).await;
+    let committed = Timestamp::now();
+    let arn = format!("arn:aws:rds:{HOME}:{ACCOUNT}:db:orders");
+    let started =
+        cloud.ok(AWAY, "StartDBInstanceAutomatedBackupsReplication", &[("SourceDBInstanceArn", &arn)]).await;
+    let replica = value(&started, "DBInstanceAutomatedBackupsArn").unwrap().to_owned();
+    until("replication", || async {
+        let xml = cloud.ok(AWAY, "DescribeDBInstanceAutomatedBackups", &[]).await;
+        let latest = value(&xml, "LatestTime")?.parse::<Timestamp>().unwrap();
+        (value(&xml, "Status") == Some("replicating") && latest >= committed).then_some(())
+    })
+    .await;
+
+    let resource_id = value(&source, "DbiResourceId").unwrap();
+    let delete = [
+        ("DBInstanceIdentifier", "orders"),
+        ("SkipFinalSnapshot", "true"),
+        ("DeleteAutomatedBackups", "false"),
+    ];
+    cloud.ok(HOME, "DeleteDBInstance", &delete).await;
+    for region in [HOME, AWAY] {
+        until("retained", || async {
+            let xml = cloud.ok(region, "DescribeDBInstanceAutomatedBackups", &[]).await;
+            (value(&xml, "Status") == Some("retained")).then_some(())
+        })
+        .await;
+    }
+    let latest = ("UseLatestRestorableTime", "true");
+    let home = [("SourceDbiResourceId", resource_id), ("TargetDBInstanceIdentifier", "home"), latest];
+    cloud.ok(HOME, "RestoreDBInstanceToPointInTime", &home).await;
+    let away = [
+        ("SourceDBInstanceAutomatedBackupsArn", replica.as_str()),
+        ("TargetDBInstanceIdentifier", "away"),
+        latest,
+    ];
+    cloud.ok(AWAY, "RestoreDBInstanceToPointInTime", &away).await;
+    for (region, id) in [(HOME, "home"), (AWAY, "away")] {
+        let client = cloud.connect(&cloud.instance(region, id).await, PASSWORD).await.unwrap();
+        assert_eq!(digest(&client).await, expected, "{region}");
+    }
+    cloud.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn changes_reach_the_server_and_a_final_snapshot_keeps_them() {
+    let cloud = Cloud::start().await;
+    cloud.create("orders", &[("BackupRetentionPeriod", "0")]).await;
+    let source = cloud.instance(HOME, "orders").await;
+    fill(&cloud.connect(&source, PASSWORD).await.unwrap()).await;
+    let modify = [
+        ("DBInstanceIdentifier", "orders"),
+        ("NewDBInstanceIdentifier", "sales"),
+        ("MasterUserPassword", "battery-staple'"),
+        ("DBInstanceClass", "db.m7g.large"),
+        ("ApplyImmediately", "true"),
+    ];
+    cloud.ok(HOME, "ModifyDBInstance", &modify).await;
+    until("the new name", || async {
+        let xml = cloud.call(HOME, "DescribeDBInstances", &[("DBInstanceIdentifier", "sales")]).await;
+        (xml.status == 200).then_some(())
+    })
+    .await;
+    let changed = cloud.instance(HOME, "sales").await;
+    assert_eq!(value(&changed, "DBInstanceClass"), Some("db.m7g.large"));
+    assert_eq!(value(&changed, "DbiResourceId"), value(&source, "DbiResourceId"));
+    assert!(cloud.connect(&changed, PASSWORD).await.is_err());
+    let client = cloud.connect(&changed, "battery-staple'").await.unwrap();
+    let expected = digest(&client).await;
+
+    let delete = [("DBInstanceIdentifier", "sales"), ("FinalDBSnapshotIdentifier", "last")];
+    cloud.ok(HOME, "DeleteDBInstance", &delete).await;
+    cloud.snapshot(HOME, "last").await;
+    let restore = [("DBInstanceIdentifier", "restored"), ("DBSnapshotIdentifier", "last")];
+    cloud.ok(HOME, "RestoreDBInstanceFromDBSnapshot", &restore).await;
+    let restored = cloud.instance(HOME, "restored").await;
+    let client = cloud.connect(&restored, "battery-staple'").await.unwrap();
+    assert_eq!(digest(&client).await, expected);
+    assert!(cloud.observer.ids("sales").contains(&"RDS-EVENT-0003".to_owned()));
+    assert_eq!(values(&restored, "DBInstanceIdentifier"), ["restored"]);
+    cloud.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn connections_without_tls_are_refused() {
+    let cloud = Cloud::start().await;
+    cloud.create("orders", &[("BackupRetentionPeriod", "0")]).await;
+    let xml = cloud.instance(HOME, "orders").await;
+    let mut config = tokio_postgres::Config::new();
+    config.host("127.0.0.1").port(value(&xml, "Port").unwrap().parse().unwrap());
+    config.user("app").password(PASSWORD).dbname("shop");
+    let error = config.connect(tokio_postgres::NoTls).await.err().unwrap();
+    assert!(format!("{error:?}").contains("no encryption"), "{error:?}");
+    cloud.stop().await;
+}
