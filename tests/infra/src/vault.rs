@@ -97,17 +97,23 @@ fn policy(stack: &Stack, findings: &mut Findings) {
             json!({"Bool": {"aws:SecureTransport": "false"}}),
             vec!["@VaultBucket.Arn", "@VaultBucket.Arn/*"],
         ),
+        // Present and different: without `Null` a put that names nothing, as ours do, would be denied as well.
         (
             "a put with another kind of encryption",
             "s3:PutObject",
-            json!({"StringNotEqualsIfExists": {"s3:x-amz-server-side-encryption": "aws:kms"}}),
+            json!({
+                "StringNotEquals": {"s3:x-amz-server-side-encryption": "aws:kms"},
+                "Null": {"s3:x-amz-server-side-encryption": "false"},
+            }),
             vec!["@VaultBucket.Arn/*"],
         ),
         (
             "a put with another key",
             "s3:PutObject",
-            json!({"StringNotEqualsIfExists":
-                {"s3:x-amz-server-side-encryption-aws-kms-key-id": "@VaultKey.Arn"}}),
+            json!({
+                "StringNotEquals": {"s3:x-amz-server-side-encryption-aws-kms-key-id": "@VaultKey.Arn"},
+                "Null": {"s3:x-amz-server-side-encryption-aws-kms-key-id": "false"},
+            }),
             vec!["@VaultBucket.Arn/*"],
         ),
         (
@@ -130,6 +136,12 @@ fn policy(stack: &Stack, findings: &mut Findings) {
     for statement in statements {
         expect(findings, statement["Effect"] == "Deny", || {
             format!("VaultBucketPolicy allows something: {statement}")
+        });
+        let negated =
+            statement["Condition"].as_object().is_some_and(|c| c.keys().any(|key| key.contains("NotEquals")));
+        let present = !statement["Condition"]["Null"].is_null();
+        expect(findings, !negated || present, || {
+            format!("VaultBucketPolicy denies what says nothing, as every put of ours does: {statement}")
         });
     }
 }

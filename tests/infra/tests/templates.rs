@@ -191,6 +191,7 @@ fn a_spoilt_vault_is_noticed() {
             ),
             (statement("0"), Value::Null, "does not deny a request without TLS"),
             (statement("1/Condition"), Value::Null, "does not deny a put with another kind"),
+            (statement("1/Condition/Null"), Value::Null, "denies what says nothing"),
             (statement("2/Action"), json!("s3:GetObject"), "does not deny a put with another key"),
             (statement("3/Effect"), json!("Allow"), "does not deny a put with the caller's key"),
             (
