@@ -67,13 +67,13 @@ impl World {
     }
 
     async fn tick(&self) -> Summary {
-        let deadline = Deadline::after(Duration::from_secs(300));
+        let deadline = Deadline::after(Duration::from_mins(5));
         run(&self.function(), &self.ledger.journal(), Wake::Tick, self.now, deadline, Budget::default()).await.unwrap()
     }
 
     /// Five minutes later, with everything that the cloud was doing finished.
     fn later(&mut self) {
-        self.now = self.now.checked_add(Duration::from_secs(300)).unwrap();
+        self.now = self.now.checked_add(Duration::from_mins(5)).unwrap();
         self.account.set_now(self.now);
         self.account.finish();
     }
@@ -351,7 +351,7 @@ proptest! {
                     Trouble::LoseAnswer(call) => rough.account.lose_answer_of_next(call),
                     Trouble::LedgerDown => rough.ledger.refuse_next_append(Error::retryable("SlowDown", "S3 is busy")),
                 }
-                let deadline = Deadline::after(Duration::from_secs(300));
+                let deadline = Deadline::after(Duration::from_mins(5));
                 // The pass may fail as a whole; the next tick goes on.
                 _ = run(&rough.function(), &rough.ledger.journal(), Wake::Tick, rough.now, deadline, Budget::default()).await;
                 rough.later();

@@ -93,7 +93,7 @@ impl FakeAccount {
         }
     }
 
-    /// The next call of `operation` answers `error` and does nothing.
+    /// The next call of `operation` (`CopyDBSnapshot`, or `us-west-2 CopyDBSnapshot`) answers `error` and does nothing.
     pub fn refuse_next(&self, operation: &'static str, error: Error) {
         self.state().faults.push_back((operation, Fault::Refuse(error)));
     }
@@ -127,7 +127,8 @@ impl FakeRds {
     fn call<T>(&self, operation: &'static str, effect: impl FnOnce(&mut State, &str) -> Result<T>) -> Result<T> {
         let mut state = self.account.state();
         state.calls.push(format!("{} {operation}", self.region));
-        let fault = state.faults.iter().position(|(at, _)| *at == operation).and_then(|at| state.faults.remove(at));
+        let here = format!("{} {operation}", self.region);
+        let fault = state.faults.iter().position(|(at, _)| *at == operation || *at == here).and_then(|at| state.faults.remove(at));
         match fault {
             Some((_, Fault::Refuse(error))) => Err(error),
             Some((_, Fault::LoseAnswer)) => {

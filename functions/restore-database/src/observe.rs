@@ -1,0 +1,159 @@
+use std::collections::BTreeSet;
+
+use domain::{ResourceId, tag};
+use futures::try_join;
+use jiff::{SignedDuration, Timestamp, civil::Date, tz::TimeZone};
+use postgres::Postgres;
+use rds::{AutomatedBackup, Instance, Rds, Snapshot};
+use reconcile::{Done, EntryKey, Error, Ledger, Plan, Reconciler, Result, Summary};
+use secrets::Secrets;
+use serde_json::Value;
+
+use crate::{
+    act, follow, plan,
+    request::{Ask, RestoreRequest},
+};
+
+/// The function, with the outside systems that it sees.
+pub(crate) struct RestoreDatabase<R, L, S, P> {
+    pub(crate) home: R,
+    pub(crate) recovery: R,
+    pub(crate) ledger: L,
+    pub(crate) secrets: S,
+    pub(crate) postgres: P,
+}
+
+/// What is true now.
+#[derive(Clone, Debug)]
+pub(crate) enum Observed {
+    /// What bears on a person's request.
+    Asked(Box<Asked>),
+    /// The restores there are.
+    Restores(Vec<Restored>, BTreeSet<EntryKey>),
+}
+
+/// What bears on a person's request.
+#[derive(Clone, Debug)]
+pub(crate) struct Asked {
+    pub(crate) request: RestoreRequest,
+    /// The Region to restore in.
+    pub(crate) region: String,
+    pub(crate) home: String,
+    /// The instance to be restored, if it still is there.
+    pub(crate) source: Option<Instance>,
+    /// The automated backups that the Region holds of it.
+    pub(crate) automated_backups: Vec<AutomatedBackup>,
+    /// The snapshots that the Region holds of it.
+    pub(crate) snapshots: Vec<Snapshot>,
+    /// What already bears the new name.
+    pub(crate) bearer: Option<Instance>,
+}
+
+/// An instance that a restore made.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Restored {
+    /// The restore's id.
+    pub(crate) id: String,
+    pub(crate) resource: ResourceId,
+    pub(crate) requested_at: Timestamp,
+    pub(crate) region: String,
+    pub(crate) instance: Instance,
+}
+
+impl Restored {
+    /// Reads the tags; `None` for an instance that no restore made.
+    pub(crate) fn of(instance: &Instance, region: &str) -> Option<Self> {
+        let tag = |key: &str| instance.tags.get(key).map(String::as_str);
+        Some(Self {
+            id: tag(tag::RESTORE)?.to_owned(),
+            resource: ResourceId::rds(tag(tag::RESOURCE)?.strip_prefix("rds/")?),
+            requested_at: tag(tag::REQUESTED_AT)?.parse().ok()?,
+            region: region.to_owned(),
+            instance: instance.clone(),
+        })
+    }
+
+    /// The day under which the ledger files it.
+    pub(crate) fn day(&self) -> Date {
+        self.requested_at.to_zoned(TimeZone::UTC).date()
+    }
+}
+
+/// How long a restore is followed. RDS takes hours for the largest ones, never days.
+const FOLLOWED: SignedDuration = SignedDuration::from_hours(72);
+
+impl<R: Rds, L: Ledger, S: Secrets, P: Postgres> Reconciler for RestoreDatabase<R, L, S, P> {
+    const NAME: &'static str = "restore-database";
+    type Request = Ask;
+    type Observed = Observed;
+    type Action = act::Action;
+
+    async fn observe(&self, ask: Ask, now: Timestamp) -> Result<Observed> {
+        match ask {
+            Ask::Restore(request) => self.observe_request(*request).await,
+            Ask::Follow => self.observe_restores(now).await,
+        }
+    }
+
+    fn plan(observed: &Observed, now: Timestamp) -> Result<Plan<act::Action>> {
+        match observed {
+            Observed::Asked(asked) => plan::plan(asked, now),
+            Observed::Restores(restores, recorded) => Ok(follow::plan(restores, recorded)),
+        }
+    }
+
+    async fn act(&self, action: &act::Action, now: Timestamp) -> Result<Done> {
+        act::act(self, action, now).await
+    }
+
+    /// A person reads what became of the one request; a tick's answer is its summary.
+    fn answer(mut summary: Summary) -> Value {
+        match summary.acted.pop_if(|acted| acted.action == act::RESTORE) {
+            Some(acted) => Value::Object(acted.detail),
+            None => summary.into_json(),
+        }
+    }
+}
+
+impl<R: Rds, L: Ledger, S, P> RestoreDatabase<R, L, S, P> {
+    /// The Region of that name.
+    pub(crate) fn region(&self, name: &str) -> Result<&R> {
+        [&self.home, &self.recovery].into_iter().find(|rds| rds.region() == name).ok_or_else(|| {
+            let (home, recovery) = (self.home.region(), self.recovery.region());
+            Error::misconfigured(
+                "RegionUnknown",
+                format!("\"region\" is {name:?}: this deployment restores in {home} or in {recovery}; nothing was done"),
+            )
+        })
+    }
+
+    async fn observe_request(&self, request: RestoreRequest) -> Result<Observed> {
+        let home = self.home.region().to_owned();
+        let region = request.region.clone().unwrap_or_else(|| home.clone());
+        let rds = self.region(&region)?;
+        let name = request.resource.name.as_str();
+        let (automated_backups, snapshots, bearer) =
+            try_join!(rds.automated_backups_of(name), rds.snapshots_of(name), rds.instance(&request.name))?;
+        let source = match self.home.instance(name).await {
+            // When the home Region does not answer, that is likely why someone restores in the other one.
+            Err(error) if region != home => {
+                tracing::warn!(error.code = error.code(), "the source's settings are unknown: {}", error.report());
+                None
+            }
+            found => found?,
+        };
+        Ok(Observed::Asked(Box::new(Asked { request, region, home, source, automated_backups, snapshots, bearer })))
+    }
+
+    async fn observe_restores(&self, now: Timestamp) -> Result<Observed> {
+        let (home, recovery) = try_join!(self.home.instances(), self.recovery.instances())?;
+        let restores = |instances: Vec<Instance>, region: &str| {
+            instances.iter().filter_map(|instance| Restored::of(instance, region)).collect::<Vec<_>>()
+        };
+        let mut found = restores(home, self.home.region());
+        found.extend(restores(recovery, self.recovery.region()));
+        found.retain(|restored| now.duration_since(restored.requested_at) < FOLLOWED);
+        let recorded = self.ledger.keys(&found.iter().map(Restored::day).collect()).await?;
+        Ok(Observed::Restores(found, recorded))
+    }
+}
