@@ -146,6 +146,31 @@ fn policy(stack: &Stack, findings: &mut Findings) {
     }
 }
 
+/// Whether the bucket's policy denies a request whose context has these keys. A key that is absent makes a negated
+/// operator true and every other false, `IfExists` always true (IAM User Guide, "Condition operators").
+pub fn denies(stack: &Stack, action: &str, context: &[(&str, &str)]) -> bool {
+    let statements = &stack.get("VaultBucketPolicy")["Properties"]["PolicyDocument"]["Statement"];
+    list(statements).iter().any(|statement| {
+        let concerned = strings(&statement["Action"]).iter().any(|one| *one == "s3:*" || *one == action);
+        let conditions = statement["Condition"].as_object().into_iter().flatten();
+        let mut terms = conditions.flat_map(|(operator, keys)| {
+            keys.as_object()
+                .into_iter()
+                .flatten()
+                .map(move |(key, wanted)| (operator.as_str(), key, text(wanted)))
+        });
+        let holds = terms.all(|(operator, key, wanted)| {
+            let found = context.iter().find(|(name, _)| name == key).map(|(_, value)| *value);
+            match (operator, found) {
+                ("Null", found) => (wanted == "true") == found.is_none(),
+                (operator, None) => operator.ends_with("IfExists") || operator.contains("Not"),
+                (operator, Some(found)) => (found == wanted) != operator.contains("Not"),
+            }
+        });
+        statement["Effect"] == "Deny" && concerned && holds
+    })
+}
+
 /// Nothing that a backup needs goes away with its stack.
 fn outlives(stack: &Stack, findings: &mut Findings) {
     for (id, resource) in &stack.resources {

@@ -69,6 +69,25 @@ fn the_stages_agree() {
 }
 
 #[test]
+fn the_bucket_takes_what_we_put_and_nothing_else() {
+    let stack = home_vault(&REAL.vault);
+    let kind = "s3:x-amz-server-side-encryption";
+    let key = "s3:x-amz-server-side-encryption-aws-kms-key-id";
+    let own_key = "s3:x-amz-server-side-encryption-customer-algorithm";
+    let put = |more: &[(&str, &str)]| {
+        let tls = [("aws:SecureTransport", "true")];
+        vault::denies(&stack, "s3:PutObject", &[&tls, more].concat())
+    };
+    assert!(!put(&[]), "our puts leave the encryption to the bucket");
+    assert!(!put(&[(kind, "aws:kms"), (key, "@VaultKey.Arn")]));
+    assert!(put(&[(kind, "AES256")]));
+    assert!(put(&[(kind, "aws:kms"), (key, "arn:aws:kms:us-east-1:123456789012:key/another")]));
+    assert!(put(&[(own_key, "AES256")]));
+    assert!(vault::denies(&stack, "s3:GetObject", &[("aws:SecureTransport", "false")]));
+    assert!(!vault::denies(&stack, "s3:GetObject", &[("aws:SecureTransport", "true")]));
+}
+
+#[test]
 fn replication_time_control_is_a_choice() {
     let with = resolve(&REAL.vault, HOME, &[("ReplicaRegion", AWAY), ("ReplicationTimeControl", "Enabled")]);
     let rule = |stack: &Stack| {
