@@ -164,7 +164,8 @@ impl Plane {
             }
         });
         futures::future::join_all(servers.map(|cluster| async move { cluster.server.stop().await })).await;
-        drop(regions);
+        // Their folders go with them: thousands of files.
+        drop(tokio::task::spawn_blocking(move || drop(regions)).await);
         let data = self.clusters.install.data.path();
         if let Err(error) = tokio::fs::remove_dir_all(data).await {
             tracing::debug!(path = %data.display(), %error, "the data folder stays");

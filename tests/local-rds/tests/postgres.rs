@@ -295,3 +295,24 @@ async fn connections_without_tls_are_refused() {
     assert!(format!("{error:?}").contains("no encryption"), "{error:?}");
     cloud.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_instance_whose_server_dies_has_failed() {
+    let cloud = Cloud::start().await;
+    cloud.create("orders", &[("BackupRetentionPeriod", "0")]).await;
+    cloud.instance(HOME, "orders").await;
+    let server = *cloud.observer.running.lock().unwrap().first().unwrap();
+    let server = nix::unistd::Pid::from_raw(server.try_into().unwrap());
+    nix::sys::signal::kill(server, nix::sys::signal::Signal::SIGKILL).unwrap();
+    let name = [("DBInstanceIdentifier", "orders")];
+    until("failed", || async {
+        let xml = cloud.ok(HOME, "DescribeDBInstances", &name).await;
+        (value(&xml, "DBInstanceStatus") == Some("failed")).then_some(())
+    })
+    .await;
+    assert_eq!(cloud.observer.ids("orders").last().map(String::as_str), Some("RDS-EVENT-0031"));
+    let take = [("DBInstanceIdentifier", "orders"), ("DBSnapshotIdentifier", "late")];
+    assert_eq!(cloud.fault(HOME, "CreateDBSnapshot", &take).await, "InvalidDBInstanceState");
+    cloud.ok(HOME, "DeleteDBInstance", &[name[0], ("SkipFinalSnapshot", "true")]).await;
+    cloud.stop().await;
+}

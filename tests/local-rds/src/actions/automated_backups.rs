@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use super::{Answer, Request, result};
 use crate::documents;
 use crate::state::{AutomatedBackup, BackupStatus};
-use crate::wire::{Element, Fault, Filters, Page};
+use crate::wire::{Element, Fault, Filters, Page, same};
 use crate::work;
 
 const FILTERS: [&str; 3] = ["status", "db-instance-id", "dbi-resource-id"];
@@ -22,19 +22,19 @@ pub(super) fn describe(request: &Request) -> Answer {
             None => None,
         };
         let region = &*region;
-        let same =
-            |asked: Option<&str>, value: &str| asked.is_none_or(|asked| asked.eq_ignore_ascii_case(value));
+        let asked = |asked: Option<&str>, value: &str| asked.is_none_or(|asked| same(asked, value));
         let matching = region.backups.iter().filter(|(id, backup)| {
             let traits = &backup.traits;
-            same(wanted.as_deref(), id)
-                && same(instance, &traits.instance)
-                && same(resource_id, &traits.resource_id)
-                && filters.pass(|name| match name {
-                    "status" => vec![backup.status.text()],
-                    "db-instance-id" => vec![&traits.instance, &backup.instance_arn],
-                    "dbi-resource-id" => vec![&traits.resource_id],
-                    _ => Vec::new(),
-                })
+            let passes = |name: &str, value: &str| match name {
+                "status" => same(value, backup.status.text()),
+                "db-instance-id" => same(value, &traits.instance) || same(value, &backup.instance_arn),
+                "dbi-resource-id" => same(value, &traits.resource_id),
+                _ => false,
+            };
+            asked(wanted.as_deref(), id)
+                && asked(instance, &traits.instance)
+                && asked(resource_id, &traits.resource_id)
+                && filters.pass(passes)
         });
         let matching = matching.map(|(id, backup)| (id.as_str(), backup));
         let result = Element::new("DescribeDBInstanceAutomatedBackupsResult");

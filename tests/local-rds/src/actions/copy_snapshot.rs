@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use super::{Answer, Request, result, snapshots, tags};
 use crate::documents;
+use crate::events::Notice;
 use crate::identifiers::Arn;
 use crate::plane::Plane;
 use crate::state::{Snapshot, SnapshotKind, SnapshotStatus};
@@ -58,7 +59,15 @@ pub(super) async fn copy(request: Request) -> Answer {
             shared_with: BTreeSet::new(),
             data: None,
         };
-        region.snapshots.insert(id, target.clone());
+        region.snapshots.insert(id.clone(), target.clone());
+        region.snapshot_event(
+            &id,
+            if remote {
+                Notice::remote_copy_started(&source.id, &source_region)
+            } else {
+                Notice::copy_started(&source.id, &source_region)
+            },
+        );
         Ok((documents::snapshot(region, &target, &speed), target))
     })?;
     plane.spawn(work::copy(Arc::clone(&plane), region, source_region, source, target));

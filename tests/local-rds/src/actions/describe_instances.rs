@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use super::{Answer, Request};
 use crate::documents;
-use crate::wire::{Element, Fault, Filters, Page};
+use crate::wire::{Element, Fault, Filters, Page, same};
 
 const FILTERS: [&str; 5] = ["db-cluster-id", "db-instance-id", "dbi-resource-id", "domain", "engine"];
 
@@ -19,21 +19,17 @@ pub(super) fn describe(request: &Request) -> Answer {
             None => None,
         };
         let region = &*region;
-        let arns: Vec<_> = region.instances.keys().map(|id| region.arn("db", id)).collect();
-        let matching = region
-            .instances
-            .iter()
-            .zip(&arns)
-            .filter(|((id, instance), arn)| {
-                wanted.as_ref().is_none_or(|wanted| wanted == *id)
-                    && filters.pass(|name| match name {
-                        "db-instance-id" => vec![id, arn],
-                        "dbi-resource-id" => vec![&instance.traits.resource_id],
-                        "engine" => vec![&instance.traits.engine],
-                        _ => Vec::new(),
-                    })
-            })
-            .map(|((id, instance), _)| (id.as_str(), instance));
+        let matching = region.instances.iter().filter(|(id, instance)| {
+            let passes = |name: &str, value: &str| match name {
+                "db-instance-id" => same(value, id) || same(value, &region.arn("db", id)),
+                "dbi-resource-id" => same(value, &instance.traits.resource_id),
+                "engine" => same(value, &instance.traits.engine),
+                // We have no clusters and no domains.
+                _ => false,
+            };
+            wanted.as_ref().is_none_or(|wanted| wanted == *id) && filters.pass(passes)
+        });
+        let matching = matching.map(|(id, instance)| (id.as_str(), instance));
         let result = Element::new("DescribeDBInstancesResult");
         let document = |instance| documents::instance(region, instance, now);
         Ok::<_, Fault>(page.element(result, "DBInstances", matching, document))

@@ -8,7 +8,7 @@ use crate::documents;
 use crate::events::Notice;
 use crate::identifiers::{SNAPSHOT, identifier};
 use crate::state::{InstanceStatus, Region, Snapshot, SnapshotKind, SnapshotStatus};
-use crate::wire::{Element, Fault, Filters, Page};
+use crate::wire::{Element, Fault, Filters, Page, same};
 use crate::work;
 
 const FILTERS: [&str; 5] = ["db-instance-id", "db-snapshot-id", "dbi-resource-id", "snapshot-type", "engine"];
@@ -82,24 +82,25 @@ pub(super) fn describe(request: &Request) -> Answer {
             .get("DBInstanceIdentifier")
             .map(|text| region.local(text, "db").unwrap_or_default().into_owned());
         let region = &*region;
-        let arns: Vec<_> =
-            region.snapshots.values().map(|it| region.arn("db", &it.traits.instance)).collect();
-        let matching = region.snapshots.iter().zip(&arns).filter(|((id, snapshot), arn)| {
+        let matching = region.snapshots.iter().filter(|(id, snapshot)| {
             let traits = &snapshot.traits;
+            let passes = |name: &str, value: &str| match name {
+                "db-instance-id" => {
+                    same(value, &traits.instance) || same(value, &region.arn("db", &traits.instance))
+                }
+                "db-snapshot-id" => same(value, id),
+                "dbi-resource-id" => same(value, &traits.resource_id),
+                "snapshot-type" => same(value, snapshot.kind.text()),
+                "engine" => same(value, &traits.engine),
+                _ => false,
+            };
             wanted.as_ref().is_none_or(|wanted| wanted == *id)
                 && instance.as_ref().is_none_or(|instance| *instance == traits.instance)
                 && resource_id.is_none_or(|resource_id| resource_id == traits.resource_id)
                 && kind.is_none_or(|kind| kind == snapshot.kind.text())
-                && filters.pass(|name| match name {
-                    "db-instance-id" => vec![&traits.instance, arn],
-                    "db-snapshot-id" => vec![id],
-                    "dbi-resource-id" => vec![&traits.resource_id],
-                    "snapshot-type" => vec![snapshot.kind.text()],
-                    "engine" => vec![&traits.engine],
-                    _ => Vec::new(),
-                })
+                && filters.pass(passes)
         });
-        let matching = matching.map(|((id, snapshot), _)| (id.as_str(), snapshot));
+        let matching = matching.map(|(id, snapshot)| (id.as_str(), snapshot));
         let result = Element::new("DescribeDBSnapshotsResult");
         let document = |snapshot: &Snapshot| documents::snapshot(region, snapshot, &speed);
         Ok(page.element(result, "DBSnapshots", matching, document))

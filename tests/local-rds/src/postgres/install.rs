@@ -54,6 +54,11 @@ impl Install {
         Command::new(name, &self.bin.join(name), self.user, Arc::clone(&self.processes))
     }
 
+    /// A program that every system has.
+    pub(super) fn system(&self, name: &'static str) -> Command {
+        Command::new(name, Path::new(name), self.user, Arc::clone(&self.processes))
+    }
+
     /// Makes a file that only `PostgreSQL`'s user may read.
     pub(crate) fn write_secret(&self, path: &Path, text: &str) -> Result<(), Error> {
         let failed = || Error::files(path);
@@ -66,6 +71,12 @@ impl Install {
     pub(crate) fn make_folder(&self, path: &Path) -> Result<(), Error> {
         fs::create_dir_all(path).map_err(Error::files(path))?;
         self.give(path)
+    }
+
+    /// Makes a folder that only `PostgreSQL`'s user may enter, as it demands of its data.
+    pub(super) fn make_private(&self, path: &Path) -> Result<(), Error> {
+        self.make_folder(path)?;
+        fs::set_permissions(path, fs::Permissions::from_mode(0o700)).map_err(Error::files(path))
     }
 
     fn give(&self, path: &Path) -> Result<(), Error> {

@@ -51,7 +51,7 @@ impl Start<'_> {
         let mut tried = 1;
         loop {
             let server = self.launch(free_port()?)?;
-            match server.ready(&self.log()).await {
+            match self.ready(&server).await {
                 Err(Error::Ended { log })
                     if tried < PORTS_TRIED && log.contains("Address already in use") =>
                 {
@@ -60,6 +60,27 @@ impl Start<'_> {
                 Err(error) => return Err(error),
                 Ok(()) => return Ok(server),
             }
+        }
+    }
+
+    /// The server itself writes into a file how far it is: asking for a connection every few milliseconds would slow
+    /// a recovery down. `ready` comes after any recovery, as nobody may connect during one.
+    async fn ready(&self, server: &Server) -> Result<(), Error> {
+        let status = self.folder.join("pgdata/postmaster.pid");
+        let deadline = Instant::now() + READY_WITHIN;
+        loop {
+            if *server.ended.borrow() {
+                return Err(Error::Ended { log: tail(&self.log()) });
+            }
+            let text = tokio::fs::read_to_string(&status).await.unwrap_or_default();
+            // Line LOCK_FILE_LINE_PM_STATUS of `miscadmin.h`.
+            if text.lines().nth(7).is_some_and(|line| line.trim_end() == "ready") {
+                return Ok(());
+            }
+            if Instant::now() > deadline {
+                return Err(Error::NotReady { log: tail(&self.log()) });
+            }
+            tokio::time::sleep(GLANCE).await;
         }
     }
 
@@ -177,25 +198,6 @@ impl Server {
             let _ = connection.await;
         });
         Ok(client)
-    }
-
-    async fn ready(&self, log: &Path) -> Result<(), Error> {
-        let deadline = Instant::now() + READY_WITHIN;
-        loop {
-            if *self.ended.borrow() {
-                return Err(Error::Ended { log: tail(log) });
-            }
-            if let Ok(client) = self.connect().await {
-                let row = client.query_one("SELECT pg_is_in_recovery()", &[]).await?;
-                if !row.get::<_, bool>(0) {
-                    return Ok(());
-                }
-            }
-            if Instant::now() > deadline {
-                return Err(Error::NotReady { log: tail(log) });
-            }
-            tokio::time::sleep(GLANCE).await;
-        }
     }
 
     /// Waits until the process is gone.

@@ -7,7 +7,7 @@ mod reply;
 mod xml;
 
 pub(crate) use fault::Fault;
-pub(crate) use page::{Filters, Page};
+pub(crate) use page::{Filters, Page, same};
 pub(crate) use parameters::Parameters;
 pub(crate) use reply::{failure, success};
 pub(crate) use xml::{Element, time};

@@ -19,14 +19,6 @@ pub(crate) async fn copy(
     target: Snapshot,
 ) {
     let since = Instant::now();
-    plane.region(&region, |region| {
-        let notice = if target.source_arn.is_some() {
-            Notice::remote_copy_started(&source.id, &source_region)
-        } else {
-            Notice::copy_started(&source.id, &source_region)
-        };
-        region.snapshot_event(&target.id, notice);
-    });
     let made = match &source.data {
         Some(folder) => plane.clusters.copy(folder).await.map(Some),
         None => Ok(None),

@@ -47,6 +47,8 @@ pub(crate) async fn delete(plane: Arc<Plane>, region: String, deletion: Deletion
     }
     plane.at_least(since, |speed| speed.delete).await;
     let replicas = plane.region(&region, |region| remove(region, resource_id, deletion.keep_backups));
+    // With the last hold on it goes the data folder: a thousand files.
+    drop(tokio::task::spawn_blocking(move || drop(data)));
     for arn in replicas {
         let Some(there) = crate::identifiers::Arn::parse(&arn) else { continue };
         plane.region(&there.region, |region| {

@@ -6,7 +6,9 @@
 use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::future::Future;
-use std::sync::{Arc, Mutex};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
 use local_rds::{Alone, Event, EventSink, LocalRds, Options, Processes, Response, Speed};
@@ -15,7 +17,7 @@ use rustls::pki_types::pem::PemObject;
 use tempfile::TempDir;
 use tokio_postgres::Client;
 use tokio_postgres_rustls::MakeRustlsConnect;
-use toolbox::{Set, Silent};
+use toolbox::{Guard, Set, Silent};
 
 pub(crate) const HOME: &str = "eu-west-1";
 pub(crate) const AWAY: &str = "eu-central-1";
@@ -26,15 +28,18 @@ pub(crate) const PASSWORD: &str = "correct-horse";
 #[derive(Default)]
 pub(crate) struct Observer {
     pub(crate) running: Mutex<BTreeSet<u32>>,
+    guard: OnceLock<Guard>,
     pub(crate) events: Mutex<Vec<(String, Event)>>,
 }
 
 impl Processes for Observer {
     fn adopt(&self, process_group: u32) {
         self.running.lock().unwrap().insert(process_group);
+        self.guard.get().unwrap().adopt(process_group);
     }
     fn release(&self, process_group: u32) {
         self.running.lock().unwrap().remove(&process_group);
+        self.guard.get().unwrap().release(process_group);
     }
 }
 
@@ -69,8 +74,11 @@ impl Cloud {
         // The first to come sets it, for all tests of a file.
         let _ = tracing_subscriber::fmt().with_env_filter("local_rds=debug").with_test_writer().try_init();
         let tools = toolbox::install(Set::Cloud, &Silent).await.unwrap();
-        let data = tempfile::tempdir().unwrap();
+        let data = scratch();
         let observer = Arc::new(Observer::default());
+        let guard = Guard::start(&tools.python).unwrap();
+        guard.adopt_folder(data.path());
+        assert!(observer.guard.set(guard).is_ok());
         let options = Options {
             account: ACCOUNT.to_owned(),
             data: data.path().join("rds"),
@@ -178,6 +186,17 @@ impl Cloud {
         self.rds.stop().await;
         assert_eq!(*self.observer.running.lock().unwrap(), BTreeSet::new(), "processes are left");
     }
+}
+
+/// Where there is room, in memory: each instance is a thousand small files.
+fn scratch() -> TempDir {
+    let memory = Path::new("/dev/shm");
+    let room =
+        nix::sys::statvfs::statvfs(memory).map_or(0, |found| found.blocks_available() * found.block_size());
+    let data = if room > 2 << 30 { tempfile::tempdir_in(memory) } else { tempfile::tempdir() }.unwrap();
+    // The user that PostgreSQL runs as must get in.
+    std::fs::set_permissions(data.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
+    data
 }
 
 /// The text of the first element of a name.
