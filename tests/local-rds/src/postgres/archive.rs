@@ -161,7 +161,11 @@ impl Archiver {
                     Ok(()) = speed.changed() => continue,
                     () = work.server.ended() => break,
                 };
-                let outcome = work.archive().await;
+                let server = Arc::clone(&work.server);
+                let outcome = tokio::select! {
+                    outcome = work.archive() => outcome,
+                    () = server.ended() => break,
+                };
                 last = Instant::now();
                 if let Err(error) = &outcome {
                     work.client = None;
@@ -208,8 +212,11 @@ impl Work {
         }
         // An empty transaction that leaves a commit behind, later than `now`: the stop for any target up to `now`.
         client.query_one("SELECT pg_current_xact_id()::text", &[]).await?;
-        let row = client.query_one("SELECT pg_walfile_name(pg_switch_wal())", &[]).await?;
+        // The file that commit is in. Not the one that the switch returns: if somebody else (a backup's end) switches
+        // before us, ours does nothing and returns the next file, which is not finished for a long time.
+        let row = client.query_one("SELECT pg_walfile_name(pg_current_wal_flush_lsn() - 1)", &[]).await?;
         let file: String = row.get(0);
+        client.query_one("SELECT pg_switch_wal()::text", &[]).await?;
         let deadline = Instant::now() + ARCHIVED_WITHIN;
         while !self.archive.path().join(&file).exists() {
             if Instant::now() > deadline {
