@@ -145,7 +145,7 @@ fn outside_window(asked: &Asked, instant: Timestamp, window: PitrWindow, now: Ti
     Error::misconfigured(
         "OutsidePitrWindow",
         format!(
-            "{} cannot be restored to {instant} in {}, which {why}; possible is any second from {earliest} to {latest}; {}; nothing \
+            "{} cannot be restored to {instant} in {}: that second {why}; possible is any second from {earliest} to {latest}; {}; nothing \
              was done",
             asked.request.resource,
             asked.region,

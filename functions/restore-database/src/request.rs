@@ -1,5 +1,7 @@
 //! What a person may ask. The shapes, with examples, are in `events/`.
 
+use std::fmt::Display;
+
 use domain::ResourceId;
 use jiff::Timestamp;
 use reconcile::{Error, Request, Result, Wake};
@@ -139,7 +141,7 @@ fn instance_identifier(key: &str, text: &str) -> Result<String> {
     )))
 }
 
-fn invalid(message: String) -> Error {
+fn invalid(message: impl Display) -> Error {
     Error::misconfigured("RequestInvalid", format!("{message}; nothing was done"))
 }
 

@@ -11,6 +11,7 @@ use rustls::{
 use secrecy::ExposeSecret;
 use secrets::Credentials;
 use tokio::time::timeout;
+pub use tokio_postgres::Client;
 use tokio_postgres::{Config, config::SslMode};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
@@ -64,8 +65,9 @@ impl TlsPostgres {
         Ok(MakeRustlsConnect::new(config))
     }
 
-    async fn query(&self, server: &Server, credentials: &Credentials) -> Result<()> {
-        let doing = format!("ask {}:{} a first query", server.host, server.port);
+    /// Connects. The connection ends when the client is dropped.
+    pub async fn connect(&self, server: &Server, credentials: &Credentials) -> Result<Client> {
+        let doing = format!("connect to {}:{}/{} as {}", server.host, server.port, server.database, credentials.username);
         let (client, connection) = Config::new()
             .host(&server.host)
             .port(server.port)
@@ -77,11 +79,18 @@ impl TlsPostgres {
             .connect(self.tls()?)
             .await
             .map_err(|error| failed(&doing, error))?;
-        let connection = tokio::spawn(connection);
-        let answer = client.simple_query("SELECT 1").await;
-        drop(client);
-        _ = connection.await;
-        answer.map(drop).map_err(|error| failed(&doing, error))
+        tokio::spawn(async move {
+            if let Err(error) = connection.await {
+                tracing::debug!("the connection ended: {error}");
+            }
+        });
+        Ok(client)
+    }
+
+    async fn query(&self, server: &Server, credentials: &Credentials) -> Result<()> {
+        let client = self.connect(server, credentials).await?;
+        let doing = format!("ask {}:{} a first query", server.host, server.port);
+        client.simple_query("SELECT 1").await.map(drop).map_err(|error| failed(&doing, error))
     }
 }
 

@@ -1,0 +1,146 @@
+//! What was measured, as a table for a person and as JSON for a program.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Context, Result};
+use comfy_table::{Table, presets::UTF8_FULL_CONDENSED};
+use local_cloud::{Cloud, Measurement, Profile};
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use crate::story::{Comparison, Story};
+
+/// All that was measured.
+pub(crate) struct Report {
+    story: Story,
+    functions: BTreeMap<String, FunctionCost>,
+}
+
+/// What a function cost in this demo.
+#[derive(Serialize)]
+pub(crate) struct FunctionCost {
+    invocations: usize,
+    init_ms_median: f64,
+    duration_ms_median: f64,
+    peak_rss_bytes: u64,
+    binary_bytes: u64,
+}
+
+/// What each deployed function cost so far.
+pub(crate) async fn functions(cloud: &Cloud) -> Result<BTreeMap<String, FunctionCost>> {
+    let mut costs = BTreeMap::new();
+    for name in cloud.stack().functions.keys() {
+        let measured = cloud.measurements(name).await?;
+        let binary = toolbox::target().join(Profile::default().folder()).join(name);
+        let binary_bytes = binary.metadata().with_context(|| format!("no binary at {}", binary.display()))?.len();
+        costs.insert(name.clone(), cost(&measured, binary_bytes));
+    }
+    Ok(costs)
+}
+
+fn cost(measured: &[Measurement], binary_bytes: u64) -> FunctionCost {
+    FunctionCost {
+        invocations: measured.len(),
+        init_ms_median: median(measured.iter().filter_map(|one| one.init_ms)),
+        duration_ms_median: median(measured.iter().map(|one| one.duration_ms)),
+        peak_rss_bytes: measured.iter().filter_map(|one| one.peak_rss_bytes).max().unwrap_or(0),
+        binary_bytes,
+    }
+}
+
+fn median(values: impl Iterator<Item = f64>) -> f64 {
+    let mut values: Vec<f64> = values.collect();
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
+}
+
+/// Whether a comparison found no difference.
+fn held(comparison: &Comparison) -> bool {
+    comparison.rows_expected == comparison.rows_restored && comparison.digests_match && comparison.commits_exact
+}
+
+impl Report {
+    pub(crate) fn new(story: Story, functions: BTreeMap<String, FunctionCost>) -> Self {
+        Self { story, functions }
+    }
+
+    /// Whether every check held.
+    pub(crate) fn all_held(&self) -> bool {
+        held(&self.story.pitr) && held(&self.story.copy)
+    }
+
+    /// For a person.
+    pub(crate) fn table(&self) -> String {
+        let Story { pitr, copy, pitr_target, dropped_at, lost_seconds, .. } = &self.story;
+        let mut restores = Table::new();
+        restores.load_style(UTF8_FULL_CONDENSED);
+        let seconds = |millis: i64| format!("{}.{:01} s", millis / 1000, millis % 1000 / 100);
+        restores.set_header(["restored", "to the second before the DROP", &format!("the copy in {}", self.story.copy_region)]);
+        for row in [
+            ["state", &format!("{pitr_target} (dropped {dropped_at})"), "the snapshot of the slot"],
+            ["rows expected", &pitr.rows_expected.to_string(), &copy.rows_expected.to_string()],
+            ["rows restored", &pitr.rows_restored.to_string(), &copy.rows_restored.to_string()],
+            ["content of every table", same(pitr.digests_match), same(copy.digests_match)],
+            ["commits by then, and no other", yes(pitr.commits_exact), "first so many, no gap"],
+            ["commits lost", &format!("{lost_seconds:.2} s"), "all since the snapshot"],
+            ["backed up in", &seconds(self.story.backup_duration_ms), &seconds(self.story.copy_duration_ms)],
+            ["restored in", &seconds(self.story.restore_duration_ms), &seconds(self.story.copy_restore_duration_ms)],
+        ] {
+            restores.add_row(row);
+        }
+        let mut functions = Table::new();
+        functions.load_style(UTF8_FULL_CONDENSED);
+        functions.set_header(["function", "invocations", "cold start", "duration (median)", "peak memory", "binary"]);
+        for (name, cost) in &self.functions {
+            functions.add_row([
+                name.clone(),
+                cost.invocations.to_string(),
+                format!("{:.0} ms", cost.init_ms_median),
+                format!("{:.0} ms", cost.duration_ms_median),
+                mebibytes(cost.peak_rss_bytes),
+                mebibytes(cost.binary_bytes),
+            ]);
+        }
+        format!("{restores}\n\n{functions}\n(functions built for a quick demo; `cargo bench -p bench` measures release builds)")
+    }
+
+    /// For a program.
+    pub(crate) fn json(&self) -> Value {
+        let Story { pitr, copy, .. } = &self.story;
+        json!({
+            "all_held": self.all_held(),
+            "rds": {
+                "rows_expected": pitr.rows_expected,
+                "rows_restored": pitr.rows_restored,
+                "digest_matches": pitr.digests_match,
+                "commits_exact": pitr.commits_exact,
+                "pitr_target": self.story.pitr_target,
+                "dropped_at": self.story.dropped_at,
+                "lost_seconds": self.story.lost_seconds,
+                "restore_duration_ms": self.story.restore_duration_ms,
+                "backup_duration_ms": self.story.backup_duration_ms,
+                "copy_duration_ms": self.story.copy_duration_ms,
+                "copy_region": self.story.copy_region,
+                "copy": {
+                    "rows_expected": copy.rows_expected,
+                    "rows_restored": copy.rows_restored,
+                    "digest_matches": copy.digests_match,
+                    "restore_duration_ms": self.story.copy_restore_duration_ms,
+                },
+            },
+            "functions": self.functions,
+        })
+    }
+}
+
+fn same(matches: bool) -> &'static str {
+    if matches { "the same, row for row" } else { "DIFFERENT" }
+}
+
+fn yes(holds: bool) -> &'static str {
+    if holds { "yes" } else { "NO" }
+}
+
+fn mebibytes(bytes: u64) -> String {
+    format!("{}.{} MiB", bytes >> 20, ((bytes & 0xf_ffff) * 10) >> 20)
+}

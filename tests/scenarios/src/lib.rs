@@ -1,0 +1,9 @@
+//! What a scenario is made of: a real database with real data, a writer that never stops, and steps on the local cloud.
+
+mod database;
+mod steps;
+mod writer;
+
+pub use database::{Contents, Database, Digest};
+pub use steps::{Estate, RestoreOutcome, poll};
+pub use writer::{Commit, Writer};
