@@ -24,7 +24,7 @@ impl Profile {
     }
 
     /// Cargo's folder for it: `dev` is `debug`, for history's sake.
-    fn folder(&self) -> &str {
+    pub fn folder(&self) -> &str {
         match self.0.as_str() {
             "dev" | "test" => "debug",
             "bench" => "release",

@@ -22,7 +22,7 @@ use crate::{Error, ministack};
 const STAGE: &str = include_str!("python/stage.py");
 const BUCKETS: &str = include_str!("python/buckets.py");
 
-/// Where SAM puts the functions' code and the big template.
+/// Where SAM puts the functions' code.
 const ARTIFACT_BUCKET: &str = "tidemark-local-artifacts";
 
 /// One `sam deploy`, as samconfig.toml has it.
@@ -70,20 +70,24 @@ impl Deployer<'_> {
         self.silence_sam()?;
         let mut plan = self.stage(&staged).await?;
         self.add_local_parameters(&mut plan.functions);
+        self.make_artifact_bucket(&plan.functions.region).await?;
         let code = async {
             let names: Vec<String> = plan.binaries.values().cloned().collect();
             let binaries = artifacts::build(&names, self.profile, self.progress).await?;
             for (name, binary) in names.iter().zip(&binaries) {
                 artifacts::package(binary, &staged.join(format!("{name}.zip"))).await?;
             }
-            self.make_artifact_bucket(&plan.functions.region).await
+            Ok(())
         };
         let vaults = async {
-            futures::try_join!(self.sam_deploy(&plan.recovery_vault), self.sam_deploy(&plan.vault))?;
+            futures::try_join!(
+                self.sam_deploy(&plan.recovery_vault, None),
+                self.sam_deploy(&plan.vault, None)
+            )?;
             self.apply_to_buckets().await
         };
         futures::try_join!(code, vaults)?;
-        self.sam_deploy(&plan.functions).await?;
+        self.sam_deploy(&plan.functions, Some(ARTIFACT_BUCKET)).await?;
         self.look(&plan).await
     }
 
@@ -138,7 +142,8 @@ impl Deployer<'_> {
         self.api.send(("s3", region), Method::PUT, &path, &[], "").await.map(|_| ())
     }
 
-    async fn sam_deploy(&self, deployment: &Deployment) -> Result<(), Error> {
+    /// `artifacts`: the bucket for code, if the template has any.
+    async fn sam_deploy(&self, deployment: &Deployment, artifacts: Option<&str>) -> Result<(), Error> {
         let Deployment { stack, region, .. } = deployment;
         self.progress.step(&format!("sam deploy: {stack} into {region}"));
         let mut command = self.command(self.tools.bin.join("sam"))?;
@@ -146,8 +151,11 @@ impl Deployer<'_> {
             .arg("deploy")
             .arg("--template-file")
             .arg(&deployment.template)
-            .args(["--stack-name", stack, "--region", region, "--s3-bucket", ARTIFACT_BUCKET])
+            .args(["--stack-name", stack, "--region", region])
             .args(["--no-confirm-changeset", "--no-fail-on-empty-changeset", "--no-progressbar"]);
+        if let Some(bucket) = artifacts {
+            command.args(["--s3-bucket", bucket]);
+        }
         let parameters = deployment.parameters.iter().map(|(name, value)| format!("{name}={value}"));
         for (flag, values) in [
             ("--capabilities", deployment.capabilities.clone()),

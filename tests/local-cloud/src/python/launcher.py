@@ -21,7 +21,6 @@ import resource
 import signal
 import socket
 import sys
-import threading
 import time
 
 RELEASE = "1.5.33"
@@ -248,7 +247,8 @@ def main():
 
     serve(with_additions(app, buckets, invocations))
     # Threads of MiniStack that wait for something must not keep us.
-    threading.Timer(2, lambda: os._exit(0)).start()
+    sys.stderr.flush()
+    os._exit(0)
 
 
 main()
