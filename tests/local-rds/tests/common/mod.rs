@@ -7,7 +7,6 @@ use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::future::Future;
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
@@ -188,15 +187,26 @@ impl Cloud {
     }
 }
 
-/// Where there is room, in memory: each instance is a thousand small files.
+/// In memory where there is room: each instance is a thousand small files.
 fn scratch() -> TempDir {
-    let memory = Path::new("/dev/shm");
-    let room =
-        nix::sys::statvfs::statvfs(memory).map_or(0, |found| found.blocks_available() * found.block_size());
-    let data = if room > 2 << 30 { tempfile::tempdir_in(memory) } else { tempfile::tempdir() }.unwrap();
+    let data = if memory_has_room() { tempfile::tempdir_in(MEMORY) } else { tempfile::tempdir() }.unwrap();
     // The user that PostgreSQL runs as must get in.
     std::fs::set_permissions(data.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
     data
+}
+
+const MEMORY: &str = "/dev/shm";
+
+/// Some containers have 64 MB of it.
+#[cfg(target_os = "linux")]
+fn memory_has_room() -> bool {
+    let found = nix::sys::statvfs::statvfs(MEMORY);
+    found.is_ok_and(|found| found.blocks_available() * found.block_size() > 2 << 30)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn memory_has_room() -> bool {
+    false
 }
 
 /// The text of the first element of a name.
