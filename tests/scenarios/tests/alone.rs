@@ -1,0 +1,130 @@
+//! Scenarios that need an account to themselves: many databases, or a configuration that is wrong for all of them.
+
+mod common;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+
+use anyhow::{Context, Result};
+use common::cloud;
+use domain::{RecoveryPointId, ResourceId, Schedule, Slot, tag};
+use jiff::{SignedDuration, Timestamp};
+use local_cloud::{Call, CallFilter};
+use local_rds::{Quotas, Seed, SeedSnapshot};
+use serde_json::json;
+use tokio::sync::Mutex;
+
+/// One at a time: each sets up the whole account.
+static ACCOUNT: Mutex<()> = Mutex::const_new(());
+
+/// A simulated instance under the default plan, with a recovery point for each of `slots`.
+fn protected(name: &str, slots: &[Slot]) -> Seed {
+    let mut seed = Seed::new(name, Timestamp::now() - SignedDuration::from_hours(24 * 60));
+    seed.tags.insert(tag::PLAN.to_owned(), "default".to_owned());
+    seed.snapshots = slots.iter().map(|slot| recovery_point(name, *slot)).collect();
+    seed
+}
+
+fn recovery_point(name: &str, slot: Slot) -> SeedSnapshot {
+    let tags = [
+        (tag::PLAN, "default".to_owned()),
+        (tag::RESOURCE, ResourceId::rds(name).to_string()),
+        (tag::SLOT, slot.to_string()),
+    ];
+    SeedSnapshot {
+        identifier: RecoveryPointId::new(name, name, slot, 1).to_string(),
+        // Taken so long ago that the ledger is not asked about it any more.
+        taken: slot.instant() - SignedDuration::from_hours(96),
+        tags: tags.map(|(key, value)| (key.to_owned(), value)).into(),
+    }
+}
+
+/// The last `count` slots of the default plan, the current one first.
+fn slots(count: i64) -> Vec<Slot> {
+    let schedule = Schedule::parse("0 3 * * *", "UTC").unwrap();
+    let current = schedule.latest_at(Timestamp::now()).unwrap();
+    (0..count).map(|day| Slot::at(current.instant() - SignedDuration::from_hours(24 * day))).collect()
+}
+
+fn pages(calls: &[Call]) -> BTreeMap<String, usize> {
+    let mut pages = BTreeMap::new();
+    for call in calls {
+        *pages.entry(format!("{} {}", call.region, call.action)).or_default() += 1;
+    }
+    pages
+}
+
+fn big_account() -> Quotas {
+    Quotas { instances: 10_000, manual_snapshots: 100_000, ..Quotas::default() }
+}
+
+#[tokio::test]
+async fn two_hundred_and_fifty_instances_and_five_hundred_snapshots_are_all_seen() -> Result<()> {
+    let _alone = ACCOUNT.lock().await;
+    let home = &cloud().stack().home_region;
+    cloud().rds().set_quotas(big_account());
+    // Two old recovery points each, and none for the current slot: all 250 must be found and backed up.
+    let names: BTreeSet<String> = (0..250).map(|number| format!("page-{number:03}")).collect();
+    cloud().rds().seed(home, names.iter().map(|name| protected(name, &slots(3)[1..])))?;
+    cloud().fire_schedule("backup-rds-slot").await?.into_payload().context("the pass")?;
+    let taken = cloud().calls(&CallFilter::all().service("rds").action("CreateDBSnapshot").function("backup-rds"));
+    let taken: BTreeSet<String> = taken.into_iter().filter_map(|call| call.resource).collect();
+    let missed: Vec<&String> = names.iter().filter(|name| !taken.iter().any(|resource| resource.contains(*name))).collect();
+    assert!(missed.is_empty(), "not seen: {missed:?}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_plan_document_with_five_mistakes_names_all_five_and_nothing_is_done() -> Result<()> {
+    let _alone = ACCOUNT.lock().await;
+    let parameter = cloud().stack().outputs.get("PlansParameterName").context("no output PlansParameterName")?;
+    let bad = r#"{"plans": {"default": {
+        "time_zone": "Mars/Olympus",
+        "schedule": {"rds": "0 25 * * *"},
+        "keep": {"daily": 0, "montly": 12},
+        "objectives": {"rpo_minutes": "fifteen"}
+    }}}"#;
+    const GOOD: &str = r#"{"plans": {"default": {}}}"#;
+    cloud().ssm_put(parameter, bad).await?;
+    cloud().forget_calls();
+    let error = cloud().fire_schedule("backup-rds-slot").await?.error;
+    cloud().ssm_put(parameter, GOOD).await?;
+    let error = error.context("it was not refused")?;
+    assert_eq!(error.error_type, "PlansInvalid");
+    for mistake in ["time_zone", "schedule.rds", "keep.montly", "keep.daily", "objectives.rpo_minutes"] {
+        assert!(error.error_message.contains(&format!("plans.default.{mistake}:")), "{mistake} is not named: {error:?}");
+    }
+    let changes = cloud().calls(&CallFilter::all().service("rds").function("backup-rds"));
+    assert!(changes.iter().all(|call| call.action.starts_with("Describe")), "{changes:?}");
+    Ok(())
+}
+
+/// A tick costs pages: 500 protected instances with 30 recovery points each, and as many copies.
+#[tokio::test]
+async fn a_settled_tick_over_fifteen_thousand_recovery_points_costs_pages() -> Result<()> {
+    let _alone = ACCOUNT.lock().await;
+    let (home, recovery) = (&cloud().stack().home_region, &cloud().stack().recovery_region);
+    cloud().rds().set_quotas(big_account());
+    let before = settled_tick().await?;
+    let seeds = || (0..500).map(|number| protected(&format!("cost-{number:03}"), &slots(30)));
+    cloud().rds().seed(home, seeds())?;
+    cloud().rds().seed(recovery, seeds())?;
+    let after = settled_tick().await?;
+    let total: usize = after.values().sum();
+    eprintln!("one settled tick over 500 instances with 30 recovery points each: {total} AWS calls: {after:#?}");
+    let added = total - before.values().sum::<usize>();
+    // 500 instances are 5 pages, 15,000 snapshots 150 in each Region; a few more where pages were not full before.
+    assert!(added <= 5 + 150 + 150, "{added} calls more than without them");
+    Ok(())
+}
+
+/// The calls of one tick after which nothing is left to do, by Region and action.
+async fn settled_tick() -> Result<BTreeMap<String, usize>> {
+    cloud().ticks("backup-rds", Duration::from_mins(5)).await?;
+    cloud().forget_calls();
+    let tick = cloud().fire_schedule("backup-rds-tick").await?.into_payload()?;
+    anyhow::ensure!(tick["unfinished"] == 0 && tick["acted"] == json!([]), "not settled: {tick}");
+    Ok(pages(&cloud().calls(&CallFilter::all().function("backup-rds"))))
+}
