@@ -87,9 +87,10 @@ pub(crate) async fn package(binary: &Path, zip: &Path) -> Result<(), Error> {
         let partial = cache.with_extension(format!("{}.partial", std::process::id()));
         write_zip(&stripped, &partial).map_err(Error::files(&partial))?;
         let _ = std::fs::remove_file(&stripped);
+        remove_older(&cache, binary);
         std::fs::rename(&partial, &cache).map_err(Error::files(&cache))?;
     }
-    // Others may replace the cached one at any time, but not what a name once meant.
+    // A link keeps what it links to, should somebody's newer build replace the cached one.
     let _ = std::fs::remove_file(zip);
     if std::fs::hard_link(&cache, zip).is_err() {
         std::fs::copy(&cache, zip).map_err(Error::files(zip))?;
@@ -97,9 +98,10 @@ pub(crate) async fn package(binary: &Path, zip: &Path) -> Result<(), Error> {
     Ok(())
 }
 
-/// `target/local-cloud/functions/NAME-HASH.zip`, the hash being the binary's content.
+/// `target/local-cloud/PROFILE/NAME-HASH.zip`; the hash tells one build from the next.
 fn cached(binary: &Path) -> Result<PathBuf, Error> {
-    let folder = toolbox::target().join("local-cloud/functions");
+    let profile = binary.parent().and_then(Path::file_name).unwrap_or_default();
+    let folder = toolbox::target().join("local-cloud").join(profile);
     std::fs::create_dir_all(&folder).map_err(Error::files(&folder))?;
     let metadata = binary.metadata().map_err(Error::files(binary))?;
     let modified = metadata.modified().map_err(Error::files(binary))?;
@@ -108,6 +110,20 @@ fn cached(binary: &Path) -> Result<PathBuf, Error> {
     let digest = data_encoding::HEXLOWER.encode(hash.finalize().get(..8).unwrap_or_default());
     let name = binary.file_name().unwrap_or_default().to_string_lossy();
     Ok(folder.join(format!("{name}-{digest}.zip")))
+}
+
+/// Each is tens of megabytes: of earlier builds none is kept.
+fn remove_older(cache: &Path, binary: &Path) {
+    let prefix = format!("{}-", binary.file_name().unwrap_or_default().to_string_lossy());
+    let folder = cache.parent().and_then(|folder| std::fs::read_dir(folder).ok());
+    for entry in folder.into_iter().flatten().flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if name.starts_with(&prefix)
+            && Path::new(&name).extension().is_some_and(|extension| extension == "zip")
+        {
+            let _ = std::fs::remove_file(entry.path());
+        }
+    }
 }
 
 /// Symbols are most of an unoptimised binary. `strip` comes with the linker that made it; without it, they stay.

@@ -1,0 +1,86 @@
+//! The real templates, deployed by the real SAM CLI, and the functions that run. One cloud for all tests of this file.
+
+#![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
+mod common;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use common::python;
+use local_cloud::{CallFilter, Cloud, Effect, Error, Fault, Options, Silent};
+use serde_json::{Value, json};
+use tokio::sync::{Mutex, OnceCell};
+
+async fn cloud() -> &'static Cloud {
+    static CLOUD: OnceCell<Cloud> = OnceCell::const_new();
+    CLOUD.get_or_init(|| async { Cloud::start(Options::default(), Arc::new(Silent)).await.unwrap() }).await
+}
+
+/// Tests that count a function's calls, or make them fail, take turns.
+static TURNS: Mutex<()> = Mutex::const_new(());
+
+#[tokio::test]
+async fn what_is_deployed_is_what_the_templates_say() {
+    let root = toolbox::workspace().display().to_string();
+    let printed = python(cloud().await, include_str!("python/deployed.py"), &[&root]).await;
+    let checked: Value = serde_json::from_str(&printed).unwrap();
+    assert!(checked["functions"].as_u64().unwrap() >= 2, "{checked}");
+    assert!(checked["events"].as_u64().unwrap() >= 5, "{checked}");
+    assert!(checked["others"].as_u64().unwrap() >= 8, "{checked}");
+    let stack = cloud().await.stack();
+    assert_eq!(stack.functions["backup-rds"], "tidemark-dev-backup-rds");
+    assert_eq!(stack.vault_bucket(), "tidemark-vault-dev-123456789012-us-east-1");
+    assert_eq!(stack.recovery_vault_bucket(), "tidemark-vault-dev-123456789012-us-west-2");
+}
+
+#[tokio::test]
+async fn a_schedule_fires_its_function_with_its_own_input_and_what_it_did_can_be_read_back() {
+    let _turn = TURNS.lock().await;
+    let cloud = cloud().await;
+    cloud.forget_calls();
+    let slot = cloud.fire_schedule("backup-rds-slot").await.unwrap();
+    assert_eq!(slot.error, None, "{:#?}", slot.logs);
+    let ticks = cloud.ticks("backup-rds", Duration::from_secs(60)).await.unwrap();
+    assert_eq!(ticks.last().unwrap().payload["unfinished"], 0);
+    let calls = cloud.calls(&CallFilter::all().function("backup-rds").action("DescribeDBInstances"));
+    assert!(calls.iter().any(|call| call.region == "us-east-1" && call.status == 200), "{calls:#?}");
+    assert!(!cloud.metrics("backup-rds").await.unwrap().is_empty());
+    let logs = cloud.log_lines("backup-rds").await.unwrap();
+    assert!(logs.iter().any(|line| line.starts_with("START RequestId")), "{logs:#?}");
+    let measured = cloud.measurements("backup-rds").await.unwrap();
+    assert!(measured.iter().any(|one| one.init_ms.is_some_and(|ms| ms > 0.0)), "{measured:#?}");
+    if cfg!(target_os = "linux") {
+        assert!(measured.iter().all(|one| one.failed || one.peak_rss_bytes > Some(1 << 20)), "{measured:#?}");
+    }
+}
+
+#[tokio::test]
+async fn a_function_killed_after_its_call_is_replaced_by_a_new_one() {
+    let _turn = TURNS.lock().await;
+    let cloud = cloud().await;
+    let calls = CallFilter::all().service("ssm").action("GetParameter").function("backup-rds");
+    cloud.forget_calls();
+    let number = cloud.inject(Fault::new(Effect::Kill, CallFilter::all().function("backup-rds")));
+    let killed = cloud.invoke("backup-rds", &json!({"wake": "tick"})).await.unwrap();
+    assert_eq!(killed.error.unwrap().error_type, "Runtime.ExitError");
+    assert_eq!(killed.payload, Value::Null);
+    let struck = cloud.calls(&CallFilter::all().function("backup-rds"));
+    let struck: Vec<_> = struck.iter().filter(|call| call.fault.is_some()).collect();
+    assert_eq!((struck.len(), struck[0].fault.as_deref(), struck[0].status), (1, Some("kill"), 200));
+    assert_eq!(cloud.faults()[0].id, number);
+    cloud.clear_faults();
+    let next = cloud.invoke("backup-rds", &json!({"wake": "tick"})).await.unwrap();
+    assert_eq!(next.error, None, "{:#?}", next.logs);
+    assert!(!cloud.calls(&calls).is_empty(), "a new process reads the plans");
+}
+
+#[tokio::test]
+async fn a_function_that_is_not_there_is_named_with_those_that_are() {
+    let error = cloud().await.invoke("backup-everything", &json!({})).await.unwrap_err();
+    assert!(matches!(error, Error::NoFunction { .. }));
+    assert!(
+        error.to_string().contains("backup-everything") && error.to_string().contains("backup-rds"),
+        "{error}"
+    );
+}
