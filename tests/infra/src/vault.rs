@@ -174,8 +174,10 @@ pub fn denies(stack: &Stack, action: &str, context: &[(&str, &str)]) -> bool {
 /// Nothing that a backup needs goes away with its stack.
 fn outlives(stack: &Stack, findings: &mut Findings) {
     for (id, resource) in &stack.resources {
-        for attribute in ["DeletionPolicy", "UpdateReplacePolicy"] {
-            expect_at(findings, id, resource, &format!("/{attribute}"), &json!("Retain"));
+        for (attribute, policy) in
+            [("DeletionPolicy", "RetainExceptOnCreate"), ("UpdateReplacePolicy", "Retain")]
+        {
+            expect_at(findings, id, resource, &format!("/{attribute}"), &json!(policy));
         }
     }
 }
