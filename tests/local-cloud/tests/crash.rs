@@ -73,10 +73,6 @@ impl Running {
             std::thread::sleep(Duration::from_millis(50));
         }
     }
-
-    fn signal(&self, process: u32, name: &str) {
-        assert!(Command::new("kill").args([name, &process.to_string()]).status().unwrap().success());
-    }
 }
 
 impl Drop for Running {
@@ -84,6 +80,10 @@ impl Drop for Running {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+fn signal(process: u32, name: &str) {
+    assert!(Command::new("kill").args([name, &process.to_string()]).status().unwrap().success());
 }
 
 fn run(python: &Path, script: &str, numbers: &[u32]) -> String {
@@ -108,7 +108,7 @@ async fn killed_it_leaves_no_process_and_no_data() {
 async fn interrupted_or_terminated_it_ends_in_order() {
     for name in ["-INT", "-TERM"] {
         let mut running = Running::start().await;
-        running.signal(running.child.id(), name);
+        signal(running.child.id(), name);
         assert!(running.child.wait().unwrap().success(), "{name}");
         running.nothing_stays();
     }
@@ -117,7 +117,7 @@ async fn interrupted_or_terminated_it_ends_in_order() {
 #[tokio::test]
 async fn ministack_that_ends_by_itself_is_told_with_its_log() {
     let mut running = Running::start().await;
-    running.signal(running.ministack(), "-KILL");
+    signal(running.ministack(), "-KILL");
     assert!(!running.child.wait().unwrap().success());
     let errors = std::io::read_to_string(running.child.stderr.take().unwrap()).unwrap();
     assert!(

@@ -41,7 +41,7 @@ async fn a_schedule_fires_its_function_with_its_own_input_and_what_it_did_can_be
     cloud.forget_calls();
     let slot = cloud.fire_schedule("backup-rds-slot").await.unwrap();
     assert_eq!(slot.error, None, "{:#?}", slot.logs);
-    let ticks = cloud.ticks("backup-rds", Duration::from_secs(60)).await.unwrap();
+    let ticks = cloud.ticks("backup-rds", Duration::from_mins(1)).await.unwrap();
     assert_eq!(ticks.last().unwrap().payload["unfinished"], 0);
     let calls = cloud.calls(&CallFilter::all().function("backup-rds").action("DescribeDBInstances"));
     assert!(calls.iter().any(|call| call.region == "us-east-1" && call.status == 200), "{calls:#?}");

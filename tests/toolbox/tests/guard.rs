@@ -36,12 +36,12 @@ fn group_runs(group: u32) -> bool {
     let is_alive = |state: &str, of: &str| of == group.to_string() && !state.starts_with('Z');
     if let Ok(processes) = std::fs::read_dir("/proc") {
         // `ps` is not in every Linux image. After the name, which may hold anything: state, parent, group.
-        return processes.filter_map(|entry| std::fs::read_to_string(entry.ok()?.path().join("stat")).ok()).any(
-            |stat| {
+        return processes
+            .filter_map(|entry| std::fs::read_to_string(entry.ok()?.path().join("stat")).ok())
+            .any(|stat| {
                 let words: Vec<&str> = stat.rsplit(") ").next().unwrap().split(' ').collect();
                 is_alive(words[0], words[2])
-            },
-        );
+            });
     }
     let output = Command::new("ps").args(["-A", "-o", "stat=,pgid="]).output().unwrap();
     let listing = String::from_utf8(output.stdout).unwrap();

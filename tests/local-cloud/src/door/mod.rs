@@ -15,6 +15,7 @@ mod scope;
 use std::convert::Infallible;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Request, Response};
@@ -94,7 +95,7 @@ async fn accept(listener: TcpListener, house: Arc<House>) {
             Err(error) => {
                 // Out of file descriptors, most likely: others are being closed meanwhile.
                 tracing::warn!(%error, "cannot accept a connection");
-                tokio::task::yield_now().await;
+                tokio::time::sleep(Duration::from_millis(20)).await;
                 continue;
             }
         };
