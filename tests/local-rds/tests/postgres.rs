@@ -4,6 +4,8 @@
 
 mod common;
 
+use std::time::Duration;
+
 use common::{ACCOUNT, AWAY, Cloud, HOME, PASSWORD, until, value, values};
 use jiff::{SignedDuration, Timestamp};
 use tokio_postgres::Client;
@@ -143,6 +145,72 @@ async fn a_restore_to_an_instant_has_the_commit_before_it_and_not_the_one_after(
     assert_eq!(ticks(&again).await, [1, 3]);
     assert_eq!(digest(&again).await, expected);
     cloud.stop().await;
+}
+
+/// The promise of `LatestRestorableTime`, with commits at all distances from the archiver's own: between its look at
+/// the clock and its switch, just after it, and long after it.
+#[tokio::test(flavor = "multi_thread")]
+async fn every_instant_of_the_window_has_exactly_what_was_committed_by_then() {
+    let cloud = Cloud::start().await;
+    cloud.create("orders", &[]).await;
+    let client = cloud.connect(&cloud.instance(HOME, "orders").await, PASSWORD).await.unwrap();
+    fill(&client).await;
+    let mut commits = Vec::new();
+    let mut targets = Vec::new();
+    for round in 0..6 {
+        for n in 0..8 {
+            commit(&client, round * 10 + n, &mut commits).await;
+        }
+        // One more while the archiver is at work, and then none.
+        let during = async {
+            tokio::time::sleep(Duration::from_millis(round.unsigned_abs().into())).await;
+            commit(&client, round * 10 + 8, &mut commits).await;
+        };
+        let (archived, ()) = tokio::join!(cloud.rds.archive_now(HOME, "orders"), during);
+        archived.unwrap();
+        let last = commits.last().unwrap().2;
+        targets.push(last);
+        targets.push(until("the end of the window", || restorable_after(&cloud, "orders", last)).await);
+    }
+    for (number, target) in targets.iter().enumerate() {
+        let (id, time) = (format!("then-{number}"), target.to_string());
+        let restore = [
+            ("SourceDBInstanceIdentifier", "orders"),
+            ("TargetDBInstanceIdentifier", id.as_str()),
+            ("RestoreTime", time.as_str()),
+            ("BackupRetentionPeriod", "0"),
+        ];
+        cloud.ok(HOME, "RestoreDBInstanceToPointInTime", &restore).await;
+    }
+    for (number, target) in targets.iter().enumerate() {
+        let restored = cloud.instance(HOME, &format!("then-{number}")).await;
+        let there = ticks(&cloud.connect(&restored, PASSWORD).await.unwrap()).await;
+        for (n, asked, done) in &commits {
+            assert!(
+                done > target || there.contains(n),
+                "{n} was committed at {done}, and is not there at {target}"
+            );
+            assert!(
+                asked <= target || !there.contains(n),
+                "{n} was asked for at {asked}, and is there at {target}"
+            );
+        }
+    }
+    cloud.stop().await;
+}
+
+/// Commits, and remembers the number with the instants before and after.
+async fn commit(client: &Client, n: i32, commits: &mut Vec<(i32, Timestamp, Timestamp)>) {
+    let asked = Timestamp::now();
+    commits.push((n, asked, tick(client, n).await));
+}
+
+/// The end of the window to the millisecond, once it is later than an instant.
+async fn restorable_after(cloud: &Cloud, id: &str, after: Timestamp) -> Option<Timestamp> {
+    let parameters = [("DBInstanceIdentifier", id)];
+    let backups = cloud.ok(HOME, "DescribeDBInstanceAutomatedBackups", &parameters).await;
+    let latest: Timestamp = value(&backups, "LatestTime")?.parse().unwrap();
+    (latest > after).then_some(latest)
 }
 
 #[tokio::test(flavor = "multi_thread")]

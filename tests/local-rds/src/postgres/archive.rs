@@ -76,15 +76,24 @@ impl Archive {
     /// The earliest and the latest instant that can be restored.
     pub(crate) fn window(&self) -> Option<(Timestamp, Timestamp)> {
         let known = self.known();
-        let (earliest, latest) = (known.bases.first()?.from, known.quiet_until.or(known.marker)?);
-        (earliest <= latest).then_some((earliest, latest))
+        // Before a backup's end recovery cannot stop: there must be a marker after it.
+        let (earliest, marker) = (known.bases.first()?.from, known.marker?);
+        (earliest <= marker).then(|| (earliest, known.quiet_until.unwrap_or(marker)))
     }
 
     /// How to get to an instant of the window: the backup to start from, and the target to give to recovery.
     pub(crate) fn route(&self, to: Timestamp) -> Option<(Arc<Folder>, Timestamp)> {
         let known = self.known();
-        let base = known.bases.iter().rev().find(|base| base.from <= to)?;
-        Some((Arc::clone(&base.backup), to.min(known.marker?)))
+        // Nothing was written from the marker until any later instant of the window.
+        let target = to.min(known.marker?);
+        let base = known.bases.iter().rev().find(|base| base.from <= target)?;
+        Some((Arc::clone(&base.backup), target))
+    }
+
+    /// Whether there is a marker after every backup.
+    fn marked(&self) -> bool {
+        let known = self.known();
+        known.bases.last().is_none_or(|base| known.marker.is_some_and(|marker| base.from <= marker))
     }
 
     fn reached(&self, marker: Timestamp) {
@@ -148,7 +157,7 @@ impl Archiver {
     ) -> Self {
         let (requests, mut asked) = mpsc::channel(16);
         tokio::spawn(async move {
-            let mut work = Work { server, archive, client: None, next_segment: None };
+            let mut work = Work { server, archive, client: None, quiet_segment: None };
             let mut last = Instant::now();
             loop {
                 let pause = speed.borrow_and_update().archive.saturating_sub(last.elapsed());
@@ -192,8 +201,8 @@ struct Work {
     server: Arc<Server>,
     archive: Arc<Archive>,
     client: Option<Client>,
-    /// Where the WAL went on after the last switch.
-    next_segment: Option<u64>,
+    /// Where the WAL goes on, if nothing but the last marker was committed between the clock's reading and the switch.
+    quiet_segment: Option<u64>,
 }
 
 impl Work {
@@ -202,21 +211,26 @@ impl Work {
             Some(client) if !client.is_closed() => client,
             _ => self.client.insert(self.server.connect().await?),
         };
-        // The clock is read first: what was committed by then is before the position read next.
+        let before = Transactions::of(client).await?;
+        // The clock is read before the position: what was committed by then is before it.
         let now = Timestamp::now();
         let row = client.query_one("SELECT pg_current_wal_insert_lsn()::text", &[]).await?;
         let position = read_lsn(row.get(0));
-        if self.next_segment.is_some_and(|start| position <= start + SEGMENT_HEADER_BYTES) {
+        let written = self.quiet_segment.is_none_or(|start| position > start + SEGMENT_HEADER_BYTES);
+        if !written && self.archive.marked() {
             self.archive.quiet(now);
             return Ok(());
         }
+        self.quiet_segment = None;
         // An empty transaction that leaves a commit behind, later than `now`: the stop for any target up to `now`.
-        client.query_one("SELECT pg_current_xact_id()::text", &[]).await?;
+        let row = client.query_one("SELECT pg_current_xact_id()::text", &[]).await?;
+        let marker = row.get::<_, &str>(0).parse().ok();
         // The file that commit is in. Not the one that the switch returns: if somebody else (a backup's end) switches
         // before us, ours does nothing and returns the next file, which is not finished for a long time.
         let row = client.query_one("SELECT pg_walfile_name(pg_current_wal_flush_lsn() - 1)", &[]).await?;
         let file: String = row.get(0);
         client.query_one("SELECT pg_switch_wal()::text", &[]).await?;
+        let after = Transactions::of(client).await?;
         let deadline = Instant::now() + ARCHIVED_WITHIN;
         while !self.archive.path().join(&file).exists() {
             if Instant::now() > deadline {
@@ -225,8 +239,33 @@ impl Work {
             tokio::time::sleep(GLANCE).await;
         }
         self.archive.reached(now);
-        self.next_segment = segment_end(&file);
+        if marker.is_some_and(|marker| before.only(marker, after)) {
+            self.quiet_segment = segment_end(&file);
+        }
         Ok(())
+    }
+}
+
+/// Which transactions there are, by their numbers. One that writes nothing has none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Transactions {
+    /// The oldest that runs, else the next.
+    oldest: u64,
+    next: u64,
+}
+
+impl Transactions {
+    async fn of(client: &Client) -> Result<Self, Error> {
+        let query =
+            "SELECT pg_snapshot_xmin(s)::text, pg_snapshot_xmax(s)::text FROM pg_current_snapshot() s";
+        let row = client.query_one(query, &[]).await?;
+        let number = |column| row.get::<_, &str>(column).parse().unwrap_or(0);
+        Ok(Self { oldest: number(0), next: number(1) })
+    }
+
+    /// Whether from here to `after` there was no transaction but one.
+    fn only(self, one: u64, after: Self) -> bool {
+        (self.oldest, self.next) == (one, one) && (after.oldest, after.next) == (one + 1, one + 1)
     }
 }
 
@@ -295,5 +334,32 @@ mod tests {
         assert_eq!(route(45), Some(("/nonexistent/b".into(), at(40))));
         archive.remove_base("a");
         assert_eq!(archive.window(), Some((at(20), at(50))));
+    }
+
+    #[test]
+    fn a_backup_counts_once_there_is_a_marker_after_it() {
+        let archive = archive();
+        assert!(archive.marked());
+        base(&archive, "a", 10);
+        archive.reached(at(9));
+        archive.quiet(at(30));
+        assert_eq!((archive.window(), archive.marked()), (None, false));
+        archive.reached(at(31));
+        assert_eq!((archive.window(), archive.marked()), (Some((at(10), at(31))), true));
+        base(&archive, "b", 40);
+        archive.quiet(at(50));
+        // From 31 on nothing was written, so that 45 is what 31 was; recovery from `b` could not stop there.
+        assert!(!archive.marked());
+        assert_eq!(archive.route(at(45)).unwrap().0.path(), Path::new("/nonexistent/a"));
+    }
+
+    #[test]
+    fn quiet_is_only_what_no_other_transaction_touched() {
+        let at = |oldest, next| Transactions { oldest, next };
+        assert!(at(7, 7).only(7, at(8, 8)));
+        // One came before the marker, one after it, one runs on.
+        assert!(!at(7, 7).only(8, at(9, 9)));
+        assert!(!at(7, 7).only(7, at(9, 9)));
+        assert!(!at(6, 7).only(7, at(6, 8)));
     }
 }
