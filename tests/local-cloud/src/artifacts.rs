@@ -49,9 +49,15 @@ pub(crate) async fn build(
     progress.step(&format!("building {} with the profile {}", names.join(", "), profile.0));
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
-    command.current_dir(toolbox::workspace()).args(["build", "--profile", &profile.0]);
+    // The whole workspace is selected, as it is for `cargo demo` and `cargo test`: cargo unites the features of what is
+    // selected, and with other features every dependency would be compiled a second time. Tests bring the features of
+    // development dependencies along.
+    command.current_dir(toolbox::workspace()).args(["build", "--workspace", "--profile", &profile.0]);
+    if profile.folder() == "debug" {
+        command.arg("--tests");
+    }
     for name in names {
-        command.args(["--package", name, "--bin", name]);
+        command.args(["--bin", name]);
     }
     let mut child = command
         .stdin(Stdio::null())

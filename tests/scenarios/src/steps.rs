@@ -48,7 +48,7 @@ impl<'c> Estate<'c> {
     /// On that cloud.
     pub fn new(cloud: &'c Cloud) -> Self {
         let ca = cloud.rds().ca_certificate().display().to_string();
-        let credentials = Credentials { username: "tidemark".to_owned(), password: "correct horse battery".into() };
+        let credentials = Credentials { username: "tidemark".to_owned(), password: "correct-horse-battery".into() };
         Self { cloud, tls: TlsPostgres::new(Some(ca)), credentials }
     }
 
@@ -76,7 +76,7 @@ impl<'c> Estate<'c> {
     /// The same, with these tags beside the one that names its secret.
     pub async fn create_instance_tagged(&self, name: &str, tags: &[(&str, &str)]) -> Result<()> {
         let secret = format!("tidemark/{name}");
-        let password = "correct horse battery";
+        let password = "correct-horse-battery";
         let value = json!({"engine": "postgres", "username": self.credentials.username, "password": password});
         aws_sdk_secretsmanager::Client::new(&self.cloud.config(self.home()))
             .create_secret()

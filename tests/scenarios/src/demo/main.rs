@@ -55,9 +55,9 @@ async fn demo(arguments: &Arguments, telling: &Arc<Telling>) -> Result<bool> {
     let report = match outcome {
         Ok(story) => Report::new(story, report::functions(&cloud).await?),
         Err(error) => {
-            let logs = logs(&cloud).await;
+            telling.logs(&logs(&cloud).await);
             cloud.stop().await;
-            return Err(error.context(logs));
+            return Err(error);
         }
     };
     cloud.stop().await;
@@ -71,13 +71,13 @@ async fn demo(arguments: &Arguments, telling: &Arc<Telling>) -> Result<bool> {
 /// Nobody waits longer than this for a demo.
 const LIMIT: Duration = Duration::from_mins(5);
 
-/// The last lines that the functions logged: what a person wants to see when something broke.
-async fn logs(cloud: &Cloud) -> String {
-    let mut text = "the functions' last lines were:".to_owned();
+/// The last lines that each function logged: what a person wants to see when something broke.
+async fn logs(cloud: &Cloud) -> Vec<String> {
+    let mut shown = Vec::new();
     for function in cloud.stack().functions.keys() {
-        for line in cloud.log_lines(function).await.unwrap_or_default().iter().rev().take(8).rev() {
-            text.push_str(&format!("\n  {function}: {line}"));
-        }
+        let lines = cloud.log_lines(function).await.unwrap_or_default();
+        let last = lines.iter().rev().filter(|line| !line.contains("\"_aws\"")).take(8).rev();
+        shown.extend(last.map(|line| format!("{function}: {}", line.trim())));
     }
-    text
+    shown
 }

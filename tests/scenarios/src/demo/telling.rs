@@ -36,6 +36,13 @@ impl Telling {
         self.fact(&format!("up at {}: {} deployed by `sam deploy`", cloud.endpoint(), functions.join(", ")));
     }
 
+    /// The functions' last lines, above the error that they may explain.
+    pub(crate) fn logs(&self, lines: &[String]) {
+        for line in lines {
+            self.line(&format!("  {line}"));
+        }
+    }
+
     pub(crate) fn failed(&self, error: &anyhow::Error) {
         self.line(&format!("\n✗ {error:#}"));
     }

@@ -1,0 +1,189 @@
+//! One pass over a toy world: what every function gets from the loop.
+
+use std::{
+    cell::RefCell,
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+
+use domain::ResourceId;
+use jiff::{Timestamp, civil::Date};
+use reconcile::{
+    Action, Budget, Deadline, Done, Entry, EntryKey, Error, Facts, Journal, Ledger, Outcome, Plan, Reconciler, Result, Summary, Wake,
+    run,
+};
+use serde_json::{Map, Value, json};
+
+/// What to do with each resource: the work takes that long, then ends that way.
+#[derive(Clone)]
+struct Work {
+    resource: &'static str,
+    takes: Duration,
+    fails: Option<&'static str>,
+}
+
+impl Action for Work {
+    fn name(&self) -> &'static str {
+        "work"
+    }
+
+    fn failure(&self, error: &Error, now: Timestamp) -> Option<Entry> {
+        let mut entry = entry(self.resource, now);
+        entry.outcome = Outcome::Failed(error.code().to_owned());
+        Some(entry)
+    }
+}
+
+struct Toy(Vec<Work>);
+
+impl Reconciler for Toy {
+    const NAME: &'static str = "toy";
+    type Request = Wake;
+    type Observed = Vec<Work>;
+    type Action = Work;
+
+    async fn observe(&self, _wake: Wake, _now: Timestamp) -> Result<Vec<Work>> {
+        Ok(self.0.clone())
+    }
+
+    fn plan(observed: &Vec<Work>, _now: Timestamp) -> Result<Plan<Work>> {
+        let mut plan = Plan::empty();
+        for work in observed {
+            plan.act(&ResourceId::rds(work.resource), work.clone(), "it is there");
+        }
+        Ok(plan)
+    }
+
+    async fn act(&self, work: &Work, now: Timestamp) -> Result<Done> {
+        tokio::time::sleep(work.takes).await;
+        match work.fails {
+            Some(code) => Err(Error::permanent(code, format!("{} is broken", work.resource))),
+            None => Ok(Done { entries: vec![entry(work.resource, now)], ..Done::default() }),
+        }
+    }
+}
+
+fn entry(resource: &str, now: Timestamp) -> Entry {
+    Entry {
+        day: Date::constant(2026, 11, 22),
+        at: now,
+        function: "toy",
+        kind: "worked",
+        resource: ResourceId::rds(resource),
+        subject: "s".to_owned(),
+        region: "us-east-1".to_owned(),
+        outcome: Outcome::Completed,
+        detail: Map::new(),
+    }
+}
+
+/// A ledger in memory that refuses the first `refusals` writes.
+#[derive(Default)]
+struct Memory {
+    entries: RefCell<BTreeMap<EntryKey, Value>>,
+    published: RefCell<Vec<EntryKey>>,
+    refusals: RefCell<usize>,
+}
+
+impl Ledger for &Memory {
+    async fn append(&self, entry: &Entry) -> Result<()> {
+        let mut refusals = self.refusals.borrow_mut();
+        if *refusals > 0 {
+            *refusals -= 1;
+            return Err(Error::retryable("SlowDown", "the bucket is busy"));
+        }
+        self.entries.borrow_mut().insert(entry.key(), json!(entry));
+        Ok(())
+    }
+
+    async fn keys(&self, _days: &BTreeSet<Date>) -> Result<BTreeSet<EntryKey>> {
+        Ok(self.entries.borrow().keys().cloned().collect())
+    }
+
+    async fn get(&self, key: &EntryKey) -> Result<Option<Value>> {
+        Ok(self.entries.borrow().get(key).cloned())
+    }
+}
+
+impl Facts for &Memory {
+    async fn publish(&self, entry: &Entry) -> Result<()> {
+        self.published.borrow_mut().push(entry.key());
+        Ok(())
+    }
+}
+
+fn work(resource: &'static str, takes_s: u64, fails: Option<&'static str>) -> Work {
+    Work { resource, takes: Duration::from_secs(takes_s), fails }
+}
+
+async fn pass(works: &[Work], memory: &Memory, seconds: u64, concurrency: usize) -> Summary {
+    let journal = Journal { ledger: memory, facts: memory };
+    let (deadline, budget) = (Deadline::after(Duration::from_secs(seconds)), Budget { concurrency, reserve: 0.2 });
+    run(&Toy(works.to_vec()), &journal, Wake::Tick, Timestamp::UNIX_EPOCH, deadline, budget).await.unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_failure_stops_no_other_and_is_recorded_once() {
+    let memory = Memory::default();
+    let works = [work("a", 1, None), work("b", 1, Some("Broken")), work("c", 1, None)];
+    for _ in 0..3 {
+        let mut summary = pass(&works, &memory, 100, 1).await;
+        assert_eq!((summary.acted.len(), summary.failed.len(), summary.unfinished), (2, 1, 1));
+        assert_eq!(summary.take_error().unwrap().code(), "Broken");
+    }
+    let failures = memory.published.borrow().iter().filter(|key| key.as_str().ends_with("worked-Broken")).count();
+    assert_eq!(failures, 1, "a failure that lasts is published once");
+    assert_eq!(memory.entries.borrow().len(), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_action_is_begun_when_the_reserve_is_reached() {
+    let memory = Memory::default();
+    let works: Vec<Work> = ["a", "b", "c", "d", "e"].map(|name| work(name, 30, None)).to_vec();
+    // 30 + 30 s are begun with 100 and 70 s left, the third with 40; with 10 s left nothing is.
+    let summary = pass(&works, &memory, 100, 1).await;
+    assert_eq!((summary.acted.len(), summary.deferred, summary.unfinished), (3, 2, 2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_action_that_hangs_is_given_up_before_lambda_ends_the_process() {
+    let memory = Memory::default();
+    let mut summary = pass(&[work("a", 1_000, None), work("b", 1, None)], &memory, 100, 2).await;
+    assert_eq!(summary.acted.len(), 1);
+    assert_eq!(summary.take_error().unwrap().code(), "OutOfTime");
+}
+
+#[tokio::test(start_paused = true)]
+async fn actions_run_at_the_same_time_within_the_budget() {
+    let memory = Memory::default();
+    let works: Vec<Work> = ["a", "b", "c", "d"].map(|name| work(name, 10, None)).to_vec();
+    let begun = tokio::time::Instant::now();
+    pass(&works, &memory, 100, 2).await;
+    assert_eq!(begun.elapsed().as_secs(), 20);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_could_not_be_recorded_is_a_failure_and_is_recorded_by_the_next_pass() {
+    let memory = Memory { refusals: RefCell::new(1), ..Memory::default() };
+    let summary = pass(&[work("a", 1, None)], &memory, 100, 1).await;
+    assert_eq!(summary.failed[0].error.code(), "SlowDown");
+    let summary = pass(&[work("a", 1, None)], &memory, 100, 1).await;
+    assert_eq!((summary.failed.len(), summary.acted.len()), (0, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_ledger_that_cannot_be_written_does_not_hide_the_failure() {
+    let memory = Memory { refusals: RefCell::new(9), ..Memory::default() };
+    let summary = pass(&[work("a", 1, Some("Broken"))], &memory, 100, 1).await;
+    let report = summary.failed[0].error.report();
+    assert!(report.contains("a is broken") && report.contains("the bucket is busy"), "{report}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn several_failures_are_all_named() {
+    let memory = Memory::default();
+    let mut summary = pass(&[work("a", 1, Some("Broken")), work("b", 1, Some("Lost"))], &memory, 100, 1).await;
+    let error = summary.take_error().unwrap();
+    assert_eq!(error.code(), "ResourcesFailed");
+    assert!(error.report().contains("rds/a") && error.report().contains("rds/b"));
+}
