@@ -33,7 +33,9 @@ impl reconcile::Action for Action {
             Self::Take { slot, region, new } => {
                 ("recovery-point-failed", ResourceId::rds(&new.instance), slot, region, &new.id)
             }
-            Self::Copy { resource, slot, region, new } => ("copy-failed", resource.clone(), slot, region, &new.id),
+            Self::Copy { resource, slot, region, new } => {
+                ("copy-failed", resource.clone(), slot, region, &new.id)
+            }
             Self::Record { .. } => return None,
         };
         let mut entry = entry(kind, resource, *slot, region, id, now);
@@ -76,10 +78,14 @@ pub(crate) async fn act(home: &impl Rds, recovery: &impl Rds, action: &Action) -
         }
         Action::Copy { new, .. } => {
             let copy = ensure::copy(recovery, new).await?;
-            Ok(Done::underway().with("recovery_point", copy.id).with("region", recovery.region()).with("status", copy.status))
+            Ok(Done::underway()
+                .with("recovery_point", copy.id)
+                .with("region", recovery.region())
+                .with("status", copy.status))
         }
         Action::Record { entry, metrics } => {
-            let done = Done { entries: vec![entry.as_ref().clone()], metrics: metrics.clone(), ..Done::default() };
+            let done =
+                Done { entries: vec![entry.as_ref().clone()], metrics: metrics.clone(), ..Done::default() };
             Ok(done.with("recorded", entry.kind).with("recovery_point", entry.subject.clone()))
         }
     }

@@ -27,7 +27,7 @@ async fn main() -> Result<(), lambda_runtime::Error> {
         let parameter = settings.required("TIDEMARK_PLANS_PARAMETER");
         settings.check()?;
 
-        let aws = aws_config().await;
+        let aws = aws_config(&settings);
         let ledger = VaultLedger::new(&aws, bucket);
         let reconciler = BackupRds {
             home: AwsRds::new(&aws, &home),

@@ -113,7 +113,9 @@ async fn view(rds: &impl Rds) -> Result<RegionView> {
 }
 
 fn ledger_days(home: &RegionView, recovery: &RegionView, now: Timestamp) -> BTreeSet<Date> {
-    let fresh = |point: &&RecoveryPoint| point.snapshot.created.is_none_or(|created| now.duration_since(created) < FRESH);
+    let fresh = |point: &&RecoveryPoint| {
+        point.snapshot.created.is_none_or(|created| now.duration_since(created) < FRESH)
+    };
     let points = home.recovery_points.iter().chain(&recovery.recovery_points);
     points.filter(fresh).map(|point| point.slot.utc_date()).collect()
 }

@@ -45,7 +45,10 @@ struct Planner<'o> {
 
 /// The recovery points of a region in groups, in each the one that counts last: a completed one before one still
 /// pending, and a failed one only when there is nothing better.
-fn by<'o, K: Ord>(region: &'o RegionView, key: impl Fn(&'o RecoveryPoint) -> K) -> BTreeMap<K, Vec<&'o RecoveryPoint>> {
+fn by<'o, K: Ord>(
+    region: &'o RegionView,
+    key: impl Fn(&'o RecoveryPoint) -> K,
+) -> BTreeMap<K, Vec<&'o RecoveryPoint>> {
     let mut groups: BTreeMap<K, Vec<&RecoveryPoint>> = BTreeMap::new();
     for point in &region.recovery_points {
         groups.entry(key(point)).or_default().push(point);
@@ -69,7 +72,9 @@ impl Planner<'_> {
         ] {
             for point in &region.recovery_points {
                 match point.snapshot.state() {
-                    RecoveryPointState::Completed => self.record(region, point, completed, Outcome::Completed),
+                    RecoveryPointState::Completed => {
+                        self.record(region, point, completed, Outcome::Completed)
+                    }
                     RecoveryPointState::Failed => {
                         self.record(region, point, failed, Outcome::Failed("SnapshotFailed".to_owned()));
                     }
@@ -150,7 +155,14 @@ impl Planner<'_> {
         Ok(slot.map(|slot| (plan.clone(), slot)))
     }
 
-    fn fill(&mut self, instance: &Instance, resource: &ResourceId, plan: &BackupPlan, slot: Slot, room: &mut i64) {
+    fn fill(
+        &mut self,
+        instance: &Instance,
+        resource: &ResourceId,
+        plan: &BackupPlan,
+        slot: Slot,
+        room: &mut i64,
+    ) {
         let attempts = self.taken.get(&(instance.incarnation.as_str(), slot)).cloned().unwrap_or_default();
         let next = match attempts.last() {
             None => 1,
@@ -159,7 +171,8 @@ impl Planner<'_> {
                     return self.plan.settled(resource, format!("slot {slot} has {}", point.snapshot.id));
                 }
                 RecoveryPointState::Pending => {
-                    let (id, status, percent) = (&point.snapshot.id, &point.snapshot.status, point.snapshot.percent);
+                    let (id, status, percent) =
+                        (&point.snapshot.id, &point.snapshot.status, point.snapshot.percent);
                     return self.plan.wait(resource, format!("{id} is {status}, {percent}% done"));
                 }
                 RecoveryPointState::Failed => next_attempt(&attempts),
@@ -169,7 +182,10 @@ impl Planner<'_> {
             return self.plan.refuse(resource, given_up("snapshot", slot, &attempts));
         }
         if !matches!(instance.status.as_str(), "available" | "storage-optimization") {
-            let reason = format!("slot {slot} needs a snapshot; the instance is {} and takes none now", instance.status);
+            let reason = format!(
+                "slot {slot} needs a snapshot; the instance is {} and takes none now",
+                instance.status
+            );
             return self.plan.wait(resource, reason);
         }
         if *room <= 0 {
@@ -210,10 +226,13 @@ impl Planner<'_> {
             Some(copy) => match copy.snapshot.state() {
                 RecoveryPointState::Completed => return,
                 RecoveryPointState::Pending => {
-                    let reason = format!("the copy of {source} in {} is {}% done", region.name, copy.snapshot.percent);
+                    let reason =
+                        format!("the copy of {source} in {} is {}% done", region.name, copy.snapshot.percent);
                     return self.plan.wait(resource, reason);
                 }
-                RecoveryPointState::Failed => attempts.iter().map(|copy| copy_of(&copy.snapshot.id).1).max().unwrap_or(0) + 1,
+                RecoveryPointState::Failed => {
+                    attempts.iter().map(|copy| copy_of(&copy.snapshot.id).1).max().unwrap_or(0) + 1
+                }
             },
         };
         if next > ATTEMPTS {
@@ -223,7 +242,10 @@ impl Planner<'_> {
             return self.plan.refuse(resource, quota_full(region));
         }
         if *at_once == 0 {
-            let reason = format!("{source} is copied when one of the {COPIES_AT_ONCE} copies to {} is done", region.name);
+            let reason = format!(
+                "{source} is copied when one of the {COPIES_AT_ONCE} copies to {} is done",
+                region.name
+            );
             return self.plan.wait(resource, reason);
         }
         (*at_once, *room) = (*at_once - 1, *room - 1);
@@ -270,7 +292,9 @@ fn copy_id(source: &str, attempt: u32) -> RecoveryPointId {
 
 /// Of which snapshot the copy `id` is, and which attempt at it.
 fn copy_of(id: &str) -> (&str, u32) {
-    id.rsplit_once(COPY_ATTEMPT).and_then(|(source, attempt)| Some((source, attempt.parse().ok()?))).unwrap_or((id, 1))
+    id.rsplit_once(COPY_ATTEMPT)
+        .and_then(|(source, attempt)| Some((source, attempt.parse().ok()?)))
+        .unwrap_or((id, 1))
 }
 
 fn given_up(what: &str, slot: Slot, attempts: &[&RecoveryPoint]) -> Error {

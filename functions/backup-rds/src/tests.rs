@@ -47,8 +47,11 @@ fn instance(id: &str, incarnation: &str, plan: Option<&str>) -> Instance {
 
 impl World {
     fn new(instances: &[Instance]) -> Self {
-        let world =
-            Self { account: FakeAccount::default(), ledger: FakeLedger::default(), now: "2026-11-22T03:00:10Z".parse().unwrap() };
+        let world = Self {
+            account: FakeAccount::default(),
+            ledger: FakeLedger::default(),
+            now: "2026-11-22T03:00:10Z".parse().unwrap(),
+        };
         world.account.set_now(world.now);
         for instance in instances {
             world.account.put_instance(HOME, instance.clone());
@@ -68,7 +71,9 @@ impl World {
 
     async fn tick(&self) -> Summary {
         let deadline = Deadline::after(Duration::from_mins(5));
-        run(&self.function(), &self.ledger.journal(), Wake::Tick, self.now, deadline, Budget::default()).await.unwrap()
+        run(&self.function(), &self.ledger.journal(), Wake::Tick, self.now, deadline, Budget::default())
+            .await
+            .unwrap()
     }
 
     /// Five minutes later, with everything that the cloud was doing finished.
@@ -105,12 +110,17 @@ impl World {
 
 #[tokio::test]
 async fn a_slot_from_snapshot_to_copy_to_ledger() {
-    let mut world = World::new(&[instance("orders", "db-1", Some("default")), instance("scratch", "db-2", None)]);
+    let mut world =
+        World::new(&[instance("orders", "db-1", Some("default")), instance("scratch", "db-2", None)]);
 
     let first = world.tick().await;
     assert_eq!(World::actions(&first), ["take-snapshot"]);
     let again = world.tick().await;
-    assert_eq!((World::actions(&again), again.waiting.len()), (vec![], 1), "a pending snapshot is waited for");
+    assert_eq!(
+        (World::actions(&again), again.waiting.len()),
+        (vec![], 1),
+        "a pending snapshot is waited for"
+    );
 
     world.later();
     let second = world.tick().await;
@@ -166,7 +176,8 @@ async fn a_database_made_anew_under_the_same_name_gets_its_own_recovery_point() 
     world.settle().await;
     world.account.put_instance(HOME, instance("orders", "db-NEW", Some("default")));
     world.settle().await;
-    let mut incarnations: Vec<_> = world.account.snapshots(HOME).into_iter().map(|snapshot| snapshot.incarnation).collect();
+    let mut incarnations: Vec<_> =
+        world.account.snapshots(HOME).into_iter().map(|snapshot| snapshot.incarnation).collect();
     incarnations.sort();
     assert_eq!(incarnations, ["db-NEW", "db-OLD"]);
 }
@@ -175,7 +186,11 @@ async fn a_database_made_anew_under_the_same_name_gets_its_own_recovery_point() 
 async fn one_resources_mistake_stops_no_other() {
     let mut mysql = instance("legacy", "db-3", Some("default"));
     "mysql".clone_into(&mut mysql.engine);
-    let world = World::new(&[instance("aaa", "db-1", Some("defautl")), mysql, instance("orders", "db-2", Some("default"))]);
+    let world = World::new(&[
+        instance("aaa", "db-1", Some("defautl")),
+        mysql,
+        instance("orders", "db-2", Some("default")),
+    ]);
     let mut summary = world.tick().await;
     assert_eq!(World::actions(&summary), ["take-snapshot"]);
     let error = summary.take_error().unwrap();
@@ -232,9 +247,13 @@ async fn copies_respect_the_quota_of_twenty_at_once_newest_first() {
     }
     let summary = world.tick().await;
     assert_eq!((summary.acted.len(), summary.waiting.len()), (20, 5));
-    let slots: Vec<String> = world.account.snapshots(AWAY).into_iter().map(|copy| copy.tags["tidemark:slot"].clone()).collect();
+    let slots: Vec<String> =
+        world.account.snapshots(AWAY).into_iter().map(|copy| copy.tags["tidemark:slot"].clone()).collect();
     assert!(slots.iter().all(|slot| slot.as_str() >= "2026-10-06"), "{slots:?}");
-    assert!(!World::actions(&world.tick().await).contains(&"copy-snapshot"), "none fits while twenty are in progress");
+    assert!(
+        !World::actions(&world.tick().await).contains(&"copy-snapshot"),
+        "none fits while twenty are in progress"
+    );
     world.settle().await;
     assert_eq!(world.account.snapshots(AWAY).len(), 25);
 }
@@ -316,7 +335,8 @@ enum Trouble {
 }
 
 fn trouble() -> impl Strategy<Value = Trouble> {
-    const CALLS: [&str; 4] = ["CreateDBSnapshot", "CopyDBSnapshot", "DescribeDBSnapshots", "DescribeAccountAttributes"];
+    const CALLS: [&str; 4] =
+        ["CreateDBSnapshot", "CopyDBSnapshot", "DescribeDBSnapshots", "DescribeAccountAttributes"];
     prop_oneof![
         prop::sample::select(&CALLS[..]).prop_map(Trouble::Throttle),
         prop::sample::select(&CALLS[..2]).prop_map(Trouble::LoseAnswer),

@@ -45,7 +45,8 @@ impl reconcile::Action for Action {
             Self::Restore { .. } => None,
             _ if error.kind() == Kind::Retryable => None,
             Self::FirstQuery { restored, .. } | Self::GiveUp { restored } => {
-                let mut entry = entry(restored, "restore-failed", Outcome::Failed(error.code().to_owned()), now);
+                let mut entry =
+                    entry(restored, "restore-failed", Outcome::Failed(error.code().to_owned()), now);
                 entry.detail.insert("error".to_owned(), error.report().into());
                 Some(entry)
             }
@@ -63,7 +64,9 @@ pub(crate) async fn act<R: Rds, L: Ledger, S: Secrets, P: Postgres>(
         Action::Restore { resource, region, new, notes } => {
             restore(function.region(region)?, resource, new, notes, now).await
         }
-        Action::FirstQuery { restored, available_recorded } => first_query(function, restored, *available_recorded, now).await,
+        Action::FirstQuery { restored, available_recorded } => {
+            first_query(function, restored, *available_recorded, now).await
+        }
         Action::GiveUp { restored } => Err(Error::permanent(
             DEAD_END,
             format!(
@@ -74,12 +77,21 @@ pub(crate) async fn act<R: Rds, L: Ledger, S: Secrets, P: Postgres>(
     }
 }
 
-async fn restore(rds: &impl Rds, resource: &ResourceId, new: &Restore, notes: &[String], now: Timestamp) -> Result<Done> {
+async fn restore(
+    rds: &impl Rds,
+    resource: &ResourceId,
+    new: &Restore,
+    notes: &[String],
+    now: Timestamp,
+) -> Result<Done> {
     let begun = Instant::now();
     let made = ensure::restore(rds, new).await?;
     let accepted_ms = elapsed_ms(begun);
     let Some(restored) = Restored::of(&made, rds.region()) else {
-        return Err(Error::retryable("AnswerIncomplete", format!("RDS answered for {} without its tags", made.id)));
+        return Err(Error::retryable(
+            "AnswerIncomplete",
+            format!("RDS answered for {} without its tags", made.id),
+        ));
     };
     let to = new.tags.get(tag::RESTORED_TO).cloned().unwrap_or_default();
     let mut entry = entry(&restored, "restore-requested", Outcome::Completed, now);
@@ -149,7 +161,13 @@ async fn first_query<R, L: Ledger, S: Secrets, P: Postgres>(
 }
 
 /// The entry that says how long each phase took. `available` is when a tick first saw it: no finer than the ticks.
-fn completed(restored: &Restored, available_at: Timestamp, answered_at: Timestamp, first_query: FirstQuery, now: Timestamp) -> Entry {
+fn completed(
+    restored: &Restored,
+    available_at: Timestamp,
+    answered_at: Timestamp,
+    first_query: FirstQuery,
+    now: Timestamp,
+) -> Entry {
     let requested_at = restored.requested_at;
     let mut entry = entry(restored, "restore-completed", Outcome::Completed, now);
     let answered = matches!(first_query, FirstQuery::Answered);
@@ -195,10 +213,16 @@ impl FirstQuery {
     }
 }
 
-async fn ask<R, L, S: Secrets, P: Postgres>(function: &RestoreDatabase<R, L, S, P>, restored: &Restored) -> Result<FirstQuery> {
+async fn ask<R, L, S: Secrets, P: Postgres>(
+    function: &RestoreDatabase<R, L, S, P>,
+    restored: &Restored,
+) -> Result<FirstQuery> {
     let Some(secret) = restored.instance.tags.get(tag::SECRET) else { return Ok(FirstQuery::NotAsked) };
     let Some(endpoint) = restored.instance.endpoint.clone() else {
-        return Err(Error::retryable("EndpointMissing", format!("{} has no endpoint yet", restored.instance.id)));
+        return Err(Error::retryable(
+            "EndpointMissing",
+            format!("{} has no endpoint yet", restored.instance.id),
+        ));
     };
     let database = restored.instance.database.clone().unwrap_or_else(|| "postgres".to_owned());
     let server = Server { host: endpoint.host, port: endpoint.port, database };

@@ -25,13 +25,18 @@ pub(crate) fn plan(restores: &[Restored], recorded: &BTreeSet<EntryKey>) -> Plan
     let mut plan = Plan::empty();
     for restored in restores {
         let (id, status) = (&restored.id, restored.instance.status.as_str());
-        let is_recorded = |kind, outcome| recorded.contains(&entry(restored, kind, outcome, restored.requested_at).key());
+        let is_recorded =
+            |kind, outcome| recorded.contains(&entry(restored, kind, outcome, restored.requested_at).key());
         let over = is_recorded("restore-completed", Outcome::Completed)
             || FAILURES.iter().any(|code| is_recorded("restore-failed", Outcome::Failed((*code).to_owned())));
         if over {
             plan.settled(&restored.resource, format!("{id} is over"));
         } else if DEAD_ENDS.contains(&status) {
-            plan.act(&restored.resource, Action::GiveUp { restored: restored.clone() }, format!("{id} ended {status}"));
+            plan.act(
+                &restored.resource,
+                Action::GiveUp { restored: restored.clone() },
+                format!("{id} ended {status}"),
+            );
         } else if status == "available" {
             let seen = is_recorded("restore-available", Outcome::Completed);
             let action = Action::FirstQuery { restored: restored.clone(), available_recorded: seen };

@@ -29,7 +29,7 @@ async fn main() -> Result<(), lambda_runtime::Error> {
         let extra_roots = settings.optional("TIDEMARK_DATABASE_CA");
         settings.check()?;
 
-        let aws = aws_config().await;
+        let aws = aws_config(&settings);
         let ledger = VaultLedger::new(&aws, bucket);
         let reconciler = RestoreDatabase {
             home: AwsRds::new(&aws, &home),

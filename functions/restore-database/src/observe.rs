@@ -137,12 +137,24 @@ impl<R: Rds, L: Ledger, S, P> RestoreDatabase<R, L, S, P> {
         let source = match self.home.instance(name).await {
             // When the home Region does not answer, that is likely why someone restores in the other one.
             Err(error) if region != home => {
-                tracing::warn!(error.code = error.code(), "the source's settings are unknown: {}", error.report());
+                tracing::warn!(
+                    error.code = error.code(),
+                    "the source's settings are unknown: {}",
+                    error.report()
+                );
                 None
             }
             found => found?,
         };
-        Ok(Observed::Asked(Box::new(Asked { request, region, home, source, automated_backups, snapshots, bearer })))
+        Ok(Observed::Asked(Box::new(Asked {
+            request,
+            region,
+            home,
+            source,
+            automated_backups,
+            snapshots,
+            bearer,
+        })))
     }
 
     async fn observe_restores(&self, now: Timestamp) -> Result<Observed> {

@@ -5,11 +5,7 @@ use jiff::Timestamp;
 use rds::{AutomatedBackup, PitrSource, PitrWindow, Restore, RestoreFrom, Snapshot, Tags};
 use reconcile::{Error, Plan, Result};
 
-use crate::{
-    act::Action,
-    observe::Asked,
-    request::Target,
-};
+use crate::{act::Action, observe::Asked, request::Target};
 
 /// Decides how the request is carried out.
 pub(crate) fn plan(asked: &Asked, now: Timestamp) -> Result<Plan<Action>> {
@@ -24,8 +20,12 @@ pub(crate) fn plan(asked: &Asked, now: Timestamp) -> Result<Plan<Action>> {
     let mut plan = Plan::empty();
     let resource = &asked.request.resource;
     let notes = notes(asked);
-    let action =
-        Action::Restore { resource: resource.clone(), region: asked.region.clone(), new: Box::new(settings(asked, from, now)), notes };
+    let action = Action::Restore {
+        resource: resource.clone(),
+        region: asked.region.clone(),
+        new: Box::new(settings(asked, from, now)),
+        notes,
+    };
     plan.act(resource, action, reason);
     Ok(plan)
 }
@@ -81,16 +81,29 @@ fn source(asked: &Asked, now: Timestamp) -> Result<RestoreFrom> {
 }
 
 fn recovery_point(asked: &Asked, id: &str) -> Result<RestoreFrom> {
-    let refuse = |code: &str, problem: String| Err(Error::misconfigured(code, format!("{problem}; nothing was done")));
+    let refuse =
+        |code: &str, problem: String| Err(Error::misconfigured(code, format!("{problem}; nothing was done")));
     match asked.snapshots.iter().find(|snapshot| snapshot.id == id) {
-        Some(snapshot) if snapshot.state() == RecoveryPointState::Completed => Ok(RestoreFrom::Snapshot(id.to_owned())),
+        Some(snapshot) if snapshot.state() == RecoveryPointState::Completed => {
+            Ok(RestoreFrom::Snapshot(id.to_owned()))
+        }
         Some(snapshot) => refuse(
             "RecoveryPointNotReady",
-            format!("recovery point {id} is {}, {}% done; {}", snapshot.status, snapshot.percent, possible(asked)),
+            format!(
+                "recovery point {id} is {}, {}% done; {}",
+                snapshot.status,
+                snapshot.percent,
+                possible(asked)
+            ),
         ),
         None => refuse(
             "RecoveryPointUnknown",
-            format!("{} has no recovery point {id} in {}; {}", asked.request.resource, asked.region, possible(asked)),
+            format!(
+                "{} has no recovery point {id} in {}; {}",
+                asked.request.resource,
+                asked.region,
+                possible(asked)
+            ),
         ),
     }
 }
@@ -118,7 +131,10 @@ fn backup_with_window(asked: &Asked) -> Result<(&AutomatedBackup, PitrWindow)> {
 /// The window of a backup. The instance itself knows its latest restorable time sooner than the backup's record does.
 fn window(asked: &Asked, backup: &AutomatedBackup) -> Option<PitrWindow> {
     let mut window = backup.window?;
-    let source = asked.source.as_ref().filter(|source| source.incarnation == backup.incarnation && asked.region == asked.home);
+    let source = asked
+        .source
+        .as_ref()
+        .filter(|source| source.incarnation == backup.incarnation && asked.region == asked.home);
     if let Some(latest) = source.and_then(|source| source.latest_restorable) {
         window.latest = window.latest.max(latest);
     }
@@ -156,7 +172,8 @@ fn outside_window(asked: &Asked, instant: Timestamp, window: PitrWindow, now: Ti
 
 /// The recovery point that comes closest before `instant`, in words.
 fn nearest(asked: &Asked, instant: Timestamp) -> String {
-    let before = completed(asked).filter(|snapshot| snapshot.created.is_some_and(|created| created <= instant));
+    let before =
+        completed(asked).filter(|snapshot| snapshot.created.is_some_and(|created| created <= instant));
     match before.max_by_key(|snapshot| snapshot.created) {
         Some(snapshot) => format!("the nearest recovery point before it is {}", described(snapshot)),
         None => possible(asked),
@@ -180,7 +197,8 @@ fn completed(asked: &Asked) -> impl Iterator<Item = &Snapshot> {
 }
 
 fn described(snapshot: &Snapshot) -> String {
-    let taken = snapshot.created.map_or_else(|| "at an unknown time".to_owned(), |created| created.to_string());
+    let taken =
+        snapshot.created.map_or_else(|| "at an unknown time".to_owned(), |created| created.to_string());
     format!("{} ({taken})", snapshot.id)
 }
 
@@ -202,7 +220,10 @@ fn settings(asked: &Asked, from: RestoreFrom, now: Timestamp) -> Restore {
             .clone()
             .or_else(|| here.map(|source| source.security_groups.clone()))
             .unwrap_or_default(),
-        parameter_group: pick(&overrides.parameter_group, here.and_then(|source| source.parameter_group.as_ref())),
+        parameter_group: pick(
+            &overrides.parameter_group,
+            here.and_then(|source| source.parameter_group.as_ref()),
+        ),
         option_group: pick(&overrides.option_group, here.and_then(|source| source.option_group.as_ref())),
         multi_az: overrides.multi_az.unwrap_or_else(|| source.is_some_and(|source| source.multi_az)),
         // Never public by inheritance: whoever wants that says so.

@@ -99,8 +99,18 @@ struct Payload {
 
 /// The keys that a restore's payload may have; serde cannot refuse unknown ones where it flattens.
 const KEYS: [&str; 12] = [
-    "resource", "to", "as", "region", "instance_class", "subnet_group", "security_groups", "parameter_group", "option_group",
-    "multi_az", "publicly_accessible", "secret",
+    "resource",
+    "to",
+    "as",
+    "region",
+    "instance_class",
+    "subnet_group",
+    "security_groups",
+    "parameter_group",
+    "option_group",
+    "multi_az",
+    "publicly_accessible",
+    "secret",
 ];
 
 impl Request for Ask {
@@ -111,8 +121,8 @@ impl Request for Ask {
         if let Some(unknown) = object.keys().find(|key| !KEYS.contains(&key.as_str())) {
             return Err(invalid(format!("{unknown:?} is no key of a restore; allowed: {}", KEYS.join(", "))));
         }
-        let payload: Payload =
-            serde_json::from_value(payload).map_err(|error| invalid(format!("a restore needs resource, to and as: {error}")))?;
+        let payload: Payload = serde_json::from_value(payload)
+            .map_err(|error| invalid(format!("a restore needs resource, to and as: {error}")))?;
         let name = instance_identifier("as", &payload.name)?;
         // An ARN ends in the identifier, and ResourceId prints `rds/` before it: all three forms are in people's clipboards.
         let resource = payload.resource.rsplit([':', '/']).next().unwrap_or_default();

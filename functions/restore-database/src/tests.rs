@@ -4,7 +4,9 @@ use std::{cell::Cell, time::Duration};
 
 use jiff::Timestamp;
 use postgres::{Postgres, Server};
-use rds::{AutomatedBackup, Endpoint, FakeAccount, FakeRds, Instance, PitrWindow, Rds, Snapshot, SnapshotKind, Tags};
+use rds::{
+    AutomatedBackup, Endpoint, FakeAccount, FakeRds, Instance, PitrWindow, Rds, Snapshot, SnapshotKind, Tags,
+};
 use reconcile::{Budget, Deadline, Error, Reconciler, Request, Result, Summary, run};
 use rstest::rstest;
 use secrets::{Credentials, Secrets};
@@ -127,7 +129,15 @@ impl World {
 
     async fn pass(&self, payload: Value) -> Result<Summary> {
         let deadline = Deadline::after(Duration::from_mins(5));
-        run(&self.function(), &self.ledger.journal(), Ask::parse(payload)?, self.now, deadline, Budget::default()).await
+        run(
+            &self.function(),
+            &self.ledger.journal(),
+            Ask::parse(payload)?,
+            self.now,
+            deadline,
+            Budget::default(),
+        )
+        .await
     }
 
     async fn ask(&self, payload: Value) -> Result<Value> {
@@ -213,7 +223,10 @@ async fn a_request_overrides_them() {
     world.ask(payload).await.unwrap();
     let made = world.instance(HOME, "orders-restored").await;
     assert_eq!((made.security_groups, made.multi_az), (vec!["sg-staging".to_owned()], false));
-    assert_eq!((made.parameter_group.as_deref(), made.subnet_group.as_deref()), (Some("staging"), Some("private")));
+    assert_eq!(
+        (made.parameter_group.as_deref(), made.subnet_group.as_deref()),
+        (Some("staging"), Some("private"))
+    );
 }
 
 #[tokio::test]
@@ -230,7 +243,10 @@ async fn in_the_other_region_the_copy_is_restored_without_the_home_s_groups() {
 #[tokio::test]
 async fn the_other_region_restores_when_the_home_region_does_not_answer() {
     let world = World::new();
-    world.account.refuse_next("us-east-1 DescribeDBInstances", Error::retryable("ServiceUnavailable", "us-east-1 is down"));
+    world.account.refuse_next(
+        "us-east-1 DescribeDBInstances",
+        Error::retryable("ServiceUnavailable", "us-east-1 is down"),
+    );
     let mut payload = to("tidemark-orders-20261122t0300z-abcdef");
     payload["region"] = json!(AWAY);
     let outcome = world.ask(payload).await.unwrap();

@@ -8,13 +8,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Context, Result, bail, ensure};
-use tokio::{
-    io::AsyncReadExt,
-    net::TcpListener,
-    process::Command,
-    time::timeout,
-};
+use anyhow::{Context, Result, ensure};
+use tokio::{io::AsyncReadExt, net::TcpListener, process::Command, time::timeout};
 use zip::{CompressionMethod, ZipWriter, write::SimpleFileOptions};
 
 /// One cold start.
@@ -65,7 +60,10 @@ pub async fn cold_start(binary: &Path, extra: &[(&str, &str)]) -> Result<ColdSta
     let peak_bytes = child.id().and_then(peak_bytes);
     child.kill().await?;
     let request = polled.with_context(|| format!("{} did not poll within 10 s", binary.display()))??;
-    ensure!(request.starts_with("GET /2018-06-01/runtime/invocation/next "), "its first request was {request:?}");
+    ensure!(
+        request.starts_with("GET /2018-06-01/runtime/invocation/next "),
+        "its first request was {request:?}"
+    );
     Ok(ColdStart { to_first_poll, peak_bytes })
 }
 
@@ -87,17 +85,21 @@ fn peak_bytes(pid: u32) -> Option<u64> {
 pub fn zip_bytes(binary: &Path) -> Result<u64> {
     let file = tempfile::tempfile()?;
     let mut zip = ZipWriter::new(file);
-    zip.start_file("bootstrap", SimpleFileOptions::default().compression_method(CompressionMethod::Deflated))?;
+    zip.start_file(
+        "bootstrap",
+        SimpleFileOptions::default().compression_method(CompressionMethod::Deflated),
+    )?;
     let mut content = Vec::new();
     File::open(binary)?.read_to_end(&mut content)?;
     zip.write_all(&content)?;
     Ok(zip.finish()?.metadata()?.len())
 }
 
-/// Builds the functions as they are deployed, profile `release`; where each is.
+/// The functions as they are deployed: name and binary.
 ///
-/// The names are those of the folders beside `functions/shared`.
-pub fn build_release() -> Result<Vec<(String, PathBuf)>> {
+/// What `sam build` left in `.aws-sam/build`, if it is there for every function; otherwise they are built with the same
+/// profile by `cargo build --release`. Their names are those of the folders beside `functions/shared`.
+pub fn deployed() -> Result<Vec<(String, PathBuf)>> {
     let mut names = Vec::new();
     for entry in std::fs::read_dir(toolbox::workspace().join("functions"))? {
         let name = entry?.file_name().to_string_lossy().into_owned();
@@ -106,15 +108,32 @@ pub fn build_release() -> Result<Vec<(String, PathBuf)>> {
         }
     }
     names.sort();
+    let built: Vec<PathBuf> = names.iter().map(|name| sam_bootstrap(name)).collect();
+    if built.iter().all(|bootstrap| bootstrap.exists()) {
+        return Ok(names.into_iter().zip(built).collect());
+    }
+    cargo_build(&names)?;
+    let folder = toolbox::target().join("release");
+    Ok(names.into_iter().map(|name| (name.clone(), folder.join(name))).collect())
+}
+
+/// `backup-rds` is built into `.aws-sam/build/BackupRdsFunction/bootstrap`.
+fn sam_bootstrap(name: &str) -> PathBuf {
+    let logical: String = name
+        .split('-')
+        .map(|word| word[..1].to_uppercase() + &word[1..])
+        .chain(["Function".to_owned()])
+        .collect();
+    toolbox::workspace().join(".aws-sam/build").join(logical).join("bootstrap")
+}
+
+fn cargo_build(names: &[String]) -> Result<()> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = std::process::Command::new(cargo);
     command.current_dir(toolbox::workspace()).args(["build", "--release"]);
-    for name in &names {
+    for name in names {
         command.args(["--package", name]);
     }
-    if !command.status()?.success() {
-        bail!("cargo build --release failed");
-    }
-    let folder = toolbox::target().join("release");
-    Ok(names.into_iter().map(|name| (name.clone(), folder.join(name))).collect())
+    ensure!(command.status()?.success(), "cargo build --release failed");
+    Ok(())
 }

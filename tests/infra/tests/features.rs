@@ -33,7 +33,6 @@ fn features(package: &str) -> BTreeMap<String, BTreeSet<String>> {
 }
 
 #[test]
-#[ignore = "until serde's alloc and syn's visit-mut (async-trait) are asked for by reconcile, for every function"]
 fn functions_share_what_they_compile() {
     let all: Vec<_> = FUNCTIONS.iter().map(|(name, _)| (*name, features(name))).collect();
     let mut differences = Vec::new();

@@ -23,6 +23,11 @@ impl Keys for KmsKeys {
             if key.rsplit_once("alias/").is_some_and(|(_, name)| name.starts_with("aws/")) {
                 return Some(self.aws_managed(region, key));
             }
+            // By then it is known by the ARN that this gave.
+            let rds = self.aws_managed(region, "alias/aws/rds");
+            if rds.arn == key {
+                return Some(rds);
+            }
             let body = json!({"KeyId": key});
             let answer = self.api.json(("kms", region), "TrentService.DescribeKey", &body).await;
             let answer = answer.inspect_err(|error| tracing::debug!(%error, key, "no such key")).ok()?;

@@ -55,7 +55,8 @@ impl Database {
             "SELECT count(*), md5(coalesce(string_agg(row, '' ORDER BY row), ''))
              FROM (SELECT md5(t::text) AS row FROM {table} AS t WHERE {filter}) AS rows"
         );
-        let row = self.client.query_one(&sql, &[]).await.with_context(|| format!("cannot read table {table}"))?;
+        let row =
+            self.client.query_one(&sql, &[]).await.with_context(|| format!("cannot read table {table}"))?;
         Ok(Digest { rows: row.get(0), md5: row.get(1) })
     }
 

@@ -22,7 +22,10 @@ pub struct Estate<'c> {
 const PATIENCE: Duration = Duration::from_mins(2);
 
 /// Asks `condition` again and again until it gives something, for two minutes at most.
-pub async fn poll<T, F: Future<Output = Result<Option<T>>>>(what: &str, condition: impl Fn() -> F) -> Result<T> {
+pub async fn poll<T, F: Future<Output = Result<Option<T>>>>(
+    what: &str,
+    condition: impl Fn() -> F,
+) -> Result<T> {
     let begun = Instant::now();
     loop {
         if let Some(found) = condition().await? {
@@ -48,7 +51,8 @@ impl<'c> Estate<'c> {
     /// On that cloud.
     pub fn new(cloud: &'c Cloud) -> Self {
         let ca = cloud.rds().ca_certificate().display().to_string();
-        let credentials = Credentials { username: "tidemark".to_owned(), password: "correct-horse-battery".into() };
+        let credentials =
+            Credentials { username: "tidemark".to_owned(), password: "correct-horse-battery".into() };
         Self { cloud, tls: TlsPostgres::new(Some(ca)), credentials }
     }
 
@@ -65,26 +69,23 @@ impl<'c> Estate<'c> {
     /// A client of RDS, as any program has it.
     pub fn rds(&self, region: &str) -> aws_sdk_rds::Client {
         let config = self.cloud.config(region);
-        aws_sdk_rds::Client::from_conf(aws_sdk_rds::config::Builder::from(&config).region(Region::new(region.to_owned())).build())
+        aws_sdk_rds::Client::from_conf(
+            aws_sdk_rds::config::Builder::from(&config).region(Region::new(region.to_owned())).build(),
+        )
     }
 
-    /// A protected PostgreSQL instance with its credentials in Secrets Manager, available.
+    /// A PostgreSQL instance with its credentials in Secrets Manager, available, and not protected yet.
     pub async fn create_instance(&self, name: &str) -> Result<()> {
-        self.create_instance_tagged(name, &[("tidemark:plan", "default")]).await
-    }
-
-    /// The same, with these tags beside the one that names its secret.
-    pub async fn create_instance_tagged(&self, name: &str, tags: &[(&str, &str)]) -> Result<()> {
         let secret = format!("tidemark/{name}");
         let password = "correct-horse-battery";
-        let value = json!({"engine": "postgres", "username": self.credentials.username, "password": password});
+        let value =
+            json!({"engine": "postgres", "username": self.credentials.username, "password": password});
         aws_sdk_secretsmanager::Client::new(&self.cloud.config(self.home()))
             .create_secret()
             .name(&secret)
             .secret_string(value.to_string())
             .send()
             .await?;
-        let tag = |key: &str, value: &str| Tag::builder().key(key).value(value).build();
         self.rds(self.home())
             .create_db_instance()
             .db_instance_identifier(name)
@@ -96,13 +97,25 @@ impl<'c> Estate<'c> {
             .master_username(&self.credentials.username)
             .master_user_password(password)
             .backup_retention_period(7)
-            .set_tags(Some(
-                tags.iter().map(|(key, value)| tag(key, value)).chain([tag("tidemark:secret", &secret)]).collect(),
-            ))
+            .tags(Tag::builder().key("tidemark:secret").value(&secret).build())
             .send()
             .await
             .with_context(|| format!("cannot create DB instance {name}"))?;
         self.wait_available(self.home(), name).await.map(drop)
+    }
+
+    /// Tags an instance with the default plan. From here on whatever wakes backup-rds backs it up.
+    pub async fn protect(&self, name: &str) -> Result<()> {
+        let rds = self.rds(self.home());
+        let instance = rds.describe_db_instances().db_instance_identifier(name).send().await?;
+        let arn = instance
+            .db_instances()
+            .first()
+            .and_then(|instance| instance.db_instance_arn())
+            .context("no such instance")?;
+        let plan = Tag::builder().key("tidemark:plan").value("default").build();
+        rds.add_tags_to_resource().resource_name(arn).tags(plan).send().await?;
+        Ok(())
     }
 
     /// Waits until an instance is available; where it listens.
@@ -136,7 +149,11 @@ impl<'c> Estate<'c> {
         let rds = &rds;
         poll(&format!("{name} restorable to {instant}"), async || {
             let answer = rds.describe_db_instances().db_instance_identifier(name).send().await?;
-            let latest = answer.db_instances().first().and_then(|instance| instance.latest_restorable_time()).map(timestamp);
+            let latest = answer
+                .db_instances()
+                .first()
+                .and_then(|instance| instance.latest_restorable_time())
+                .map(timestamp);
             Ok(latest.filter(|latest| *latest >= instant))
         })
         .await
@@ -173,7 +190,8 @@ impl<'c> Estate<'c> {
             self.cloud.fire_schedule("restore-database-tick").await?;
             let entries = self.cloud.ledger().await?;
             let mut of_it = entries.into_iter().filter(|entry| entry["subject"] == restore_id);
-            let over = of_it.find(|entry| entry["kind"] == "restore-completed" || entry["kind"] == "restore-failed");
+            let over =
+                of_it.find(|entry| entry["kind"] == "restore-completed" || entry["kind"] == "restore-failed");
             match over {
                 Some(entry) if entry["kind"] == "restore-failed" => bail!("{restore_id} failed: {entry}"),
                 Some(entry) => {

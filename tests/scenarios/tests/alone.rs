@@ -69,9 +69,11 @@ async fn two_hundred_and_fifty_instances_and_five_hundred_snapshots_are_all_seen
     let names: BTreeSet<String> = (0..250).map(|number| format!("page-{number:03}")).collect();
     cloud().rds().seed(home, names.iter().map(|name| protected(name, &slots(3)[1..])))?;
     cloud().fire_schedule("backup-rds-slot").await?.into_payload().context("the pass")?;
-    let taken = cloud().calls(&CallFilter::all().service("rds").action("CreateDBSnapshot").function("backup-rds"));
+    let taken =
+        cloud().calls(&CallFilter::all().service("rds").action("CreateDBSnapshot").function("backup-rds"));
     let taken: BTreeSet<String> = taken.into_iter().filter_map(|call| call.resource).collect();
-    let missed: Vec<&String> = names.iter().filter(|name| !taken.iter().any(|resource| resource.contains(*name))).collect();
+    let missed: Vec<&String> =
+        names.iter().filter(|name| !taken.iter().any(|resource| resource.contains(*name))).collect();
     assert!(missed.is_empty(), "not seen: {missed:?}");
     Ok(())
 }
@@ -79,7 +81,8 @@ async fn two_hundred_and_fifty_instances_and_five_hundred_snapshots_are_all_seen
 #[tokio::test]
 async fn a_plan_document_with_five_mistakes_names_all_five_and_nothing_is_done() -> Result<()> {
     let _alone = ACCOUNT.lock().await;
-    let parameter = cloud().stack().outputs.get("PlansParameterName").context("no output PlansParameterName")?;
+    let parameter =
+        cloud().stack().outputs.get("PlansParameterName").context("no output PlansParameterName")?;
     let bad = r#"{"plans": {"default": {
         "time_zone": "Mars/Olympus",
         "schedule": {"rds": "0 25 * * *"},
@@ -94,7 +97,10 @@ async fn a_plan_document_with_five_mistakes_names_all_five_and_nothing_is_done()
     let error = error.context("it was not refused")?;
     assert_eq!(error.error_type, "PlansInvalid");
     for mistake in ["time_zone", "schedule.rds", "keep.montly", "keep.daily", "objectives.rpo_minutes"] {
-        assert!(error.error_message.contains(&format!("plans.default.{mistake}:")), "{mistake} is not named: {error:?}");
+        assert!(
+            error.error_message.contains(&format!("plans.default.{mistake}:")),
+            "{mistake} is not named: {error:?}"
+        );
     }
     let changes = cloud().calls(&CallFilter::all().service("rds").function("backup-rds"));
     assert!(changes.iter().all(|call| call.action.starts_with("Describe")), "{changes:?}");
@@ -113,7 +119,9 @@ async fn a_settled_tick_over_fifteen_thousand_recovery_points_costs_pages() -> R
     cloud().rds().seed(recovery, seeds())?;
     let after = settled_tick().await?;
     let total: usize = after.values().sum();
-    eprintln!("one settled tick over 500 instances with 30 recovery points each: {total} AWS calls: {after:#?}");
+    eprintln!(
+        "one settled tick over 500 instances with 30 recovery points each: {total} AWS calls: {after:#?}"
+    );
     let added = total - before.values().sum::<usize>();
     // 500 instances are 5 pages, 15,000 snapshots 150 in each Region; a few more where pages were not full before.
     assert!(added <= 5 + 150 + 150, "{added} calls more than without them");

@@ -32,6 +32,7 @@ fn kinds(entries: &[Value]) -> Vec<&str> {
 async fn a_schedule_fired_makes_snapshot_copy_ledger_entries_and_metrics() -> Result<()> {
     let estate = Estate::new(cloud());
     estate.create_instance("creation").await?;
+    estate.protect("creation").await?;
     estate.back_up().await?;
 
     let entries = entries_of("creation").await?;
@@ -41,14 +42,22 @@ async fn a_schedule_fired_makes_snapshot_copy_ledger_entries_and_metrics() -> Re
         assert_eq!(entry["allocated_bytes"], 20_i64 << 30, "{entry}");
     }
     let id = entries[0]["subject"].as_str().context("no subject")?;
-    let copy = estate.rds(estate.recovery()).describe_db_snapshots().db_snapshot_identifier(id).send().await?;
+    let copy =
+        estate.rds(estate.recovery()).describe_db_snapshots().db_snapshot_identifier(id).send().await?;
     let copy = copy.db_snapshots().first().context("no copy")?;
     assert_eq!((copy.status(), copy.encrypted()), (Some("available"), Some(true)));
     let key = copy.kms_key_id().context("no key")?;
-    assert!(key.starts_with(&format!("arn:aws:kms:{}:", estate.recovery())), "the recovery Region's key, not {key}");
+    assert!(
+        key.starts_with(&format!("arn:aws:kms:{}:", estate.recovery())),
+        "the recovery Region's key, not {key}"
+    );
 
     let metrics = cloud().metrics("backup-rds").await?;
-    assert!(metrics.iter().any(|line| line["resource"] == "rds/creation" && line["recovery_point_duration_ms"].is_number()));
+    assert!(
+        metrics
+            .iter()
+            .any(|line| line["resource"] == "rds/creation" && line["recovery_point_duration_ms"].is_number())
+    );
     assert!(metrics.iter().any(|line| line["function"] == "backup-rds" && line["duration_ms"].is_number()));
 
     let before = changes("backup-rds", "creation");
@@ -62,6 +71,7 @@ async fn a_schedule_fired_makes_snapshot_copy_ledger_entries_and_metrics() -> Re
 async fn rds_events_wake_the_function_without_a_tick() -> Result<()> {
     let estate = Estate::new(cloud());
     estate.create_instance("woken").await?;
+    estate.protect("woken").await?;
     cloud().fire_schedule("backup-rds-slot").await?;
     // From here on nobody fires anything for it: RDS says that the snapshot is there, and the function goes on.
     poll("the copy, woken by events", async || {
@@ -90,44 +100,72 @@ async fn a_restore_to_a_second_between_two_commits_has_the_first_and_not_the_sec
     assert_eq!(restored.number("SELECT count(*) FROM marks WHERE mark = 'second'").await?, 0);
 
     let phases = &outcome.entry["phases"];
-    let instant = |phase: &str| -> Result<Timestamp> { Ok(phases[phase].as_str().context("no phase")?.parse()?) };
-    assert!(instant("requested")? < instant("available")? && instant("available")? <= instant("first_query_answered")?);
+    let instant =
+        |phase: &str| -> Result<Timestamp> { Ok(phases[phase].as_str().context("no phase")?.parse()?) };
+    assert!(
+        instant("requested")? < instant("available")?
+            && instant("available")? <= instant("first_query_answered")?
+    );
     assert_eq!(outcome.entry["first_query"], "answered");
-    assert_keeps_settings(&instance(&estate, "between").await?, &instance(&estate, "between-restored").await?);
+    assert_keeps_settings(
+        &instance(&estate, "between").await?,
+        &instance(&estate, "between-restored").await?,
+    );
     Ok(())
 }
 
 async fn instance(estate: &Estate<'_>, name: &str) -> Result<DbInstance> {
-    let answer = estate.rds(estate.home()).describe_db_instances().db_instance_identifier(name).send().await?;
+    let answer =
+        estate.rds(estate.home()).describe_db_instances().db_instance_identifier(name).send().await?;
     answer.db_instances.unwrap_or_default().pop().context("no such instance")
 }
 
 fn assert_keeps_settings(source: &DbInstance, restored: &DbInstance) {
     let settings = |instance: &DbInstance| {
-        let groups = instance.vpc_security_groups().iter().map(|group| group.vpc_security_group_id().map(str::to_owned));
-        let parameters = instance.db_parameter_groups().iter().map(|group| group.db_parameter_group_name().map(str::to_owned));
-        let options = instance.option_group_memberships().iter().map(|group| group.option_group_name().map(str::to_owned));
-        let subnets = instance.db_subnet_group().and_then(|group| group.db_subnet_group_name()).map(str::to_owned);
+        let groups = instance
+            .vpc_security_groups()
+            .iter()
+            .map(|group| group.vpc_security_group_id().map(str::to_owned));
+        let parameters = instance
+            .db_parameter_groups()
+            .iter()
+            .map(|group| group.db_parameter_group_name().map(str::to_owned));
+        let options = instance
+            .option_group_memberships()
+            .iter()
+            .map(|group| group.option_group_name().map(str::to_owned));
+        let subnets =
+            instance.db_subnet_group().and_then(|group| group.db_subnet_group_name()).map(str::to_owned);
         (subnets, groups.collect::<Vec<_>>(), parameters.collect::<Vec<_>>(), options.collect::<Vec<_>>())
     };
     assert_eq!(settings(source), settings(restored));
-    assert!(restored.tag_list().iter().all(|tag| tag.key() != Some("tidemark:plan")), "a restored copy is not under backup");
+    assert!(
+        restored.tag_list().iter().all(|tag| tag.key() != Some("tidemark:plan")),
+        "a restored copy is not under backup"
+    );
 }
 
 #[rstest]
 #[case::tomorrow("2099-01-01T00:00:00Z", "is in the future")]
 #[case::long_ago("2001-01-01T00:00:00Z", "is before the PITR window")]
 #[tokio::test]
-async fn a_time_outside_the_window_is_refused_and_nothing_changes(#[case] to: &str, #[case] because: &str) -> Result<()> {
+async fn a_time_outside_the_window_is_refused_and_nothing_changes(
+    #[case] to: &str,
+    #[case] because: &str,
+) -> Result<()> {
     let estate = Estate::new(cloud());
     let name = format!("window-{}", &to[..4]);
     estate.create_instance(&name).await?;
     estate.wait_restorable(&name, Timestamp::UNIX_EPOCH).await?;
     let target = format!("{name}-restored");
-    let refused = cloud().invoke("restore-database", &json!({"resource": name, "to": to, "as": target})).await?;
+    let refused =
+        cloud().invoke("restore-database", &json!({"resource": name, "to": to, "as": target})).await?;
     let error = refused.error.context("it was not refused")?;
     assert_eq!(error.error_type, "OutsidePitrWindow");
-    assert!(error.error_message.contains(because) && error.error_message.contains("possible is any second from"), "{error:?}");
+    assert!(
+        error.error_message.contains(because) && error.error_message.contains("possible is any second from"),
+        "{error:?}"
+    );
     assert!(changes("restore-database", &name).is_empty());
     Ok(())
 }
@@ -144,10 +182,15 @@ async fn a_restore_survives_its_function_being_killed_in_the_middle(
 ) -> Result<()> {
     let estate = Estate::new(cloud());
     estate.create_instance(name).await?;
-    estate.connect(estate.home(), name).await?.run("CREATE TABLE kept AS SELECT 42::bigint AS answer").await?;
+    estate
+        .connect(estate.home(), name)
+        .await?
+        .run("CREATE TABLE kept AS SELECT 42::bigint AS answer")
+        .await?;
     let target = format!("{name}-restored");
     let mut request = json!({"resource": name, "to": to, "as": target});
     if to == "recovery point" {
+        estate.protect(name).await?;
         estate.back_up().await?;
         request["to"] = estate.recovery_point(name, estate.recovery()).await?["subject"].clone();
         request["region"] = json!(estate.recovery());
@@ -162,7 +205,8 @@ async fn a_restore_survives_its_function_being_killed_in_the_middle(
     let tag = poll("the restore", async || {
         let rds = estate.rds(request["region"].as_str().unwrap_or(estate.home()));
         let answer = rds.describe_db_instances().db_instance_identifier(&target).send().await?;
-        let tags = answer.db_instances().first().map(|instance| instance.tag_list().to_vec()).unwrap_or_default();
+        let tags =
+            answer.db_instances().first().map(|instance| instance.tag_list().to_vec()).unwrap_or_default();
         Ok(tags.into_iter().find(|tag| tag.key() == Some("tidemark:restore")).and_then(|tag| tag.value))
     })
     .await?;
@@ -179,11 +223,17 @@ async fn a_restore_survives_its_function_being_killed_in_the_middle(
 async fn two_invocations_at_once_make_one_snapshot() -> Result<()> {
     let estate = Estate::new(cloud());
     estate.create_instance("twice").await?;
+    estate.protect("twice").await?;
     let fire = || cloud().fire_schedule("backup-rds-slot");
     let fired = futures::future::join_all([fire(), fire(), fire(), fire()]).await;
     fired.into_iter().collect::<Result<Vec<_>, _>>()?;
     cloud().ticks("backup-rds", Duration::from_mins(2)).await?;
-    let snapshots = estate.rds(estate.home()).describe_db_snapshots().db_instance_identifier("twice").snapshot_type("manual").send();
+    let snapshots = estate
+        .rds(estate.home())
+        .describe_db_snapshots()
+        .db_instance_identifier("twice")
+        .snapshot_type("manual")
+        .send();
     assert_eq!(snapshots.await?.db_snapshots().len(), 1);
     assert_eq!(kinds(&entries_of("twice").await?), ["recovery-point-completed", "copy-completed"]);
     Ok(())
@@ -195,17 +245,28 @@ async fn two_invocations_at_once_make_one_snapshot() -> Result<()> {
 #[case::answer_lost("lost-create", "CreateDBSnapshot", Effect::LoseAnswer)]
 #[case::throttled("slow-copy", "CopyDBSnapshot", Effect::Throttle)]
 #[tokio::test]
-async fn a_backup_survives_what_happens_to_its_calls(#[case] name: &str, #[case] action: &str, #[case] effect: Effect) -> Result<()> {
+async fn a_backup_survives_what_happens_to_its_calls(
+    #[case] name: &str,
+    #[case] action: &str,
+    #[case] effect: Effect,
+) -> Result<()> {
     let estate = Estate::new(cloud());
     estate.create_instance(name).await?;
     let fault = cloud().inject(Fault::new(effect, calls_of("backup-rds", action, name)));
+    estate.protect(name).await?;
     // The invocation may end with an error or with its function's death; the next tick goes on.
     _ = cloud().fire_schedule("backup-rds-slot").await?;
     cloud().ticks("backup-rds", Duration::from_mins(2)).await?;
     let applied = cloud().faults().into_iter().find(|armed| armed.id == fault).map(|armed| armed.applied);
     assert_eq!(applied, Some(1), "the fault happened");
     for region in [estate.home(), estate.recovery()] {
-        let found = estate.rds(region).describe_db_snapshots().db_instance_identifier(name).snapshot_type("manual").send().await?;
+        let found = estate
+            .rds(region)
+            .describe_db_snapshots()
+            .db_instance_identifier(name)
+            .snapshot_type("manual")
+            .send()
+            .await?;
         assert_eq!(found.db_snapshots().len(), 1, "{region}");
     }
     assert_eq!(kinds(&entries_of(name).await?), ["recovery-point-completed", "copy-completed"]);

@@ -51,7 +51,11 @@ impl PlanDocument {
         })?;
         let mut reader = Reader { problems: Vec::new() };
         let plans = reader.document(&value);
-        if reader.problems.is_empty() { Ok(Self { plans }) } else { Err(InvalidPlanDocument { problems: reader.problems }) }
+        if reader.problems.is_empty() {
+            Ok(Self { plans })
+        } else {
+            Err(InvalidPlanDocument { problems: reader.problems })
+        }
     }
 
     /// The plan of that name.
@@ -109,13 +113,21 @@ impl Reader {
         match value.as_str().filter(|name| TimeZone::get(name).is_ok()) {
             Some(name) => name.to_owned(),
             None => {
-                self.problem(path, format!("{value} is no IANA time zone, such as \"UTC\" or \"Europe/Berlin\""));
+                self.problem(
+                    path,
+                    format!("{value} is no IANA time zone, such as \"UTC\" or \"Europe/Berlin\""),
+                );
                 utc
             }
         }
     }
 
-    fn schedules(&mut self, path: &str, value: Option<&Value>, time_zone: &str) -> BTreeMap<Engine, Schedule> {
+    fn schedules(
+        &mut self,
+        path: &str,
+        value: Option<&Value>,
+        time_zone: &str,
+    ) -> BTreeMap<Engine, Schedule> {
         let mut schedules = BTreeMap::new();
         let empty = Map::new();
         let given = match value {
@@ -146,7 +158,9 @@ impl Reader {
     fn retention(&mut self, path: &str, value: Option<&Value>) -> Retention {
         let mut keep = Retention::default();
         let Some(value) = value else { return keep };
-        let Some(given) = self.object(path, value, &["daily", "weekly", "monthly", "annual"]) else { return keep };
+        let Some(given) = self.object(path, value, &["daily", "weekly", "monthly", "annual"]) else {
+            return keep;
+        };
         // A floor in code: no configuration may ask for fewer than one daily recovery point.
         keep.daily = self.number(path, given, "daily", 1..=366, keep.daily);
         keep.weekly = self.number(path, given, "weekly", 0..=520, keep.weekly);
@@ -158,7 +172,9 @@ impl Reader {
     fn objectives(&mut self, path: &str, value: Option<&Value>) -> Objectives {
         let mut objectives = Objectives::default();
         let Some(value) = value else { return objectives };
-        let Some(given) = self.object(path, value, &["rpo_minutes", "rto_minutes"]) else { return objectives };
+        let Some(given) = self.object(path, value, &["rpo_minutes", "rto_minutes"]) else {
+            return objectives;
+        };
         let minutes = |duration: SignedDuration| u32::try_from(duration.as_mins()).unwrap_or(u32::MAX);
         // RDS ships logs every 5 minutes (User Guide, USER_PIT): a smaller objective could never be met.
         let rpo = self.number(path, given, "rpo_minutes", 5..=1_440, minutes(objectives.rpo));
@@ -182,7 +198,10 @@ impl Reader {
             Some(number) => number,
             None => {
                 let (low, high) = (allowed.start(), allowed.end());
-                self.problem(&format!("{path}.{key}"), format!("{value} is not a whole number from {low} to {high}"));
+                self.problem(
+                    &format!("{path}.{key}"),
+                    format!("{value} is not a whole number from {low} to {high}"),
+                );
                 default
             }
         }
@@ -190,7 +209,12 @@ impl Reader {
 
     /// The object at `path`, after complaining about keys that it may not have: a misspelt `montly` would
     /// otherwise silently mean the default.
-    fn object<'v>(&mut self, path: &str, value: &'v Value, allowed: &[&str]) -> Option<&'v Map<String, Value>> {
+    fn object<'v>(
+        &mut self,
+        path: &str,
+        value: &'v Value,
+        allowed: &[&str],
+    ) -> Option<&'v Map<String, Value>> {
         let Some(object) = value.as_object() else {
             self.problem(path, format!("must be an object with {}", allowed.join(", ")));
             return None;
@@ -238,7 +262,9 @@ mod tests {
             "objectives": {"rpo_minutes": "fifteen"}
         }}}"#;
         let error = PlanDocument::parse(text).unwrap_err();
-        insta::assert_snapshot!(error.problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"));
+        insta::assert_snapshot!(
+            error.problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+        );
         assert_eq!(error.problems.len(), 5);
     }
 

@@ -56,7 +56,9 @@ pub struct Schedule {
 
 /// A schedule that cannot be read.
 #[derive(Debug, thiserror::Error)]
-#[error("{expression:?} is no cron expression of five fields (minute hour day-of-month month day-of-week): {reason}")]
+#[error(
+    "{expression:?} is no cron expression of five fields (minute hour day-of-month month day-of-week): {reason}"
+)]
 pub struct InvalidSchedule {
     expression: String,
     reason: String,
@@ -102,12 +104,22 @@ impl Schedule {
 
     fn between(&self, from: Timestamp, to: Timestamp) -> Option<impl Iterator<Item = Timestamp>> {
         let last = to.to_zoned(self.time_zone.clone()).datetime().checked_add(LARGEST_CLOCK_CHANGE).ok()?;
-        Some(self.civil_times_after(from)?.take_while(move |civil| *civil <= last).filter_map(|civil| self.place(civil)))
+        Some(
+            self.civil_times_after(from)?
+                .take_while(move |civil| *civil <= last)
+                .filter_map(|civil| self.place(civil)),
+        )
     }
 
     fn civil_times_after(&self, from: Timestamp) -> Option<impl Iterator<Item = DateTime>> {
         let civil = from.to_zoned(self.time_zone.clone()).datetime().to_zoned(TimeZone::UTC).ok()?;
-        Some(self.crontab.iter_after(civil.timestamp()).ok()?.map_while(Result::ok).map(|next| next.datetime()))
+        Some(
+            self.crontab
+                .iter_after(civil.timestamp())
+                .ok()?
+                .map_while(Result::ok)
+                .map(|next| next.datetime()),
+        )
     }
 
     fn place(&self, civil: DateTime) -> Option<Timestamp> {
@@ -140,8 +152,18 @@ mod tests {
     #[case::yearly("0 0 1 1 *", "UTC", "2026-11-22T17:59:31Z", "2026-01-01T00:00:00Z")]
     #[case::berlin("0 3 * * *", "Europe/Berlin", "2026-07-01T03:00:00Z", "2026-07-01T01:00:00Z")]
     // 02:30 does not exist on 29 March 2026 in Berlin; the day still has its slot.
-    #[case::fall_back_first_pass("30 2 * * *", "Europe/Berlin", "2026-10-25T00:45:00Z", "2026-10-25T00:30:00Z")]
-    #[case::fall_back_second_pass("30 2 * * *", "Europe/Berlin", "2026-10-25T01:15:00Z", "2026-10-25T00:30:00Z")]
+    #[case::fall_back_first_pass(
+        "30 2 * * *",
+        "Europe/Berlin",
+        "2026-10-25T00:45:00Z",
+        "2026-10-25T00:30:00Z"
+    )]
+    #[case::fall_back_second_pass(
+        "30 2 * * *",
+        "Europe/Berlin",
+        "2026-10-25T01:15:00Z",
+        "2026-10-25T00:30:00Z"
+    )]
     #[case::spring_forward("30 2 * * *", "Europe/Berlin", "2026-03-29T12:00:00Z", "2026-03-29T01:30:00Z")]
     fn latest_slot(#[case] cron: &str, #[case] zone: &str, #[case] now: &str, #[case] slot: &str) {
         let schedule = Schedule::parse(cron, zone).unwrap();
@@ -170,7 +192,8 @@ mod tests {
             let mut slot = schedule.latest_at(at("2026-01-01T12:00:00Z")).unwrap();
             for day in 1..=365 {
                 slot = schedule.next_after(slot.instant()).unwrap();
-                let expected = Date::new(2026, 1, 1).unwrap().checked_add(jiff::Span::new().days(day)).unwrap();
+                let expected =
+                    Date::new(2026, 1, 1).unwrap().checked_add(jiff::Span::new().days(day)).unwrap();
                 assert_eq!(slot.instant().to_zoned(TimeZone::get(zone).unwrap()).date(), expected, "{zone}");
             }
         }

@@ -1,10 +1,6 @@
 //! Facts on EventBridge's bus, under the source `tidemark`. What is published and in what shape: `docs/events.md`.
 
-use aws_sdk_eventbridge::{
-    Client,
-    primitives::DateTime,
-    types::PutEventsRequestEntry,
-};
+use aws_sdk_eventbridge::{Client, primitives::DateTime, types::PutEventsRequestEntry};
 use reconcile::{Entry, Error, Facts, Result, SdkConfig, aws_error};
 use serde_json::json;
 
@@ -36,7 +32,8 @@ impl Facts for Bus {
             .detail(json!(entry).to_string())
             .build();
         let doing = format!("publish {} to bus {}", entry.key(), self.name);
-        let answer = self.client.put_events().entries(event).send().await.map_err(|error| aws_error(&doing, error))?;
+        let answer =
+            self.client.put_events().entries(event).send().await.map_err(|error| aws_error(&doing, error))?;
         // PutEvents answers 200 even when it took nothing (API reference, FailedEntryCount).
         match answer.entries().iter().find_map(|entry| entry.error_code()) {
             None if answer.failed_entry_count() == 0 => Ok(()),

@@ -36,12 +36,21 @@ impl SsmPlans {
 impl Plans for SsmPlans {
     async fn read(&self) -> Result<PlanDocument> {
         let doing = format!("read the plan document from SSM parameter {}", self.parameter);
-        let answer = self.client.get_parameter().name(&self.parameter).send().await.map_err(|error| aws_error(&doing, error))?;
+        let answer = self
+            .client
+            .get_parameter()
+            .name(&self.parameter)
+            .send()
+            .await
+            .map_err(|error| aws_error(&doing, error))?;
         let text = answer.parameter.and_then(|parameter| parameter.value).unwrap_or_default();
         PlanDocument::parse(&text).map_err(|error| {
             Error::misconfigured(
                 "PlansInvalid",
-                format!("SSM parameter {}: {error}; nothing was done, mend it with `aws ssm put-parameter`", self.parameter),
+                format!(
+                    "SSM parameter {}: {error}; nothing was done, mend it with `aws ssm put-parameter`",
+                    self.parameter
+                ),
             )
         })
     }

@@ -67,7 +67,10 @@ impl TlsPostgres {
 
     /// Connects. The connection ends when the client is dropped.
     pub async fn connect(&self, server: &Server, credentials: &Credentials) -> Result<Client> {
-        let doing = format!("connect to {}:{}/{} as {}", server.host, server.port, server.database, credentials.username);
+        let doing = format!(
+            "connect to {}:{}/{} as {}",
+            server.host, server.port, server.database, credentials.username
+        );
         let (client, connection) = Config::new()
             .host(&server.host)
             .port(server.port)
@@ -133,7 +136,8 @@ mod tests {
     fn every_rds_root_is_read() {
         let listed = RDS_ROOTS.matches("BEGIN CERTIFICATE").count();
         let mut roots = RootCertStore::empty();
-        let (read, ignored) = roots.add_parsable_certificates(CertificateDer::pem_slice_iter(RDS_ROOTS.as_bytes()).flatten());
+        let (read, ignored) =
+            roots.add_parsable_certificates(CertificateDer::pem_slice_iter(RDS_ROOTS.as_bytes()).flatten());
         assert_eq!((read, ignored), (listed, 0));
         assert!(read >= 60, "{read} roots: three for each Region");
     }

@@ -1,7 +1,9 @@
 use aws_sdk_rds::{
     Client,
     config::Region,
-    operation::{describe_db_instances::DescribeDBInstancesError, describe_db_snapshots::DescribeDBSnapshotsError},
+    operation::{
+        describe_db_instances::DescribeDBInstancesError, describe_db_snapshots::DescribeDBSnapshotsError,
+    },
     primitives::DateTime,
     types::{DbSnapshot, Filter},
 };
@@ -9,7 +11,8 @@ use jiff::Timestamp;
 use reconcile::{Error, Result, aws_error};
 
 use crate::{
-    AutomatedBackup, Instance, NewCopy, NewSnapshot, PitrSource, Quota, Rds, Restore, RestoreFrom, Snapshot, convert,
+    AutomatedBackup, Instance, NewCopy, NewSnapshot, PitrSource, Quota, Rds, Restore, RestoreFrom, Snapshot,
+    convert,
 };
 
 /// RDS in one Region of the account.
@@ -25,7 +28,8 @@ const PAGE: i32 = 100;
 impl AwsRds {
     /// RDS in `region`; connections are shared with whatever else uses `config`.
     pub fn new(config: &reconcile::SdkConfig, region: &str) -> Self {
-        let config = aws_sdk_rds::config::Builder::from(config).region(Region::new(region.to_owned())).build();
+        let config =
+            aws_sdk_rds::config::Builder::from(config).region(Region::new(region.to_owned())).build();
         Self { client: Client::from_conf(config), region: region.to_owned() }
     }
 
@@ -39,7 +43,8 @@ impl AwsRds {
         let request = request.set_filters((!filters.is_empty()).then_some(filters));
         let found: std::result::Result<Vec<DbSnapshot>, _> =
             request.into_paginator().page_size(PAGE).items().send().collect().await;
-        let found = found.map_err(|error| aws_error(&format!("list the DB snapshots in {}", self.region), error))?;
+        let found =
+            found.map_err(|error| aws_error(&format!("list the DB snapshots in {}", self.region), error))?;
         Ok(found.into_iter().map(convert::snapshot).collect())
     }
 }
@@ -49,7 +54,10 @@ fn filter(name: &str, value: &str) -> Filter {
 }
 
 fn date_time(instant: Timestamp) -> DateTime {
-    DateTime::from_secs_and_nanos(instant.as_second(), u32::try_from(instant.subsec_nanosecond()).unwrap_or(0))
+    DateTime::from_secs_and_nanos(
+        instant.as_second(),
+        u32::try_from(instant.subsec_nanosecond()).unwrap_or(0),
+    )
 }
 
 impl Rds for AwsRds {
@@ -58,16 +66,30 @@ impl Rds for AwsRds {
     }
 
     async fn instances(&self) -> Result<Vec<Instance>> {
-        let found: std::result::Result<Vec<_>, _> =
-            self.client.describe_db_instances().into_paginator().page_size(PAGE).items().send().collect().await;
-        let found = found.map_err(|error| aws_error(&format!("list the DB instances in {}", self.region), error))?;
+        let found: std::result::Result<Vec<_>, _> = self
+            .client
+            .describe_db_instances()
+            .into_paginator()
+            .page_size(PAGE)
+            .items()
+            .send()
+            .collect()
+            .await;
+        let found =
+            found.map_err(|error| aws_error(&format!("list the DB instances in {}", self.region), error))?;
         Ok(found.into_iter().map(convert::instance).collect())
     }
 
     async fn instance(&self, id: &str) -> Result<Option<Instance>> {
         match self.client.describe_db_instances().db_instance_identifier(id).send().await {
             Ok(found) => Ok(found.db_instances.unwrap_or_default().into_iter().next().map(convert::instance)),
-            Err(error) if error.as_service_error().is_some_and(DescribeDBInstancesError::is_db_instance_not_found_fault) => Ok(None),
+            Err(error)
+                if error
+                    .as_service_error()
+                    .is_some_and(DescribeDBInstancesError::is_db_instance_not_found_fault) =>
+            {
+                Ok(None)
+            }
             Err(error) => Err(aws_error(&format!("look at DB instance {id} in {}", self.region), error)),
         }
     }
@@ -83,22 +105,36 @@ impl Rds for AwsRds {
     async fn snapshot(&self, id: &str) -> Result<Option<Snapshot>> {
         match self.client.describe_db_snapshots().db_snapshot_identifier(id).send().await {
             Ok(found) => Ok(found.db_snapshots.unwrap_or_default().into_iter().next().map(convert::snapshot)),
-            Err(error) if error.as_service_error().is_some_and(DescribeDBSnapshotsError::is_db_snapshot_not_found_fault) => Ok(None),
+            Err(error)
+                if error
+                    .as_service_error()
+                    .is_some_and(DescribeDBSnapshotsError::is_db_snapshot_not_found_fault) =>
+            {
+                Ok(None)
+            }
             Err(error) => Err(aws_error(&format!("look at DB snapshot {id} in {}", self.region), error)),
         }
     }
 
     async fn automated_backups_of(&self, instance: &str) -> Result<Vec<AutomatedBackup>> {
-        let request = self.client.describe_db_instance_automated_backups().filters(filter("db-instance-id", instance));
-        let found: std::result::Result<Vec<_>, _> = request.into_paginator().page_size(PAGE).items().send().collect().await;
-        let found = found
-            .map_err(|error| aws_error(&format!("look at the automated backups of {instance} in {}", self.region), error))?;
+        let request =
+            self.client.describe_db_instance_automated_backups().filters(filter("db-instance-id", instance));
+        let found: std::result::Result<Vec<_>, _> =
+            request.into_paginator().page_size(PAGE).items().send().collect().await;
+        let found = found.map_err(|error| {
+            aws_error(&format!("look at the automated backups of {instance} in {}", self.region), error)
+        })?;
         Ok(found.into_iter().map(convert::automated_backup).collect())
     }
 
     async fn quota(&self) -> Result<Quota> {
         let doing = format!("read the RDS quotas in {}", self.region);
-        let answer = self.client.describe_account_attributes().send().await.map_err(|error| aws_error(&doing, error))?;
+        let answer = self
+            .client
+            .describe_account_attributes()
+            .send()
+            .await
+            .map_err(|error| aws_error(&doing, error))?;
         answer
             .account_quotas()
             .iter()
@@ -142,23 +178,24 @@ impl Rds for AwsRds {
         let tags = Some(convert::sdk_tags(&new.tags));
         // The two calls take the same settings under two types; there is no common builder in the SDK.
         let made = match &new.from {
-            RestoreFrom::Snapshot(snapshot) => self
-                .client
-                .restore_db_instance_from_db_snapshot()
-                .db_snapshot_identifier(snapshot)
-                .db_instance_identifier(&new.instance)
-                .set_db_instance_class(new.class.clone())
-                .set_db_subnet_group_name(new.subnet_group.clone())
-                .set_vpc_security_group_ids(groups)
-                .set_db_parameter_group_name(new.parameter_group.clone())
-                .set_option_group_name(new.option_group.clone())
-                .multi_az(new.multi_az)
-                .publicly_accessible(new.publicly_accessible)
-                .set_tags(tags)
-                .send()
-                .await
-                .map_err(|error| aws_error(&doing, error))?
-                .db_instance,
+            RestoreFrom::Snapshot(snapshot) => {
+                self.client
+                    .restore_db_instance_from_db_snapshot()
+                    .db_snapshot_identifier(snapshot)
+                    .db_instance_identifier(&new.instance)
+                    .set_db_instance_class(new.class.clone())
+                    .set_db_subnet_group_name(new.subnet_group.clone())
+                    .set_vpc_security_group_ids(groups)
+                    .set_db_parameter_group_name(new.parameter_group.clone())
+                    .set_option_group_name(new.option_group.clone())
+                    .multi_az(new.multi_az)
+                    .publicly_accessible(new.publicly_accessible)
+                    .set_tags(tags)
+                    .send()
+                    .await
+                    .map_err(|error| aws_error(&doing, error))?
+                    .db_instance
+            }
             RestoreFrom::Instant(source, at) => {
                 let request = self.client.restore_db_instance_to_point_in_time();
                 let request = match source {

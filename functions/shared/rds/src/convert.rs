@@ -44,7 +44,11 @@ pub(crate) fn instance(from: types::DbInstance) -> Instance {
             .unwrap_or_default()
             .into_iter()
             .find_map(|group| group.db_parameter_group_name),
-        option_group: from.option_group_memberships.unwrap_or_default().into_iter().find_map(|group| group.option_group_name),
+        option_group: from
+            .option_group_memberships
+            .unwrap_or_default()
+            .into_iter()
+            .find_map(|group| group.option_group_name),
         multi_az: from.multi_az.unwrap_or_default(),
         database: from.db_name,
         tags: tags(&from.tag_list.unwrap_or_default()),
@@ -75,7 +79,10 @@ pub(crate) fn snapshot(from: types::DbSnapshot) -> Snapshot {
 
 pub(crate) fn automated_backup(from: types::DbInstanceAutomatedBackup) -> AutomatedBackup {
     let window = from.restore_window.and_then(|window| {
-        Some(PitrWindow { earliest: timestamp(&window.earliest_time?)?, latest: timestamp(&window.latest_time?)? })
+        Some(PitrWindow {
+            earliest: timestamp(&window.earliest_time?)?,
+            latest: timestamp(&window.latest_time?)?,
+        })
     });
     AutomatedBackup {
         arn: from.db_instance_automated_backups_arn.unwrap_or_default(),

@@ -12,7 +12,9 @@ use crate::{Instance, NewCopy, NewSnapshot, Rds, Restore, Snapshot, Tags};
 /// Takes the snapshot, or finds it taken.
 pub async fn snapshot(rds: &impl Rds, new: &NewSnapshot) -> Result<Snapshot> {
     match rds.create_snapshot(new).await {
-        Err(error) if error.code() == "DBSnapshotAlreadyExists" => existing_snapshot(rds, new.id.as_str(), &new.tags, error).await,
+        Err(error) if error.code() == "DBSnapshotAlreadyExists" => {
+            existing_snapshot(rds, new.id.as_str(), &new.tags, error).await
+        }
         outcome => outcome,
     }
 }
@@ -20,7 +22,9 @@ pub async fn snapshot(rds: &impl Rds, new: &NewSnapshot) -> Result<Snapshot> {
 /// Makes the copy, or finds it made.
 pub async fn copy(rds: &impl Rds, new: &NewCopy) -> Result<Snapshot> {
     match rds.copy_snapshot(new).await {
-        Err(error) if error.code() == "DBSnapshotAlreadyExists" => existing_snapshot(rds, new.id.as_str(), &new.tags, error).await,
+        Err(error) if error.code() == "DBSnapshotAlreadyExists" => {
+            existing_snapshot(rds, new.id.as_str(), &new.tags, error).await
+        }
         outcome => outcome,
     }
 }

@@ -9,7 +9,8 @@ use jiff::Timestamp;
 use reconcile::{Error, Result};
 
 use crate::{
-    AutomatedBackup, Instance, NewCopy, NewSnapshot, PitrSource, Quota, Rds, Restore, RestoreFrom, Snapshot, SnapshotKind, Tags,
+    AutomatedBackup, Instance, NewCopy, NewSnapshot, PitrSource, Quota, Rds, Restore, RestoreFrom, Snapshot,
+    SnapshotKind, Tags,
 };
 
 /// The account: every Region of it.
@@ -111,7 +112,12 @@ impl FakeAccount {
     /// The snapshots of a Region.
     pub fn snapshots(&self, region: &str) -> Vec<Snapshot> {
         let state = self.state();
-        state.snapshots.iter().filter(|((at, _), _)| at == region).map(|(_, snapshot)| snapshot.clone()).collect()
+        state
+            .snapshots
+            .iter()
+            .filter(|((at, _), _)| at == region)
+            .map(|(_, snapshot)| snapshot.clone())
+            .collect()
     }
 }
 
@@ -124,11 +130,19 @@ pub struct FakeRds {
 
 impl FakeRds {
     /// Records the call, meets its fault if one waits, and otherwise lets `effect` happen.
-    fn call<T>(&self, operation: &'static str, effect: impl FnOnce(&mut State, &str) -> Result<T>) -> Result<T> {
+    fn call<T>(
+        &self,
+        operation: &'static str,
+        effect: impl FnOnce(&mut State, &str) -> Result<T>,
+    ) -> Result<T> {
         let mut state = self.account.state();
         state.calls.push(format!("{} {operation}", self.region));
         let here = format!("{} {operation}", self.region);
-        let fault = state.faults.iter().position(|(at, _)| *at == operation || *at == here).and_then(|at| state.faults.remove(at));
+        let fault = state
+            .faults
+            .iter()
+            .position(|(at, _)| *at == operation || *at == here)
+            .and_then(|at| state.faults.remove(at));
         match fault {
             Some((_, Fault::Refuse(error))) => Err(error),
             Some((_, Fault::LoseAnswer)) => {
@@ -193,7 +207,12 @@ impl Rds for FakeRds {
 
     async fn instances(&self) -> Result<Vec<Instance>> {
         self.call("DescribeDBInstances", |state, region| {
-            Ok(state.instances.iter().filter(|((at, _), _)| at == region).map(|(_, instance)| instance.clone()).collect())
+            Ok(state
+                .instances
+                .iter()
+                .filter(|((at, _), _)| at == region)
+                .map(|(_, instance)| instance.clone())
+                .collect())
         })
     }
 
@@ -205,14 +224,18 @@ impl Rds for FakeRds {
 
     async fn manual_snapshots(&self) -> Result<Vec<Snapshot>> {
         self.call("DescribeDBSnapshots", |state, region| {
-            let own = |(key, snapshot): &(&(String, String), &Snapshot)| key.0 == region && snapshot.kind == SnapshotKind::Manual;
+            let own = |(key, snapshot): &(&(String, String), &Snapshot)| {
+                key.0 == region && snapshot.kind == SnapshotKind::Manual
+            };
             Ok(state.snapshots.iter().filter(own).map(|(_, snapshot)| snapshot.clone()).collect())
         })
     }
 
     async fn snapshots_of(&self, instance: &str) -> Result<Vec<Snapshot>> {
         self.call("DescribeDBSnapshots", |state, region| {
-            let of = |(key, snapshot): &(&(String, String), &Snapshot)| key.0 == region && snapshot.instance == instance;
+            let of = |(key, snapshot): &(&(String, String), &Snapshot)| {
+                key.0 == region && snapshot.instance == instance
+            };
             Ok(state.snapshots.iter().filter(of).map(|(_, snapshot)| snapshot.clone()).collect())
         })
     }
@@ -237,7 +260,8 @@ impl Rds for FakeRds {
     async fn create_snapshot(&self, new: &NewSnapshot) -> Result<Snapshot> {
         self.call("CreateDBSnapshot", |state, region| {
             let key = (region.to_owned(), new.instance.clone());
-            let instance = state.instances.get(&key).ok_or_else(|| not_found("DBInstanceNotFound", &new.instance))?;
+            let instance =
+                state.instances.get(&key).ok_or_else(|| not_found("DBInstanceNotFound", &new.instance))?;
             let snapshot = Snapshot {
                 instance: instance.id.clone(),
                 incarnation: instance.incarnation.clone(),
@@ -272,9 +296,10 @@ impl Rds for FakeRds {
             }
             let known = match &new.from {
                 RestoreFrom::Snapshot(id) => state.snapshots.contains_key(&(region.to_owned(), id.clone())),
-                RestoreFrom::Instant(PitrSource::Incarnation(id), _) => {
-                    state.automated_backups.iter().any(|(at, backup)| at == region && backup.incarnation == *id)
-                }
+                RestoreFrom::Instant(PitrSource::Incarnation(id), _) => state
+                    .automated_backups
+                    .iter()
+                    .any(|(at, backup)| at == region && backup.incarnation == *id),
                 RestoreFrom::Instant(PitrSource::AutomatedBackup(arn), _) => {
                     state.automated_backups.iter().any(|(at, backup)| at == region && backup.arn == *arn)
                 }

@@ -14,6 +14,6 @@ pub use adapter::AwsRds;
 #[cfg(feature = "fake")]
 pub use fake::{FakeAccount, FakeRds};
 pub use port::{
-    AutomatedBackup, Endpoint, Instance, NewCopy, NewSnapshot, PitrSource, PitrWindow, Quota, Rds, Restore, RestoreFrom, Snapshot,
-    SnapshotKind, Tags,
+    AutomatedBackup, Endpoint, Instance, NewCopy, NewSnapshot, PitrSource, PitrWindow, Quota, Rds, Restore,
+    RestoreFrom, Snapshot, SnapshotKind, Tags,
 };

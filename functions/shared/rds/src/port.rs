@@ -103,7 +103,9 @@ impl Snapshot {
         match self.status.as_str() {
             "available" => RecoveryPointState::Completed,
             // AWS: "failed", "incompatible-restore", "incompatible-parameters" and such never become available.
-            status if status.starts_with("failed") || status.starts_with("incompatible") => RecoveryPointState::Failed,
+            status if status.starts_with("failed") || status.starts_with("incompatible") => {
+                RecoveryPointState::Failed
+            }
             _ => RecoveryPointState::Pending,
         }
     }

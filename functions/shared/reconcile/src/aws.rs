@@ -1,17 +1,26 @@
 use std::time::Duration;
 
-use aws_config::{BehaviorVersion, SdkConfig, retry::RetryConfig, timeout::TimeoutConfig};
+use aws_config::{
+    AppName, BehaviorVersion, Region, SdkConfig, environment::EnvironmentVariableCredentialsProvider,
+    retry::RetryConfig, timeout::TimeoutConfig,
+};
+use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_smithy_runtime_api::{client::result::SdkError, http::Response};
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 
-use crate::{Error, Kind};
+use crate::{Error, Kind, Settings};
 
 /// The one SDK configuration of a function; every client is cloned from it, so that they share connections.
 ///
-/// The behaviour version is pinned: a dependency update must not change retries or checksums unseen. The operation
-/// time-out is far below any function's own, so that a hanging call becomes an error with a name.
-pub async fn aws_config() -> SdkConfig {
-    aws_config::defaults(BehaviorVersion::v2026_01_12())
+/// Read from what Lambda puts into the environment, and nothing else: the default chain would also link, and be ready
+/// to ask, profile files, the instance metadata service, ECS, STS and SSO. The behaviour version is pinned: a dependency
+/// update must not change retries or checksums unseen. The operation time-out is far below any function's own, so that
+/// a hanging call becomes an error with a name.
+pub fn aws_config(settings: &Settings) -> SdkConfig {
+    let mut config = SdkConfig::builder()
+        .behavior_version(BehaviorVersion::v2026_01_12())
+        .region(settings.optional("AWS_REGION").map(Region::new))
+        .credentials_provider(SharedCredentialsProvider::new(EnvironmentVariableCredentialsProvider::new()))
         .retry_config(RetryConfig::standard().with_max_attempts(4))
         .timeout_config(
             TimeoutConfig::builder()
@@ -19,9 +28,11 @@ pub async fn aws_config() -> SdkConfig {
                 .operation_attempt_timeout(Duration::from_secs(15))
                 .operation_timeout(Duration::from_secs(45))
                 .build(),
-        )
-        .load()
-        .await
+        );
+    // Both as the default chain reads them (AWS SDKs and Tools Reference Guide, "Service-specific endpoints", "Application ID").
+    config.set_endpoint_url(settings.optional("AWS_ENDPOINT_URL"));
+    config.set_app_name(settings.optional("AWS_SDK_UA_APP_ID").and_then(|id| AppName::new(id).ok()));
+    config.build()
 }
 
 /// Our error for a failed AWS call. `doing` is the attempt in the present tense: `list the DB snapshots in us-west-2`.
@@ -58,14 +69,28 @@ fn transport_code<E>(error: &SdkError<E, Response>) -> &'static str {
 fn kind(code: &str, status: Option<u16>) -> Kind {
     // A resource in the wrong state is busy with something else; what never gets out of it, the RPO watch finds.
     const PASSING: [&str; 8] = [
-        "Throttl", "RequestLimitExceeded", "SlowDown", "RequestTimedOut", "RequestNotSent", "ResponseUnreadable",
-        "InvalidDBInstanceState", "InvalidDBSnapshotState",
+        "Throttl",
+        "RequestLimitExceeded",
+        "SlowDown",
+        "RequestTimedOut",
+        "RequestNotSent",
+        "ResponseUnreadable",
+        "InvalidDBInstanceState",
+        "InvalidDBSnapshotState",
     ];
     const OURS: [&str; 8] = [
-        "AccessDenied", "KMS", "InvalidParameter", "ValidationError", "NoSuchBucket", "ParameterNotFound", "UnrecognizedClient",
+        "AccessDenied",
+        "KMS",
+        "InvalidParameter",
+        "ValidationError",
+        "NoSuchBucket",
+        "ParameterNotFound",
+        "UnrecognizedClient",
         "QuotaExceeded",
     ];
-    if PASSING.iter().any(|part| code.contains(part)) || status.is_some_and(|status| status >= 500 || status == 429) {
+    if PASSING.iter().any(|part| code.contains(part))
+        || status.is_some_and(|status| status >= 500 || status == 429)
+    {
         Kind::Retryable
     } else if OURS.iter().any(|part| code.contains(part)) || status == Some(403) {
         Kind::Misconfigured

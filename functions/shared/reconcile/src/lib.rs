@@ -55,7 +55,8 @@ pub trait Reconciler {
     type Action: Action;
 
     /// Looks at the world. An error ends the pass: nothing was done.
-    fn observe(&self, request: Self::Request, now: Timestamp) -> impl Future<Output = Result<Self::Observed>>;
+    fn observe(&self, request: Self::Request, now: Timestamp)
+    -> impl Future<Output = Result<Self::Observed>>;
 
     /// Decides. Pure: the same observation and `now` give the same decisions. An error refuses the request as a whole.
     fn plan(observed: &Self::Observed, now: Timestamp) -> Result<Plan<Self::Action>>;

@@ -1,7 +1,13 @@
 use std::io::Write;
 
 use serde_json::Value;
-use tracing_subscriber::{filter::LevelFilter, fmt, layer::SubscriberExt, util::SubscriberInitExt};
+use tracing_subscriber::{
+    Layer,
+    filter::{LevelFilter, filter_fn},
+    fmt,
+    layer::SubscriberExt,
+    util::SubscriberInitExt,
+};
 
 /// Sends `tracing` to standard output as JSON lines, in the shape that Lambda's JSON log control reads.
 ///
@@ -11,7 +17,10 @@ pub(crate) fn start() {
         .ok()
         .and_then(|level| level.parse().ok())
         .unwrap_or(LevelFilter::INFO);
-    let lines = fmt::layer().json().flatten_event(true).with_target(false).with_current_span(false);
+    // The runtime would log each returned error once more, where it was handled; its span, with the request id, stays.
+    let ours = filter_fn(|metadata| metadata.is_span() || !metadata.target().starts_with("lambda_runtime"));
+    let lines =
+        fmt::layer().json().flatten_event(true).with_target(false).with_current_span(false).with_filter(ours);
     // A second subscriber (in tests) is no reason to fail.
     _ = tracing_subscriber::registry().with(level).with(lines).try_init();
 }

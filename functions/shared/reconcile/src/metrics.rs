@@ -55,7 +55,10 @@ impl Metric {
     }
 
     /// A size.
-    #[expect(clippy::cast_precision_loss, reason = "a byte count above 2^53 may lose its last digits in a metric")]
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "a byte count above 2^53 may lose its last digits in a metric"
+    )]
     pub fn bytes(name: &'static str, value: u64) -> Self {
         Self { name, unit: Unit::Bytes, value: value as f64 }
     }
@@ -95,7 +98,11 @@ mod tests {
     #[test]
     fn embedded_metric_format() {
         let now: Timestamp = "2026-11-22T03:00:00Z".parse().unwrap();
-        let line = embedded(now, &[("function", "backup-rds")], &[Metric::count("failed", 2), Metric::milliseconds("duration_ms", 43)]);
+        let line = embedded(
+            now,
+            &[("function", "backup-rds")],
+            &[Metric::count("failed", 2), Metric::milliseconds("duration_ms", 43)],
+        );
         insta::assert_json_snapshot!(line, @r#"
         {
           "_aws": {

@@ -5,8 +5,8 @@ use jiff::Timestamp;
 use tokio::time::timeout_at;
 
 use crate::{
-    Acted, Action, Budget, Deadline, Decision, Done, Error, Facts, Failed, Journal, Ledger, Reconciler, Result, Summary, Verdict,
-    logs, metrics, summary::Waiting,
+    Acted, Action, Budget, Deadline, Decision, Done, Error, Facts, Failed, Journal, Ledger, Reconciler,
+    Result, Summary, Verdict, logs, metrics, summary::Waiting,
 };
 
 /// One pass: observe, plan, act within the budget, record.
@@ -27,9 +27,12 @@ where
     F: Facts,
 {
     // Boxed, here and below: the SDK's futures are large, and nesting them by value exceeds what the compiler lays out.
-    let observed = timeout_at(deadline.last_call(), Box::pin(reconciler.observe(request, now))).await.map_err(|_| out_of_time())??;
+    let observed = timeout_at(deadline.last_call(), Box::pin(reconciler.observe(request, now)))
+        .await
+        .map_err(|_| out_of_time())??;
     let plan = R::plan(&observed, now)?;
-    let pass = Pass { reconciler, journal, now, deadline, budget, summary: RefCell::new(Summary::new::<R>(now)) };
+    let pass =
+        Pass { reconciler, journal, now, deadline, budget, summary: RefCell::new(Summary::new::<R>(now)) };
     stream::iter(plan.decisions)
         .for_each_concurrent(budget.concurrency, |decision| pass.carry_out(decision))
         .await;
@@ -70,9 +73,18 @@ impl<R: Reconciler, L: Ledger, F: Facts> Pass<'_, R, L, F> {
                     summary.unfinished += usize::from(done.unfinished);
                     if !done.metrics.is_empty() {
                         let name = resource.to_string();
-                        logs::metric_line(&metrics::embedded(self.now, &[("resource", &name)], &done.metrics));
+                        logs::metric_line(&metrics::embedded(
+                            self.now,
+                            &[("resource", &name)],
+                            &done.metrics,
+                        ));
                     }
-                    summary.acted.push(Acted { resource, action: action.name(), reason, detail: done.detail });
+                    summary.acted.push(Acted {
+                        resource,
+                        action: action.name(),
+                        reason,
+                        detail: done.detail,
+                    });
                 }
                 Err(error) => {
                     let error = self.record_failure(&action, error).await;
@@ -121,7 +133,10 @@ impl<R: Reconciler, L: Ledger, F: Facts> Pass<'_, R, L, F> {
 }
 
 fn out_of_time() -> Error {
-    Error::retryable("OutOfTime", "the invocation's time is nearly over; the next tick goes on from what it finds")
+    Error::retryable(
+        "OutOfTime",
+        "the invocation's time is nearly over; the next tick goes on from what it finds",
+    )
 }
 
 impl Summary {

@@ -7,13 +7,18 @@ use jiff::Timestamp;
 use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
 use serde_json::Value;
 
-use crate::{Budget, Deadline, Error, Facts, Journal, Ledger, Metric, Reconciler, Request, Result, Summary, logs, metrics, run};
+use crate::{
+    Budget, Deadline, Error, Facts, Journal, Ledger, Metric, Reconciler, Request, Result, Summary, logs,
+    metrics, run,
+};
 
 /// Serves invocations until Lambda ends the process.
 ///
 /// `build` makes the reconciler and its journal, before the first invocation. If that fails (an environment variable
 /// missing), every invocation answers with that error, which tells the reader more than a runtime that exits.
-pub async fn serve<R, L, F>(build: impl AsyncFnOnce() -> Result<(R, Journal<L, F>)>) -> Result<(), lambda_runtime::Error>
+pub async fn serve<R, L, F>(
+    build: impl AsyncFnOnce() -> Result<(R, Journal<L, F>)>,
+) -> Result<(), lambda_runtime::Error>
 where
     R: Reconciler,
     L: Ledger,
@@ -32,14 +37,20 @@ where
 }
 
 /// One invocation: parse, run a pass, emit metrics, answer.
-async fn invoke<R, L, F>(reconciler: &R, journal: &Journal<L, F>, event: LambdaEvent<Value>, init: Option<Duration>) -> Result<Value>
+async fn invoke<R, L, F>(
+    reconciler: &R,
+    journal: &Journal<L, F>,
+    event: LambdaEvent<Value>,
+    init: Option<Duration>,
+) -> Result<Value>
 where
     R: Reconciler,
     L: Ledger,
     F: Facts,
 {
     let (begun, now) = (Instant::now(), Timestamp::now());
-    let deadline = Deadline::after(event.context.deadline().duration_since(SystemTime::now()).unwrap_or_default());
+    let deadline =
+        Deadline::after(event.context.deadline().duration_since(SystemTime::now()).unwrap_or_default());
     let outcome = match R::Request::parse(event.payload) {
         Ok(request) => run(reconciler, journal, request, now, deadline, Budget::default()).await,
         Err(error) => Err(error),
@@ -53,7 +64,13 @@ where
 }
 
 /// The metrics of one invocation, under the function's name.
-fn emit(function: &'static str, now: Timestamp, outcome: &Result<Summary>, took: Duration, init: Option<Duration>) {
+fn emit(
+    function: &'static str,
+    now: Timestamp,
+    outcome: &Result<Summary>,
+    took: Duration,
+    init: Option<Duration>,
+) {
     let mut values = vec![Metric::milliseconds("duration_ms", milliseconds(took))];
     match outcome {
         Ok(summary) => values.extend([
@@ -63,7 +80,12 @@ fn emit(function: &'static str, now: Timestamp, outcome: &Result<Summary>, took:
             Metric::count("unfinished", summary.unfinished),
         ]),
         Err(error) => {
-            tracing::error!(error.code = error.code(), error.kind = error.kind().as_str(), "{}", error.report());
+            tracing::error!(
+                error.code = error.code(),
+                error.kind = error.kind().as_str(),
+                "{}",
+                error.report()
+            );
             values.push(Metric::count("failed", 1));
         }
     }

@@ -12,7 +12,10 @@ pub struct Settings {
 impl Settings {
     /// Those of this process.
     pub fn from_environment() -> Self {
-        Self::new(std::env::vars_os().filter_map(|(key, value)| Some((key.into_string().ok()?, value.into_string().ok()?))))
+        Self::new(
+            std::env::vars_os()
+                .filter_map(|(key, value)| Some((key.into_string().ok()?, value.into_string().ok()?))),
+        )
     }
 
     /// Those given.

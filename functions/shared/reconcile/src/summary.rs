@@ -76,7 +76,8 @@ const ROWS: usize = 100;
 impl Summary {
     /// As JSON, each list cut to its first hundred rows and the number cut off named in `omitted`.
     pub fn into_json(mut self) -> Value {
-        let cut = [&self.acted.len(), &self.waiting.len(), &self.failed.len()].map(|rows| rows.saturating_sub(ROWS));
+        let cut = [&self.acted.len(), &self.waiting.len(), &self.failed.len()]
+            .map(|rows| rows.saturating_sub(ROWS));
         self.acted.truncate(ROWS);
         self.waiting.truncate(ROWS);
         self.failed.truncate(ROWS);
@@ -96,8 +97,16 @@ impl Summary {
             return self.failed.pop().map(|failed| failed.error);
         }
         let (first, total) = (self.failed.first()?, self.failed.len());
-        let names: Vec<String> =
-            self.failed.iter().take(ROWS).map(|failed| format!("{}: {}", failed.resource, failed.error.report())).collect();
-        Some(Error::new(first.error.kind(), "ResourcesFailed", format!("{total} resources failed: {}", names.join("; "))))
+        let names: Vec<String> = self
+            .failed
+            .iter()
+            .take(ROWS)
+            .map(|failed| format!("{}: {}", failed.resource, failed.error.report()))
+            .collect();
+        Some(Error::new(
+            first.error.kind(),
+            "ResourcesFailed",
+            format!("{total} resources failed: {}", names.join("; ")),
+        ))
     }
 }

@@ -30,7 +30,9 @@ impl Request for Wake {
         match (text("wake"), text("source"), text("detail-type")) {
             (Some("slot"), None, None) => Ok(Self::Slot),
             (Some("tick"), None, None) => Ok(Self::Tick),
-            (None, Some(source), Some(detail_type)) if payload.get("detail").is_some_and(Value::is_object) => {
+            (None, Some(source), Some(detail_type))
+                if payload.get("detail").is_some_and(Value::is_object) =>
+            {
                 Ok(Self::Event { source: source.to_owned(), detail_type: detail_type.to_owned() })
             }
             _ => Err(malformed(&payload)),

@@ -1,5 +1,7 @@
 //! One pass over a toy world: what every function gets from the loop.
 
+#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
 use std::{
     cell::RefCell,
     collections::{BTreeMap, BTreeSet},
@@ -9,8 +11,8 @@ use std::{
 use domain::ResourceId;
 use jiff::{Timestamp, civil::Date};
 use reconcile::{
-    Action, Budget, Deadline, Done, Entry, EntryKey, Error, Facts, Journal, Ledger, Outcome, Plan, Reconciler, Result, Summary, Wake,
-    run,
+    Action, Budget, Deadline, Done, Entry, EntryKey, Error, Facts, Journal, Ledger, Outcome, Plan,
+    Reconciler, Result, Summary, Wake, run,
 };
 use serde_json::{Map, Value, json};
 
@@ -118,7 +120,8 @@ fn work(resource: &'static str, takes_s: u64, fails: Option<&'static str>) -> Wo
 
 async fn pass(works: &[Work], memory: &Memory, seconds: u64, concurrency: usize) -> Summary {
     let journal = Journal { ledger: memory, facts: memory };
-    let (deadline, budget) = (Deadline::after(Duration::from_secs(seconds)), Budget { concurrency, reserve: 0.2 });
+    let (deadline, budget) =
+        (Deadline::after(Duration::from_secs(seconds)), Budget { concurrency, reserve: 0.2 });
     run(&Toy(works.to_vec()), &journal, Wake::Tick, Timestamp::UNIX_EPOCH, deadline, budget).await.unwrap()
 }
 
@@ -131,7 +134,8 @@ async fn one_failure_stops_no_other_and_is_recorded_once() {
         assert_eq!((summary.acted.len(), summary.failed.len(), summary.unfinished), (2, 1, 1));
         assert_eq!(summary.take_error().unwrap().code(), "Broken");
     }
-    let failures = memory.published.borrow().iter().filter(|key| key.as_str().ends_with("worked-Broken")).count();
+    let failures =
+        memory.published.borrow().iter().filter(|key| key.as_str().ends_with("worked-Broken")).count();
     assert_eq!(failures, 1, "a failure that lasts is published once");
     assert_eq!(memory.entries.borrow().len(), 3);
 }
@@ -182,7 +186,8 @@ async fn a_ledger_that_cannot_be_written_does_not_hide_the_failure() {
 #[tokio::test(start_paused = true)]
 async fn several_failures_are_all_named() {
     let memory = Memory::default();
-    let mut summary = pass(&[work("a", 1, Some("Broken")), work("b", 1, Some("Lost"))], &memory, 100, 1).await;
+    let mut summary =
+        pass(&[work("a", 1, Some("Broken")), work("b", 1, Some("Lost"))], &memory, 100, 1).await;
     let error = summary.take_error().unwrap();
     assert_eq!(error.code(), "ResourcesFailed");
     assert!(error.report().contains("rds/a") && error.report().contains("rds/b"));

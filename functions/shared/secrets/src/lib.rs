@@ -41,8 +41,13 @@ impl SecretsManager {
 impl Secrets for SecretsManager {
     async fn credentials(&self, secret: &str) -> Result<Credentials> {
         let doing = format!("read secret {secret}");
-        let answer =
-            self.client.get_secret_value().secret_id(secret).send().await.map_err(|error| aws_error(&doing, error))?;
+        let answer = self
+            .client
+            .get_secret_value()
+            .secret_id(secret)
+            .send()
+            .await
+            .map_err(|error| aws_error(&doing, error))?;
         // serde's own message may quote the value it stumbled over, which here is a secret: it is not passed on.
         serde_json::from_str(answer.secret_string().unwrap_or_default()).map_err(|_| {
             Error::misconfigured(

@@ -1,6 +1,8 @@
 use std::collections::BTreeSet;
 
-use aws_sdk_s3::{Client, operation::get_object::GetObjectError, primitives::ByteStream, types::ChecksumAlgorithm};
+use aws_sdk_s3::{
+    Client, operation::get_object::GetObjectError, primitives::ByteStream, types::ChecksumAlgorithm,
+};
 use jiff::civil::Date;
 use reconcile::{Entry, EntryKey, Error, Ledger, Result, SdkConfig, aws_error};
 use serde_json::{Value, json};
@@ -64,8 +66,12 @@ impl Ledger for VaultLedger {
             .await;
         match outcome {
             Ok(_) => Ok(()),
-            Err(error) if error.raw_response().is_some_and(|response| response.status().as_u16() == 412) => Ok(()),
-            Err(error) => Err(aws_error(&format!("write {key} to the ledger in bucket {}", self.bucket), error)),
+            Err(error) if error.raw_response().is_some_and(|response| response.status().as_u16() == 412) => {
+                Ok(())
+            }
+            Err(error) => {
+                Err(aws_error(&format!("write {key} to the ledger in bucket {}", self.bucket), error))
+            }
         }
     }
 
@@ -82,7 +88,9 @@ impl Ledger for VaultLedger {
         let doing = format!("read {key} from the ledger in bucket {}", self.bucket);
         let object = match self.client.get_object().bucket(&self.bucket).key(&key).send().await {
             Ok(object) => object,
-            Err(error) if error.as_service_error().is_some_and(GetObjectError::is_no_such_key) => return Ok(None),
+            Err(error) if error.as_service_error().is_some_and(GetObjectError::is_no_such_key) => {
+                return Ok(None);
+            }
             Err(error) => return Err(aws_error(&doing, error)),
         };
         let unreadable = |error: Box<dyn std::error::Error + Send + Sync>| {

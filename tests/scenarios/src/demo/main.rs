@@ -63,7 +63,8 @@ async fn demo(arguments: &Arguments, telling: &Arc<Telling>) -> Result<bool> {
     cloud.stop().await;
     telling.finish(&report);
     if let Some(path) = &arguments.json {
-        std::fs::write(path, format!("{:#}\n", report.json())).with_context(|| format!("cannot write {}", path.display()))?;
+        std::fs::write(path, format!("{:#}\n", report.json()))
+            .with_context(|| format!("cannot write {}", path.display()))?;
     }
     Ok(report.all_held())
 }
@@ -76,8 +77,9 @@ async fn logs(cloud: &Cloud) -> Vec<String> {
     let mut shown = Vec::new();
     for function in cloud.stack().functions.keys() {
         let lines = cloud.log_lines(function).await.unwrap_or_default();
-        let last = lines.iter().rev().filter(|line| !line.contains("\"_aws\"")).take(8).rev();
-        shown.extend(last.map(|line| format!("{function}: {}", line.trim())));
+        let said: Vec<&String> = lines.iter().filter(|line| !line.contains("\"_aws\"")).collect();
+        let last = &said[said.len().saturating_sub(8)..];
+        shown.extend(last.iter().map(|line| format!("{function}: {}", line.trim())));
     }
     shown
 }

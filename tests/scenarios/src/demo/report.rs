@@ -32,7 +32,8 @@ pub(crate) async fn functions(cloud: &Cloud) -> Result<BTreeMap<String, Function
     for name in cloud.stack().functions.keys() {
         let measured = cloud.measurements(name).await?;
         let binary = toolbox::target().join(Profile::default().folder()).join(name);
-        let binary_bytes = binary.metadata().with_context(|| format!("no binary at {}", binary.display()))?.len();
+        let binary_bytes =
+            binary.metadata().with_context(|| format!("no binary at {}", binary.display()))?.len();
         costs.insert(name.clone(), cost(&measured, binary_bytes));
     }
     Ok(costs)
@@ -56,7 +57,9 @@ fn median(values: impl Iterator<Item = f64>) -> f64 {
 
 /// Whether a comparison found no difference.
 fn held(comparison: &Comparison) -> bool {
-    comparison.rows_expected == comparison.rows_restored && comparison.digests_match && comparison.commits_exact
+    comparison.rows_expected == comparison.rows_restored
+        && comparison.digests_match
+        && comparison.commits_exact
 }
 
 impl Report {
@@ -75,7 +78,11 @@ impl Report {
         let mut restores = Table::new();
         restores.load_style(UTF8_FULL_CONDENSED);
         let seconds = |millis: i64| format!("{}.{:01} s", millis / 1000, millis % 1000 / 100);
-        restores.set_header(["restored", "to the second before the DROP", &format!("the copy in {}", self.story.copy_region)]);
+        restores.set_header([
+            "restored",
+            "to the second before the DROP",
+            &format!("the copy in {}", self.story.copy_region),
+        ]);
         for row in [
             ["state", &format!("{pitr_target} (dropped {dropped_at})"), "the snapshot of the slot"],
             ["rows expected", &pitr.rows_expected.to_string(), &copy.rows_expected.to_string()],
@@ -84,13 +91,24 @@ impl Report {
             ["commits by then, and no other", yes(pitr.commits_exact), "first so many, no gap"],
             ["commits lost", &format!("{lost_seconds:.2} s"), "all since the snapshot"],
             ["backed up in", &seconds(self.story.backup_duration_ms), &seconds(self.story.copy_duration_ms)],
-            ["restored in", &seconds(self.story.restore_duration_ms), &seconds(self.story.copy_restore_duration_ms)],
+            [
+                "restored in",
+                &seconds(self.story.restore_duration_ms),
+                &seconds(self.story.copy_restore_duration_ms),
+            ],
         ] {
             restores.add_row(row);
         }
         let mut functions = Table::new();
         functions.load_style(UTF8_FULL_CONDENSED);
-        functions.set_header(["function", "invocations", "cold start", "duration (median)", "peak memory", "binary"]);
+        functions.set_header([
+            "function",
+            "invocations",
+            "cold start",
+            "duration (median)",
+            "peak memory",
+            "binary",
+        ]);
         for (name, cost) in &self.functions {
             functions.add_row([
                 name.clone(),
@@ -101,7 +119,9 @@ impl Report {
                 mebibytes(cost.binary_bytes),
             ]);
         }
-        format!("{restores}\n\n{functions}\n(functions built for a quick demo; `cargo bench -p bench` measures release builds)")
+        format!(
+            "{restores}\n\n{functions}\n(functions built for a quick demo; `cargo bench -p bench` measures release builds)"
+        )
     }
 
     /// For a program.

@@ -41,16 +41,21 @@ pub(crate) async fn run(cloud: &Cloud, telling: &Telling) -> Result<Story> {
     let estate = Estate::new(cloud);
     let (source, writer, before) = open_shop(&estate, telling).await?;
 
-    telling.chapter("The schedule fires: snapshot, copy in the other Region, ledger");
+    telling.chapter("The instance is tagged tidemark:plan=default and the schedule fires: snapshot, copy in the other Region, ledger");
     let began_backup = Timestamp::now();
+    estate.protect(DATABASE).await?;
     estate.back_up().await?;
     let completed = estate.recovery_point(DATABASE, estate.home()).await?;
     let copied = estate.recovery_point(DATABASE, estate.recovery()).await?;
     let recovery_point = completed["subject"].as_str().context("an entry without its subject")?.to_owned();
-    let millis = |entry: &serde_json::Value| entry["duration_ms"].as_i64().context("an entry without its duration");
+    let millis =
+        |entry: &serde_json::Value| entry["duration_ms"].as_i64().context("an entry without its duration");
     let (backup_duration_ms, copy_duration_ms) = (millis(&completed)?, millis(&copied)?);
     telling.fact(&format!("recovery point {recovery_point} completed after {backup_duration_ms} ms"));
-    telling.fact(&format!("its copy in {} completed after {copy_duration_ms} ms; both stand in the ledger", estate.recovery()));
+    telling.fact(&format!(
+        "its copy in {} completed after {copy_duration_ms} ms; both stand in the ledger",
+        estate.recovery()
+    ));
 
     telling.chapter("Disaster: DROP TABLE pgbench_accounts");
     let dropped_at = source.clock().await?;
@@ -63,7 +68,8 @@ pub(crate) async fn run(cloud: &Cloud, telling: &Telling) -> Result<Story> {
     estate.wait_restorable(DATABASE, pitr_target).await?;
     telling.fact("RDS says that this second is restorable");
     let (restored, restore_duration_ms) =
-        restore(&estate, telling, &json!({"resource": DATABASE, "to": pitr_target, "as": "orders-restored"})).await?;
+        restore(&estate, telling, &json!({"resource": DATABASE, "to": pitr_target, "as": "orders-restored"}))
+            .await?;
     let pitr = compare(&source, &restored, &before, &commits, Some(pitr_target)).await?;
     let newest = restored.number("SELECT coalesce(max(number), 0) FROM commits").await?;
     let lost_seconds = lost(&commits, newest, dropped_at).as_secs_f64();
@@ -76,7 +82,10 @@ pub(crate) async fn run(cloud: &Cloud, telling: &Telling) -> Result<Story> {
     ensure!(copy.rows_restored > 0, "the copy is empty");
     let newest = restored.number("SELECT coalesce(max(number), 0) FROM commits").await?;
     let held = commits.iter().find(|commit| commit.number == newest).map(|commit| commit.acknowledged);
-    ensure!(held >= Some(began_backup), "the copy holds {held:?}, older than the backup begun at {began_backup}");
+    ensure!(
+        held >= Some(began_backup),
+        "the copy holds {held:?}, older than the backup begun at {began_backup}"
+    );
     telling.fact(&format!("{} rows, as of the snapshot", copy.rows_restored));
 
     let copy_region = estate.recovery().to_owned();
@@ -96,7 +105,7 @@ pub(crate) async fn run(cloud: &Cloud, telling: &Telling) -> Result<Story> {
 
 /// A database with data in it and a writer that keeps committing.
 async fn open_shop(estate: &Estate<'_>, telling: &Telling) -> Result<(Database, Writer, Contents)> {
-    telling.chapter("A PostgreSQL instance, tagged tidemark:plan=default, with pgbench's tables and a writer");
+    telling.chapter("A PostgreSQL instance with pgbench's tables and a writer");
     estate.create_instance(DATABASE).await?;
     telling.fact("instance orders is available");
     let database = estate.connect(estate.home(), DATABASE).await?;
@@ -104,7 +113,8 @@ async fn open_shop(estate: &Estate<'_>, telling: &Telling) -> Result<(Database, 
     let before = database.contents(&TABLES).await?;
     telling.fact(&format!("{} rows of pgbench", rows(&before)));
     let writer = Writer::start(estate.connect(estate.home(), DATABASE).await?).await?;
-    poll("the writer's first hundred commits", async || Ok((writer.commits().len() >= 100).then_some(()))).await?;
+    poll("the writer's first hundred commits", async || Ok((writer.commits().len() >= 100).then_some(())))
+        .await?;
     telling.fact("a writer commits numbered rows, one transaction each, and does not stop");
     Ok((database, writer, before))
 }
@@ -120,7 +130,11 @@ async fn writer_after(writer: Writer, dropped_at: Timestamp) -> Result<Vec<Commi
     writer.stop().await
 }
 
-async fn restore(estate: &Estate<'_>, telling: &Telling, request: &serde_json::Value) -> Result<(Database, i64)> {
+async fn restore(
+    estate: &Estate<'_>,
+    telling: &Telling,
+    request: &serde_json::Value,
+) -> Result<(Database, i64)> {
     let answer = estate.ask_restore(request).await?;
     let id = answer["restore_id"].as_str().context("an answer without restore_id")?;
     telling.fact(&format!("asked; {id} is {}", answer["status"].as_str().unwrap_or("?")));
@@ -130,7 +144,8 @@ async fn restore(estate: &Estate<'_>, telling: &Telling, request: &serde_json::V
         "available after {} ms, first query answered {} ms later",
         phases["creating_ms"], phases["first_query_ms"]
     ));
-    let (region, instance) = (answer["region"].as_str().unwrap_or_default(), answer["instance"].as_str().unwrap_or_default());
+    let (region, instance) =
+        (answer["region"].as_str().unwrap_or_default(), answer["instance"].as_str().unwrap_or_default());
     Ok((estate.connect(region, instance).await?, outcome.duration_ms))
 }
 
@@ -175,7 +190,9 @@ fn lost(commits: &[Commit], newest: i64, dropped_at: Timestamp) -> SignedDuratio
     match (last, restored) {
         (Some(last), Some(restored)) => last.acknowledged.duration_since(restored.acknowledged),
         // Nothing came back: all is lost.
-        (Some(last), None) => commits.first().map_or(SignedDuration::ZERO, |first| last.acknowledged.duration_since(first.begun)),
+        (Some(last), None) => commits
+            .first()
+            .map_or(SignedDuration::ZERO, |first| last.acknowledged.duration_since(first.begun)),
         _ => SignedDuration::ZERO,
     }
 }

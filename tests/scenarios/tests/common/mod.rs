@@ -14,7 +14,11 @@ impl Progress for Lines {
 
 static CLOUD: LazyLock<Cloud> = LazyLock::new(|| {
     // A runtime of its own: the first test's would end with that test.
-    let start = || tokio::runtime::Runtime::new().unwrap().block_on(Cloud::start(Options::default(), std::sync::Arc::new(Lines)));
+    let start = || {
+        tokio::runtime::Runtime::new()
+            .unwrap()
+            .block_on(Cloud::start(Options::default(), std::sync::Arc::new(Lines)))
+    };
     std::thread::spawn(start).join().unwrap().unwrap()
 });
 
