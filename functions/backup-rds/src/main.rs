@@ -4,6 +4,7 @@
 mod act;
 mod observe;
 mod plan;
+mod refusal;
 #[cfg(test)]
 mod tests;
 

@@ -1,11 +1,11 @@
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
 use domain::{PlanDocument, RecoveryPointId, ResourceId, Slot, tag};
-use futures::try_join;
+use futures::{join, try_join};
 use jiff::{SignedDuration, Timestamp, civil::Date};
 use plans::Plans;
 use rds::{Instance, Quota, Rds, Snapshot};
-use reconcile::{Done, EntryKey, Ledger, Plan, Reconciler, Result, Wake};
+use reconcile::{Done, EntryKey, Error, Ledger, Plan, Reconciler, Result, Wake};
 
 use crate::{act, plan};
 
@@ -24,12 +24,14 @@ pub(crate) struct BackupRds<R, L, P> {
 pub(crate) struct Observed {
     pub(crate) plans: PlanDocument,
     pub(crate) home: RegionView,
-    pub(crate) recovery: RegionView,
+    /// An error there stops the copies, and nothing else.
+    pub(crate) recovery: Result<RegionView, Arc<Error>>,
     pub(crate) recovery_key: String,
     pub(crate) instances: Vec<Instance>,
     /// The days whose ledger was read. What belongs to another day is history, and not looked at again.
     pub(crate) ledger_days: BTreeSet<Date>,
-    pub(crate) recorded: BTreeSet<EntryKey>,
+    /// An error there stops the recording, and nothing else.
+    pub(crate) recorded: Result<BTreeSet<EntryKey>, Arc<Error>>,
 }
 
 /// What one Region holds.
@@ -70,9 +72,9 @@ impl RecoveryPoint {
     }
 }
 
-/// How long after it was made a recovery point is still looked up in the ledger. Longer than any snapshot or copy
-/// takes; anything older was recorded, or its failure was.
-const FRESH: SignedDuration = SignedDuration::from_hours(72);
+/// How long after it was made a recovery point is still looked up in the ledger: longer than any snapshot or copy takes,
+/// and than a deployment stays broken over the holidays. One list call for each day.
+const FRESH: SignedDuration = SignedDuration::from_hours(14 * 24);
 
 impl<R: Rds, L: Ledger, P: Plans> Reconciler for BackupRds<R, L, P> {
     const NAME: &'static str = "backup-rds";
@@ -82,10 +84,12 @@ impl<R: Rds, L: Ledger, P: Plans> Reconciler for BackupRds<R, L, P> {
 
     /// One `Describe` a page of 100, whatever the number of resources; the wake's own content is not looked at.
     async fn observe(&self, _wake: Wake, now: Timestamp) -> Result<Observed> {
-        let (plans, instances, home, recovery) =
-            try_join!(self.plans.read(), self.home.instances(), view(&self.home), view(&self.recovery))?;
-        let ledger_days = ledger_days(&home, &recovery, now);
-        let recorded = self.ledger.keys(&ledger_days).await?;
+        let home = async { try_join!(self.plans.read(), self.home.instances(), view(&self.home)) };
+        let (home, recovery) = join!(home, view(&self.recovery));
+        let (plans, instances, home) = home?;
+        let recovery = recovery.map_err(Arc::new);
+        let ledger_days = ledger_days(home.recovery_points.iter().chain(copies(&recovery)), now);
+        let recorded = self.ledger.keys(&ledger_days).await.map_err(Arc::new);
         let recovery_key = self.recovery_key.clone();
         Ok(Observed { plans, home, recovery, recovery_key, instances, ledger_days, recorded })
     }
@@ -112,10 +116,14 @@ async fn view(rds: &impl Rds) -> Result<RegionView> {
     })
 }
 
-fn ledger_days(home: &RegionView, recovery: &RegionView, now: Timestamp) -> BTreeSet<Date> {
+/// What the recovery Region holds, if it answered.
+pub(crate) fn copies(recovery: &Result<RegionView, Arc<Error>>) -> impl Iterator<Item = &RecoveryPoint> {
+    recovery.iter().flat_map(|region| &region.recovery_points)
+}
+
+fn ledger_days<'p>(points: impl Iterator<Item = &'p RecoveryPoint>, now: Timestamp) -> BTreeSet<Date> {
     let fresh = |point: &&RecoveryPoint| {
         point.snapshot.created.is_none_or(|created| now.duration_since(created) < FRESH)
     };
-    let points = home.recovery_points.iter().chain(&recovery.recovery_points);
     points.filter(fresh).map(|point| point.slot.utc_date()).collect()
 }

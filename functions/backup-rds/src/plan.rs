@@ -1,19 +1,26 @@
 //! What should be done: pure, so that every case is a test.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use domain::{BackupPlan, Engine, RecoveryPointId, RecoveryPointState, ResourceId, Slot, tag};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use rds::{Instance, NewCopy, NewSnapshot, Tags};
-use reconcile::{Error, Metric, Outcome, Plan};
+use reconcile::{EntryKey, Error, Metric, Outcome, Plan};
 
 use crate::{
     act::{Action, entry},
-    observe::{Observed, RecoveryPoint, RegionView},
+    observe::{Observed, RecoveryPoint, RegionView, copies},
+    refusal,
 };
 
 /// How many snapshots or copies are tried for one slot. A third failure is no accident.
 const ATTEMPTS: u32 = 3;
+
+/// How long after its slot an instance may be too busy for the snapshot before that is a failure.
+const OVERDUE: SignedDuration = SignedDuration::from_hours(1);
+
+/// How long a snapshot or copy may be pending. Cross-Region copies queue for hours (User Guide, "Copying a DB snapshot").
+const STUCK: SignedDuration = SignedDuration::from_hours(24);
 
 /// Cross-Region copies that RDS works on at once, per account (User Guide, "Copying a DB snapshot").
 const COPIES_AT_ONCE: usize = 20;
@@ -23,8 +30,8 @@ pub(crate) fn plan(observed: &Observed, now: Timestamp) -> Plan<Action> {
     let mut planner = Planner {
         observed,
         now,
-        taken: by(&observed.home, |point| (point.snapshot.incarnation.as_str(), point.slot)),
-        copied: by(&observed.recovery, |copy| copy_of(&copy.snapshot.id).0),
+        taken: by(own(&observed.home), |point| (point.snapshot.incarnation.as_str(), point.slot)),
+        copied: by(copies(&observed.recovery), |copy| copy_of(&copy.snapshot.id).0),
         plan: Plan::empty(),
     };
     planner.record_finished();
@@ -43,14 +50,14 @@ struct Planner<'o> {
     plan: Plan<Action>,
 }
 
-/// The recovery points of a region in groups, in each the one that counts last: a completed one before one still
+/// The recovery points in groups, in each the one that counts last: a completed one before one still
 /// pending, and a failed one only when there is nothing better.
 fn by<'o, K: Ord>(
-    region: &'o RegionView,
+    points: impl Iterator<Item = &'o RecoveryPoint>,
     key: impl Fn(&'o RecoveryPoint) -> K,
 ) -> BTreeMap<K, Vec<&'o RecoveryPoint>> {
     let mut groups: BTreeMap<K, Vec<&RecoveryPoint>> = BTreeMap::new();
-    for point in &region.recovery_points {
+    for point in points {
         groups.entry(key(point)).or_default().push(point);
     }
     for group in groups.values_mut() {
@@ -63,33 +70,58 @@ fn by<'o, K: Ord>(
     groups
 }
 
+/// The recovery points that were taken in the Region. A copy there comes from a deployment whose recovery Region this
+/// is: that one looks after it.
+fn own(region: &RegionView) -> impl Iterator<Item = &RecoveryPoint> {
+    region.recovery_points.iter().filter(|point| point.snapshot.copied_from.is_none())
+}
+
 impl Planner<'_> {
     /// Every recovery point that came to an end, well or badly, stands in the ledger.
     fn record_finished(&mut self) {
-        for (region, completed, failed) in [
-            (&self.observed.home, "recovery-point-completed", "recovery-point-failed"),
-            (&self.observed.recovery, "copy-completed", "copy-failed"),
-        ] {
-            for point in &region.recovery_points {
-                match point.snapshot.state() {
-                    RecoveryPointState::Completed => {
-                        self.record(region, point, completed, Outcome::Completed)
-                    }
-                    RecoveryPointState::Failed => {
-                        self.record(region, point, failed, Outcome::Failed("SnapshotFailed".to_owned()));
-                    }
-                    RecoveryPointState::Pending => {}
-                }
+        let observed = self.observed;
+        let recorded = match &observed.recorded {
+            Ok(recorded) => recorded,
+            Err(error) => return self.do_without("ledger", error),
+        };
+        for point in own(&observed.home) {
+            self.record(
+                recorded,
+                &observed.home,
+                point,
+                ["recovery-point-completed", "recovery-point-failed"],
+            );
+        }
+        if let Ok(region) = &observed.recovery {
+            for copy in &region.recovery_points {
+                self.record(recorded, region, copy, ["copy-completed", "copy-failed"]);
             }
         }
     }
 
-    fn record(&mut self, region: &RegionView, point: &RecoveryPoint, kind: &'static str, outcome: Outcome) {
+    /// Something did not answer. The pass fails for that, and does all the rest.
+    fn do_without(&mut self, what: &str, error: &Error) {
+        let error = Error::new(error.kind(), error.code().to_owned(), error.report());
+        self.plan.refuse(&ResourceId::rds(what), error);
+    }
+
+    fn record(
+        &mut self,
+        recorded: &BTreeSet<EntryKey>,
+        region: &RegionView,
+        point: &RecoveryPoint,
+        [completed, failed]: [&'static str; 2],
+    ) {
+        let (kind, outcome) = match point.snapshot.state() {
+            RecoveryPointState::Completed => (completed, Outcome::Completed),
+            RecoveryPointState::Failed => (failed, Outcome::Failed("SnapshotFailed".to_owned())),
+            RecoveryPointState::Pending => return,
+        };
         let id = RecoveryPointId::from(point.snapshot.id.as_str());
         let mut entry = entry(kind, point.resource.clone(), point.slot, &region.name, &id, self.now);
         entry.outcome = outcome;
         let history = !self.observed.ledger_days.contains(&entry.day);
-        if history || self.observed.recorded.contains(&entry.key()) {
+        if history || recorded.contains(&entry.key()) {
             return;
         }
         let allocated = u64::try_from(point.snapshot.allocated_gib).unwrap_or(0) << 30;
@@ -128,28 +160,10 @@ impl Planner<'_> {
 
     fn slot_of(&self, instance: &Instance, plan_name: &str) -> reconcile::Result<Option<(BackupPlan, Slot)>> {
         if instance.engine != "postgres" {
-            return Err(Error::misconfigured(
-                "EngineNotSupported",
-                format!(
-                    "{} is tagged {}={plan_name}, and its engine {} cannot be backed up by backup-rds, which knows postgres; \
-                     take the tag off or protect it otherwise",
-                    instance.id,
-                    tag::PLAN,
-                    instance.engine
-                ),
-            ));
+            return Err(refusal::engine(instance, plan_name));
         }
         let Some(plan) = self.observed.plans.get(plan_name) else {
-            let known: Vec<_> = self.observed.plans.names().map(ToString::to_string).collect();
-            return Err(Error::misconfigured(
-                "PlanUnknown",
-                format!(
-                    "{} is tagged {}={plan_name}, and there is no such plan, so it is not backed up; plans are: {}",
-                    instance.id,
-                    tag::PLAN,
-                    known.join(", ")
-                ),
-            ));
+            return Err(refusal::plan(instance, plan_name, &self.observed.plans));
         };
         let slot = plan.schedules.get(&Engine::Rds).and_then(|schedule| schedule.latest_at(self.now));
         Ok(slot.map(|slot| (plan.clone(), slot)))
@@ -170,6 +184,9 @@ impl Planner<'_> {
                 RecoveryPointState::Completed => {
                     return self.plan.settled(resource, format!("slot {slot} has {}", point.snapshot.id));
                 }
+                RecoveryPointState::Pending if self.is_stuck(point) => {
+                    return self.plan.refuse(resource, refusal::stuck(point, &self.observed.home.name));
+                }
                 RecoveryPointState::Pending => {
                     let (id, status, percent) =
                         (&point.snapshot.id, &point.snapshot.status, point.snapshot.percent);
@@ -179,9 +196,16 @@ impl Planner<'_> {
             },
         };
         if next > ATTEMPTS {
-            return self.plan.refuse(resource, given_up("snapshot", slot, &attempts));
+            return self.plan.refuse(resource, refusal::given_up("snapshot", slot, &attempts));
         }
-        if !matches!(instance.status.as_str(), "available" | "storage-optimization") {
+        // Of the other states RDS itself says whether a snapshot is possible in them.
+        if !matches!(
+            instance.status.as_str(),
+            "available" | "storage-optimization" | "storage-initialization"
+        ) {
+            if instance.status != "creating" && self.now.duration_since(slot.instant()) > OVERDUE {
+                return self.plan.refuse(resource, refusal::overdue(instance, slot));
+            }
             let reason = format!(
                 "slot {slot} needs a snapshot; the instance is {} and takes none now",
                 instance.status
@@ -189,7 +213,7 @@ impl Planner<'_> {
             return self.plan.wait(resource, reason);
         }
         if *room <= 0 {
-            return self.plan.refuse(resource, quota_full(&self.observed.home));
+            return self.plan.refuse(resource, refusal::quota_full(&self.observed.home));
         }
         *room -= 1;
         let id = RecoveryPointId::new(&instance.id, &instance.incarnation, slot, next);
@@ -206,25 +230,32 @@ impl Planner<'_> {
     /// Every completed recovery point has a copy in the recovery Region. Newest first: when not all fit, tonight's
     /// copies matter most.
     fn copy_away(&mut self) {
-        let region = &self.observed.recovery;
+        let observed = self.observed;
+        let region = match &observed.recovery {
+            Ok(region) => region,
+            Err(error) => return self.do_without("copies", error),
+        };
         let mut at_once = COPIES_AT_ONCE.saturating_sub(region.copies_in_progress);
         let mut room = region.quota.limit - region.quota.used;
-        let mut points: Vec<&RecoveryPoint> = self.observed.home.recovery_points.iter().collect();
+        let mut points: Vec<&RecoveryPoint> = own(&observed.home).collect();
         points.retain(|point| point.snapshot.state() == RecoveryPointState::Completed);
         points.sort_by(|a, b| b.slot.cmp(&a.slot).then_with(|| a.snapshot.id.cmp(&b.snapshot.id)));
         for point in points {
-            self.copy(point, &mut at_once, &mut room);
+            self.copy(region, point, &mut at_once, &mut room);
         }
     }
 
-    fn copy(&mut self, point: &RecoveryPoint, at_once: &mut usize, room: &mut i64) {
-        let (region, resource) = (&self.observed.recovery, &point.resource);
+    fn copy(&mut self, region: &RegionView, point: &RecoveryPoint, at_once: &mut usize, room: &mut i64) {
+        let resource = &point.resource;
         let source = &point.snapshot.id;
         let attempts = self.copied.get(source.as_str()).cloned().unwrap_or_default();
         let next = match attempts.last() {
             None => 1,
             Some(copy) => match copy.snapshot.state() {
                 RecoveryPointState::Completed => return,
+                RecoveryPointState::Pending if self.is_stuck(copy) => {
+                    return self.plan.refuse(resource, refusal::stuck(copy, &region.name));
+                }
                 RecoveryPointState::Pending => {
                     let reason =
                         format!("the copy of {source} in {} is {}% done", region.name, copy.snapshot.percent);
@@ -236,10 +267,10 @@ impl Planner<'_> {
             },
         };
         if next > ATTEMPTS {
-            return self.plan.refuse(resource, given_up("copy", point.slot, &attempts));
+            return self.plan.refuse(resource, refusal::given_up("copy", point.slot, &attempts));
         }
         if *room <= 0 {
-            return self.plan.refuse(resource, quota_full(region));
+            return self.plan.refuse(resource, refusal::quota_full(region));
         }
         if *at_once == 0 {
             let reason = format!(
@@ -258,6 +289,10 @@ impl Planner<'_> {
         let (resource, slot, name) = (resource.clone(), point.slot, region.name.clone());
         let reason = format!("{source} has no copy in {name}");
         self.plan.act(&point.resource, Action::Copy { resource, slot, region: name, new }, reason);
+    }
+
+    fn is_stuck(&self, point: &RecoveryPoint) -> bool {
+        point.requested_at.is_some_and(|requested| self.now.duration_since(requested) > STUCK)
     }
 
     fn tags(&self, plan: &str, resource: &ResourceId, slot: Slot) -> Tags {
@@ -295,28 +330,4 @@ fn copy_of(id: &str) -> (&str, u32) {
     id.rsplit_once(COPY_ATTEMPT)
         .and_then(|(source, attempt)| Some((source, attempt.parse().ok()?)))
         .unwrap_or((id, 1))
-}
-
-fn given_up(what: &str, slot: Slot, attempts: &[&RecoveryPoint]) -> Error {
-    let names: Vec<&str> = attempts.iter().map(|point| point.snapshot.id.as_str()).collect();
-    Error::permanent(
-        "AttemptsExhausted",
-        format!(
-            "{} attempts at a {what} for slot {slot} failed: {}; look at the instance's events, then delete the failed snapshots \
-             to have it tried again",
-            names.len(),
-            names.join(", ")
-        ),
-    )
-}
-
-fn quota_full(region: &RegionView) -> Error {
-    Error::misconfigured(
-        "SnapshotQuotaFull",
-        format!(
-            "{} of {} manual snapshots are used in {}; request a higher quota (Service Quotas, L-272F1212) or delete snapshots that \
-             Tidemark did not make",
-            region.quota.used, region.quota.limit, region.name
-        ),
-    )
 }

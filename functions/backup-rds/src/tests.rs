@@ -210,6 +210,52 @@ async fn a_busy_instance_is_waited_for() {
 }
 
 #[tokio::test]
+async fn an_instance_that_can_take_no_snapshot_is_an_error_once_its_slot_is_overdue() {
+    let mut stopped = instance("orders", "db-1", Some("default"));
+    "stopped".clone_into(&mut stopped.status);
+    let mut world = World::new(&[stopped]);
+    world.now += Duration::from_hours(2);
+    let error = world.tick().await.take_error().unwrap();
+    assert_eq!(error.code(), "SlotOverdue");
+    assert_eq!(world.ledger_kinds(), ["refused-SlotOverdue"]);
+}
+
+#[rstest]
+#[case::recovery_region("us-west-2 DescribeDBSnapshots")]
+#[case::its_quota("us-west-2 DescribeAccountAttributes")]
+#[tokio::test]
+async fn a_recovery_region_that_does_not_answer_stops_no_snapshot(#[case] call: &'static str) {
+    let mut world = World::new(&[instance("orders", "db-1", Some("default"))]);
+    world.account.refuse_next(call, Error::retryable("ServiceUnavailable", "us-west-2 is down"));
+    let mut summary = world.tick().await;
+    assert_eq!(World::actions(&summary), ["take-snapshot"]);
+    assert_eq!(summary.take_error().unwrap().code(), "ServiceUnavailable", "and it says so");
+    world.settle().await;
+    assert_eq!(world.account.snapshots(AWAY).len(), 1);
+}
+
+#[tokio::test]
+async fn a_snapshot_that_never_ends_is_an_error_after_a_day() {
+    let mut world = World::new(&[instance("orders", "db-1", Some("default"))]);
+    world.tick().await;
+    world.now += Duration::from_hours(23);
+    assert!(world.tick().await.failed.is_empty());
+    // The next day's slot has come; yesterday's snapshot is no longer looked at, today's is begun.
+    world.now += Duration::from_hours(2);
+    assert_eq!(World::actions(&world.tick().await), ["take-snapshot"]);
+}
+
+#[tokio::test]
+async fn copies_from_elsewhere_are_left_to_the_deployment_that_made_them() {
+    let world = World::new(&[]);
+    let copy =
+        Snapshot { copied_from: Some("arn:aws:rds:us-west-2:1:snapshot:x".to_owned()), ..old_snapshot(1) };
+    world.account.put_snapshot(HOME, copy);
+    let summary = world.tick().await;
+    assert_eq!((summary.unfinished, world.changing_calls().len()), (0, 0));
+}
+
+#[tokio::test]
 async fn a_full_quota_is_named_before_anything_is_tried() {
     let world = World::new(&[instance("a", "db-1", Some("default")), instance("b", "db-2", Some("default"))]);
     world.account.set_quota(1);
@@ -234,7 +280,9 @@ async fn a_failed_snapshot_is_tried_again_under_another_name_and_given_up_after_
     assert_eq!(summary.take_error().unwrap().code(), "AttemptsExhausted");
     assert_eq!(world.account.snapshots(HOME).len(), 3);
     assert!(world.account.snapshots(AWAY).is_empty(), "a failed snapshot is not copied");
-    assert!(world.ledger_kinds().iter().all(|kind| kind == "recovery-point-failed-SnapshotFailed"));
+    let kinds = world.ledger_kinds();
+    assert_eq!(kinds.iter().filter(|kind| *kind == "recovery-point-failed-SnapshotFailed").count(), 3);
+    assert!(kinds.contains(&"refused-AttemptsExhausted".to_owned()), "{kinds:?}");
     world.later();
     assert_eq!(world.tick().await.failed.len(), 1, "it keeps saying so");
 }

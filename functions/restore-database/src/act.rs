@@ -3,13 +3,13 @@ use std::time::Instant;
 use domain::{ResourceId, tag};
 use jiff::{SignedDuration, Timestamp};
 use postgres::{Postgres, Server};
-use rds::{Rds, Restore, ensure};
-use reconcile::{Done, Entry, Error, Kind, Ledger, Metric, Outcome, Result};
+use rds::{Instance, Rds, Restore, ensure};
+use reconcile::{Done, Entry, Error, Ledger, Metric, Outcome, Result};
 use secrets::Secrets;
 use serde_json::{Value, json};
 
 use crate::{
-    follow::{DEAD_END, FIRST_QUERY_FAILED, entry},
+    follow::{DEAD_END, FAILURES, FIRST_QUERY_FAILED, entry},
     observe::{RestoreDatabase, Restored},
 };
 
@@ -19,7 +19,7 @@ pub(crate) enum Action {
     /// Make the instance that a person asked for.
     Restore { resource: ResourceId, region: String, new: Box<Restore>, notes: Vec<String> },
     /// It is available: ask it a first query.
-    FirstQuery { restored: Restored, available_recorded: bool },
+    FirstQuery { restored: Restored, requested_recorded: bool, available_recorded: bool },
     /// It never will be.
     GiveUp { restored: Restored },
 }
@@ -43,7 +43,8 @@ impl reconcile::Action for Action {
         match self {
             // The person who asked reads the error.
             Self::Restore { .. } => None,
-            _ if error.kind() == Kind::Retryable => None,
+            // Of the other errors (a secret that cannot be read, a bucket that is denied) the restore itself may recover.
+            _ if !FAILURES.contains(&error.code()) => None,
             Self::FirstQuery { restored, .. } | Self::GiveUp { restored } => {
                 let mut entry =
                     entry(restored, "restore-failed", Outcome::Failed(error.code().to_owned()), now);
@@ -64,8 +65,13 @@ pub(crate) async fn act<R: Rds, L: Ledger, S: Secrets, P: Postgres>(
         Action::Restore { resource, region, new, notes } => {
             restore(function.region(region)?, resource, new, notes, now).await
         }
-        Action::FirstQuery { restored, available_recorded } => {
-            first_query(function, restored, *available_recorded, now).await
+        Action::FirstQuery { restored, requested_recorded, available_recorded } => {
+            let mut done = first_query(function, restored, *available_recorded, now).await?;
+            if !requested_recorded {
+                // The function was killed after RDS had accepted the restore.
+                done.entries.insert(0, requested(restored, None, now));
+            }
+            Ok(done)
         }
         Action::GiveUp { restored } => Err(Error::permanent(
             DEAD_END,
@@ -87,22 +93,15 @@ async fn restore(
     let begun = Instant::now();
     let made = ensure::restore(rds, new).await?;
     let accepted_ms = elapsed_ms(begun);
-    let Some(restored) = Restored::of(&made, rds.region()) else {
-        return Err(Error::retryable(
-            "AnswerIncomplete",
-            format!("RDS answered for {} without its tags", made.id),
-        ));
-    };
+    // It is being made, whatever else the answer holds: tags that it leaves out are those that were asked for.
+    let tagged =
+        if made.tags.contains_key(tag::RESTORE) { made } else { Instance { tags: new.tags.clone(), ..made } };
+    let restored = Restored::of(&tagged, rds.region()).ok_or_else(|| {
+        Error::permanent("TagsUnreadable", format!("{} is being made; its tags are not ours", tagged.id))
+    })?;
+    let made = tagged;
     let to = new.tags.get(tag::RESTORED_TO).cloned().unwrap_or_default();
-    let mut entry = entry(&restored, "restore-requested", Outcome::Completed, now);
-    for (key, value) in [
-        ("instance", Value::from(made.id.clone())),
-        ("to", to.clone().into()),
-        ("requested_at", restored.requested_at.to_string().into()),
-        ("accepted_ms", accepted_ms.into()),
-    ] {
-        entry.detail.insert(key.to_owned(), value);
-    }
+    let entry = requested(&restored, Some(accepted_ms), now);
     let done = Done { entries: vec![entry], ..Done::underway() };
     Ok(done
         .with("restore_id", restored.id.clone())
@@ -114,6 +113,20 @@ async fn restore(
         .with("requested_at", restored.requested_at.to_string())
         .with("notes", notes.to_vec())
         .with("next", format!("ticks follow it; the ledger will hold {}", restored.id)))
+}
+
+/// The entry that a restore was asked for.
+fn requested(restored: &Restored, accepted_ms: Option<i64>, now: Timestamp) -> Entry {
+    let mut entry = entry(restored, "restore-requested", Outcome::Completed, now);
+    for (key, value) in [
+        ("instance", Value::from(restored.instance.id.clone())),
+        ("to", restored.instance.tags.get(tag::RESTORED_TO).cloned().into()),
+        ("requested_at", restored.requested_at.to_string().into()),
+        ("accepted_ms", accepted_ms.into()),
+    ] {
+        entry.detail.insert(key.to_owned(), value);
+    }
+    entry
 }
 
 /// Notes when the instance was first seen available, asks the query, and when it is answered writes down the phases.
@@ -138,6 +151,11 @@ async fn first_query<R, L: Ledger, S: Secrets, P: Postgres>(
     }
     let first_query = match ask(function, restored).await {
         Ok(outcome) => outcome,
+        Err(error)
+            if error.code() == NOT_REACHED && now.duration_since(available_at) > FIRST_QUERY_PATIENCE =>
+        {
+            FirstQuery::NotReached
+        }
         Err(error) if now.duration_since(available_at) > FIRST_QUERY_PATIENCE => {
             return Err(Error::permanent(
                 FIRST_QUERY_FAILED,
@@ -154,8 +172,9 @@ async fn first_query<R, L: Ledger, S: Secrets, P: Postgres>(
         }
     };
     let answered_at = now + SignedDuration::from_millis(elapsed_ms(begun));
-    done.entries.push(completed(restored, available_at, answered_at, first_query, now));
-    let duration_ms = between_ms(restored.requested_at, answered_at);
+    let end = if first_query == FirstQuery::Answered { answered_at } else { available_at };
+    let duration_ms = between_ms(restored.requested_at, end);
+    done.entries.push(completed(restored, available_at, end, first_query, now));
     done.metrics.push(Metric::milliseconds("restore_duration_ms", duration_ms));
     Ok(done.with("duration_ms", duration_ms))
 }
@@ -164,30 +183,29 @@ async fn first_query<R, L: Ledger, S: Secrets, P: Postgres>(
 fn completed(
     restored: &Restored,
     available_at: Timestamp,
-    answered_at: Timestamp,
+    end: Timestamp,
     first_query: FirstQuery,
     now: Timestamp,
 ) -> Entry {
     let requested_at = restored.requested_at;
     let mut entry = entry(restored, "restore-completed", Outcome::Completed, now);
-    let answered = matches!(first_query, FirstQuery::Answered);
     let mut phases = json!({
         "requested": requested_at,
         "available": available_at,
         "creating_ms": between_ms(requested_at, available_at),
     });
-    if answered {
-        phases["first_query_answered"] = json!(answered_at);
-        phases["first_query_ms"] = between_ms(available_at, answered_at).into();
+    if first_query == FirstQuery::Answered {
+        phases["first_query_answered"] = json!(end);
+        phases["first_query_ms"] = between_ms(available_at, end).into();
     }
-    let end = if answered { answered_at } else { available_at };
     for (key, value) in [
         ("instance", Value::from(restored.instance.id.clone())),
         ("to", restored.instance.tags.get(tag::RESTORED_TO).cloned().into()),
         ("endpoint", restored.instance.endpoint.as_ref().map(|at| format!("{}:{}", at.host, at.port)).into()),
         ("phases", phases),
         ("duration_ms", between_ms(requested_at, end).into()),
-        ("first_query", first_query.in_words().into()),
+        ("first_query", first_query.as_str().into()),
+        ("first_query_note", first_query.note().into()),
     ] {
         entry.detail.insert(key.to_owned(), value);
     }
@@ -195,20 +213,36 @@ fn completed(
 }
 
 /// What came of the first query.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum FirstQuery {
     Answered,
     /// No credentials are named: that it is available is all we can tell.
     NotAsked,
+    /// No way leads from the function to the database: that says nothing of the database.
+    NotReached,
 }
 
+/// The code under which the port says that no connection came about.
+const NOT_REACHED: &str = "DatabaseNotReached";
+
 impl FirstQuery {
-    const fn in_words(self) -> &'static str {
+    const fn as_str(self) -> &'static str {
         match self {
             Self::Answered => "answered",
-            Self::NotAsked => {
-                "not asked: name a secret with credentials, in the request (\"secret\") or in the source's tag tidemark:secret"
-            }
+            Self::NotAsked => "not-asked",
+            Self::NotReached => "not-reached",
+        }
+    }
+
+    const fn note(self) -> Option<&'static str> {
+        match self {
+            Self::Answered => None,
+            Self::NotAsked => Some(
+                "name a secret with credentials, in the request (\"secret\") or in the source's tag tidemark:secret",
+            ),
+            Self::NotReached => Some(
+                "deploy with VpcSubnetIds and VpcSecurityGroupIds from which the database can be reached, and let it be reached",
+            ),
         }
     }
 }

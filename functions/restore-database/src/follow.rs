@@ -2,14 +2,18 @@
 
 use std::collections::BTreeSet;
 
-use jiff::Timestamp;
-use reconcile::{Entry, EntryKey, Outcome, Plan};
+use domain::ResourceId;
+use jiff::{SignedDuration, Timestamp};
+use reconcile::{Entry, EntryKey, Error, Outcome, Plan};
 use serde_json::Map;
 
-use crate::{act::Action, observe::Restored};
+use crate::{
+    act::Action,
+    observe::{Restored, Restores},
+};
 
 /// The states of an instance out of which no restore finds by itself (RDS User Guide, "Viewing DB instance status").
-const DEAD_ENDS: [&str; 8] = [
+const DEAD_ENDS: [&str; 10] = [
     "failed",
     "incompatible-create",
     "incompatible-network",
@@ -18,34 +22,65 @@ const DEAD_ENDS: [&str; 8] = [
     "incompatible-restore",
     "insufficient-capacity",
     "inaccessible-encryption-credentials",
+    "inaccessible-encryption-credentials-recoverable",
+    "restore-error",
 ];
 
+/// The states in which a restored instance takes connections already, beside `available` (same table).
+const IN_SERVICE: [&str; 7] = [
+    "available",
+    "backing-up",
+    "maintenance",
+    "modifying",
+    "storage-config-upgrade",
+    "storage-initialization",
+    "storage-optimization",
+];
+
+/// How long a restore is waited for. RDS takes hours for the largest ones, never days.
+const PATIENCE: SignedDuration = SignedDuration::from_hours(72);
+
 /// Decides for each restore whether it is over, waits for RDS, or is asked its first query.
-pub(crate) fn plan(restores: &[Restored], recorded: &BTreeSet<EntryKey>) -> Plan<Action> {
+pub(crate) fn plan(observed: &Restores, now: Timestamp) -> Plan<Action> {
     let mut plan = Plan::empty();
-    for restored in restores {
-        let (id, status) = (&restored.id, restored.instance.status.as_str());
-        let is_recorded =
-            |kind, outcome| recorded.contains(&entry(restored, kind, outcome, restored.requested_at).key());
-        let over = is_recorded("restore-completed", Outcome::Completed)
-            || FAILURES.iter().any(|code| is_recorded("restore-failed", Outcome::Failed((*code).to_owned())));
-        if over {
-            plan.settled(&restored.resource, format!("{id} is over"));
-        } else if DEAD_ENDS.contains(&status) {
-            plan.act(
-                &restored.resource,
-                Action::GiveUp { restored: restored.clone() },
-                format!("{id} ended {status}"),
-            );
-        } else if status == "available" {
-            let seen = is_recorded("restore-available", Outcome::Completed);
-            let action = Action::FirstQuery { restored: restored.clone(), available_recorded: seen };
-            plan.act(&restored.resource, action, format!("{} is available", restored.instance.id));
-        } else {
-            plan.wait(&restored.resource, format!("{id}: {} is {status}", restored.instance.id));
-        }
+    for (region, error) in &observed.silent {
+        let error = Error::new(error.kind(), error.code().to_owned(), error.report());
+        plan.refuse(&ResourceId::rds(region), error);
+    }
+    for restored in &observed.all {
+        follow(restored, &observed.recorded, now, &mut plan);
     }
     plan
+}
+
+fn follow(restored: &Restored, recorded: &BTreeSet<EntryKey>, now: Timestamp, plan: &mut Plan<Action>) {
+    let (id, resource, instance) = (&restored.id, &restored.resource, &restored.instance.id);
+    let status = restored.instance.status.as_str();
+    let is_recorded =
+        |kind, outcome| recorded.contains(&entry(restored, kind, outcome, restored.requested_at).key());
+    let over = is_recorded("restore-completed", Outcome::Completed)
+        || FAILURES.iter().any(|code| is_recorded("restore-failed", Outcome::Failed((*code).to_owned())));
+    let in_service = IN_SERVICE.contains(&status) || status.starts_with("configuring-");
+    if over {
+        plan.settled(resource, format!("{id} is over"));
+    } else if DEAD_ENDS.contains(&status) {
+        plan.act(resource, Action::GiveUp { restored: restored.clone() }, format!("{id} ended {status}"));
+    } else if in_service && restored.instance.endpoint.is_some() {
+        let action = Action::FirstQuery {
+            restored: restored.clone(),
+            requested_recorded: is_recorded("restore-requested", Outcome::Completed),
+            available_recorded: is_recorded("restore-available", Outcome::Completed),
+        };
+        plan.act(resource, action, format!("{instance} is {status}"));
+    } else if now.duration_since(restored.requested_at) > PATIENCE {
+        plan.act(
+            resource,
+            Action::GiveUp { restored: restored.clone() },
+            format!("{id} is {status} for days"),
+        );
+    } else {
+        plan.wait(resource, format!("{id}: {instance} is {status}"));
+    }
 }
 
 /// The codes under which a restore ends badly.

@@ -1,7 +1,7 @@
 use std::collections::BTreeSet;
 
 use domain::{ResourceId, tag};
-use futures::try_join;
+use futures::{join, try_join};
 use jiff::{SignedDuration, Timestamp, civil::Date, tz::TimeZone};
 use postgres::Postgres;
 use rds::{AutomatedBackup, Instance, Rds, Snapshot};
@@ -24,12 +24,22 @@ pub(crate) struct RestoreDatabase<R, L, S, P> {
 }
 
 /// What is true now.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) enum Observed {
     /// What bears on a person's request.
     Asked(Box<Asked>),
     /// The restores there are.
-    Restores(Vec<Restored>, BTreeSet<EntryKey>),
+    Restores(Restores),
+}
+
+/// The restores there are.
+#[derive(Debug)]
+pub(crate) struct Restores {
+    pub(crate) all: Vec<Restored>,
+    /// What the ledger says of them.
+    pub(crate) recorded: BTreeSet<EntryKey>,
+    /// The Regions that did not answer.
+    pub(crate) silent: Vec<(String, Error)>,
 }
 
 /// What bears on a person's request.
@@ -47,6 +57,27 @@ pub(crate) struct Asked {
     pub(crate) snapshots: Vec<Snapshot>,
     /// What already bears the new name.
     pub(crate) bearer: Option<Instance>,
+}
+
+impl Asked {
+    /// Whether that is the database that bears the name now.
+    pub(crate) fn is_living(&self, incarnation: &str) -> bool {
+        self.source.as_ref().is_some_and(|source| source.incarnation == incarnation)
+    }
+
+    /// Leaves aside what another database of the same name left in the other Region.
+    fn without_strangers(mut self) -> Self {
+        if self.region != self.home {
+            let (resource, home) = (self.request.resource.to_string(), self.home.clone());
+            let living = self.source.as_ref().map(|source| source.incarnation.clone());
+            self.automated_backups.retain(|backup| backup.source_region == home);
+            self.snapshots.retain(|snapshot| {
+                snapshot.tags.get(tag::RESOURCE) == Some(&resource)
+                    || Some(&snapshot.incarnation) == living.as_ref()
+            });
+        }
+        self
+    }
 }
 
 /// An instance that a restore made.
@@ -79,8 +110,8 @@ impl Restored {
     }
 }
 
-/// How long a restore is followed. RDS takes hours for the largest ones, never days.
-const FOLLOWED: SignedDuration = SignedDuration::from_hours(72);
+/// How long a restored instance is looked up in the ledger. By then its restore is over, or was given up.
+const REMEMBERED: SignedDuration = SignedDuration::from_hours(30 * 24);
 
 impl<R: Rds, L: Ledger, S: Secrets, P: Postgres> Reconciler for RestoreDatabase<R, L, S, P> {
     const NAME: &'static str = "restore-database";
@@ -98,7 +129,7 @@ impl<R: Rds, L: Ledger, S: Secrets, P: Postgres> Reconciler for RestoreDatabase<
     fn plan(observed: &Observed, now: Timestamp) -> Result<Plan<act::Action>> {
         match observed {
             Observed::Asked(asked) => plan::plan(asked, now),
-            Observed::Restores(restores, recorded) => Ok(follow::plan(restores, recorded)),
+            Observed::Restores(restores) => Ok(follow::plan(restores, now)),
         }
     }
 
@@ -146,26 +177,24 @@ impl<R: Rds, L: Ledger, S, P> RestoreDatabase<R, L, S, P> {
             }
             found => found?,
         };
-        Ok(Observed::Asked(Box::new(Asked {
-            request,
-            region,
-            home,
-            source,
-            automated_backups,
-            snapshots,
-            bearer,
-        })))
+        let asked = Asked { request, region, home, source, automated_backups, snapshots, bearer };
+        Ok(Observed::Asked(Box::new(asked.without_strangers())))
     }
 
     async fn observe_restores(&self, now: Timestamp) -> Result<Observed> {
-        let (home, recovery) = try_join!(self.home.instances(), self.recovery.instances())?;
-        let restores = |instances: Vec<Instance>, region: &str| {
-            instances.iter().filter_map(|instance| Restored::of(instance, region)).collect::<Vec<_>>()
-        };
-        let mut found = restores(home, self.home.region());
-        found.extend(restores(recovery, self.recovery.region()));
-        found.retain(|restored| now.duration_since(restored.requested_at) < FOLLOWED);
-        let recorded = self.ledger.keys(&found.iter().map(Restored::day).collect()).await?;
-        Ok(Observed::Restores(found, recorded))
+        let (home, recovery) = join!(self.home.instances(), self.recovery.instances());
+        let (mut restores, mut silent) = (Vec::new(), Vec::new());
+        for (region, instances) in [(self.home.region(), home), (self.recovery.region(), recovery)] {
+            match instances {
+                Ok(instances) => {
+                    restores.extend(instances.iter().filter_map(|instance| Restored::of(instance, region)));
+                }
+                // The other Region's restores go on all the same: this may be the disaster they are for.
+                Err(error) => silent.push((region.to_owned(), error)),
+            }
+        }
+        restores.retain(|restored| now.duration_since(restored.requested_at) < REMEMBERED);
+        let recorded = self.ledger.keys(&restores.iter().map(Restored::day).collect()).await?;
+        Ok(Observed::Restores(Restores { all: restores, recorded, silent }))
     }
 }

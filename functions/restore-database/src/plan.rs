@@ -1,7 +1,9 @@
 //! From a person's request to one call, or to a refusal that says what is possible instead.
 
+use std::cmp::Reverse;
+
 use domain::{RecoveryPointState, tag};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use rds::{AutomatedBackup, PitrSource, PitrWindow, Restore, RestoreFrom, Snapshot, Tags};
 use reconcile::{Error, Plan, Result};
 
@@ -10,7 +12,7 @@ use crate::{act::Action, observe::Asked, request::Target};
 /// Decides how the request is carried out.
 pub(crate) fn plan(asked: &Asked, now: Timestamp) -> Result<Plan<Action>> {
     known(asked)?;
-    free(asked)?;
+    free(asked, now)?;
     let from = source(asked, now)?;
     let reason = match &from {
         RestoreFrom::Snapshot(id) => format!("a person asked for recovery point {id}"),
@@ -19,7 +21,7 @@ pub(crate) fn plan(asked: &Asked, now: Timestamp) -> Result<Plan<Action>> {
     };
     let mut plan = Plan::empty();
     let resource = &asked.request.resource;
-    let notes = notes(asked);
+    let notes = notes(asked, &from);
     let action = Action::Restore {
         resource: resource.clone(),
         region: asked.region.clone(),
@@ -47,17 +49,27 @@ fn known(asked: &Asked) -> Result<()> {
     Ok(())
 }
 
-/// The new name must be free, or taken by this same restore (an answer was lost and the person asks again).
-fn free(asked: &Asked) -> Result<()> {
+/// How long after a restore was asked for the same request counts as the same restore: an answer was lost and the person
+/// asks again. Later it is another wish: last week's "latest" is not today's.
+const SAME_REQUEST: SignedDuration = SignedDuration::from_mins(15);
+
+/// The new name must be free, or taken by this same restore.
+fn free(asked: &Asked, now: Timestamp) -> Result<()> {
     let (request, Some(bearer)) = (&asked.request, &asked.bearer) else { return Ok(()) };
     let says = |key: &str, wanted: &str| bearer.tags.get(key).is_some_and(|found| found == wanted);
-    if says(tag::RESOURCE, &request.resource.to_string()) && says(tag::RESTORED_TO, &request.to.as_tag()) {
+    let requested = bearer.tags.get(tag::REQUESTED_AT).and_then(|instant| instant.parse::<Timestamp>().ok());
+    let recent = requested.is_some_and(|requested| now.duration_since(requested) <= SAME_REQUEST);
+    if recent
+        && says(tag::RESOURCE, &request.resource.to_string())
+        && says(tag::RESTORED_TO, &request.to.as_tag())
+    {
         return Ok(());
     }
+    let what = bearer.tags.get(tag::RESTORE).map_or("no restore".to_owned(), |id| format!("restore {id}"));
     Err(Error::misconfigured(
         "NameTaken",
         format!(
-            "there is a DB instance {} in {} already, and it is not this restore; choose another name for \"as\"; nothing was done",
+            "there is a DB instance {} in {} already, made by {what}; choose another name for \"as\"; nothing was done",
             request.name, asked.region
         ),
     ))
@@ -67,15 +79,16 @@ fn source(asked: &Asked, now: Timestamp) -> Result<RestoreFrom> {
     match &asked.request.to {
         Target::RecoveryPoint(id) => recovery_point(asked, id),
         Target::Latest => {
-            let (backup, _) = backup_with_window(asked)?;
+            let (backup, _) = newest_window(asked)?;
             Ok(RestoreFrom::Instant(pitr_source(asked, backup), None))
         }
         Target::Instant(instant) => {
-            let (backup, window) = backup_with_window(asked)?;
-            if *instant < window.earliest || *instant > window.latest {
-                return Err(outside_window(asked, *instant, window, now));
+            // RDS: "must be before the latest restorable time".
+            let holds = |window: &PitrWindow| window.earliest <= *instant && *instant < window.latest;
+            match windows(asked).into_iter().find(|(_, window)| holds(window)) {
+                Some((backup, _)) => Ok(RestoreFrom::Instant(pitr_source(asked, backup), Some(*instant))),
+                None => Err(outside_window(asked, *instant, now)),
             }
-            Ok(RestoreFrom::Instant(pitr_source(asked, backup), Some(*instant)))
         }
     }
 }
@@ -108,24 +121,58 @@ fn recovery_point(asked: &Asked, id: &str) -> Result<RestoreFrom> {
     }
 }
 
-/// The automated backups to restore from: those of the instance that bears the name now, and otherwise of the last one
-/// that did.
-fn backup_with_window(asked: &Asked) -> Result<(&AutomatedBackup, PitrWindow)> {
-    let living = asked.source.as_ref().map(|source| source.incarnation.as_str());
+/// What can be restored to a second: the living database's window first, then those of databases that bore the name
+/// before it and whose backups were retained, the newest first.
+fn windows(asked: &Asked) -> Vec<(&AutomatedBackup, PitrWindow)> {
     let with_window = |backup| Some((backup, window(asked, backup)?));
-    let mut candidates: Vec<_> = asked.automated_backups.iter().filter_map(with_window).collect();
-    candidates.sort_by_key(|(backup, window)| (Some(backup.incarnation.as_str()) == living, window.latest));
-    candidates.pop().ok_or_else(|| {
-        Error::misconfigured(
-            "PitrNotPossible",
-            format!(
-                "{} has no automated backups in {} with a PITR window, so it cannot be restored to a second there; {}; nothing was done",
-                asked.request.resource,
-                asked.region,
-                possible(asked)
-            ),
-        )
-    })
+    let mut windows: Vec<_> = asked.automated_backups.iter().filter_map(with_window).collect();
+    windows.sort_by_key(|(backup, window)| Reverse((asked.is_living(&backup.incarnation), window.latest)));
+    windows
+}
+
+/// The window that "latest" means. While a database of that name lives it is that one's: an older one's newest state is
+/// not what a person means who asks for the latest.
+fn newest_window(asked: &Asked) -> Result<(&AutomatedBackup, PitrWindow)> {
+    let found = windows(asked).into_iter().next();
+    match found {
+        Some((backup, window)) if asked.source.is_none() || asked.is_living(&backup.incarnation) => {
+            Ok((backup, window))
+        }
+        Some(_) => Err(not_possible(
+            asked,
+            "its automated backups are off, and older databases of that name can be restored to",
+        )),
+        None => Err(not_possible(
+            asked,
+            "there are no automated backups of it with a PITR window, and none can be restored to",
+        )),
+    }
+}
+
+fn not_possible(asked: &Asked, why: &str) -> Error {
+    Error::misconfigured(
+        "PitrNotPossible",
+        format!(
+            "{} cannot be restored to its latest state in {}: {why} a second: {}; {}; nothing was done",
+            asked.request.resource,
+            asked.region,
+            described_windows(asked),
+            possible(asked)
+        ),
+    )
+}
+
+fn described_windows(asked: &Asked) -> String {
+    let described = |(backup, window): &(&AutomatedBackup, PitrWindow)| {
+        let which = if asked.is_living(&backup.incarnation) {
+            ""
+        } else {
+            " (a database of that name deleted since)"
+        };
+        format!("from {} to {}{which}", window.earliest, window.latest)
+    };
+    let all: Vec<String> = windows(asked).iter().map(described).collect();
+    if all.is_empty() { "none".to_owned() } else { all.join(", or ") }
 }
 
 /// The window of a backup. The instance itself knows its latest restorable time sooner than the backup's record does.
@@ -149,22 +196,27 @@ fn pitr_source(asked: &Asked, backup: &AutomatedBackup) -> PitrSource {
     }
 }
 
-fn outside_window(asked: &Asked, instant: Timestamp, window: PitrWindow, now: Timestamp) -> Error {
-    let PitrWindow { earliest, latest } = window;
+fn outside_window(asked: &Asked, instant: Timestamp, now: Timestamp) -> Error {
+    let Some((_, newest)) = windows(asked).into_iter().next() else {
+        return not_possible(
+            asked,
+            "there are no automated backups of it with a PITR window, and none can be restored to",
+        );
+    };
     let why = if instant > now {
-        "is in the future".to_owned()
-    } else if instant > latest {
-        "is not restorable yet: the log of that second is shipped within minutes, ask again then".to_owned()
+        "is in the future"
+    } else if instant >= newest.latest {
+        "is not restorable yet: the log of that second is shipped within minutes, ask again then"
     } else {
-        "is before the PITR window".to_owned()
+        "is before the PITR window"
     };
     Error::misconfigured(
         "OutsidePitrWindow",
         format!(
-            "{} cannot be restored to {instant} in {}: that second {why}; possible is any second from {earliest} to {latest}; {}; nothing \
-             was done",
+            "{} cannot be restored to {instant} in {}: that second {why}; possible is any second {}; {}; nothing was done",
             asked.request.resource,
             asked.region,
+            described_windows(asked),
             nearest(asked, instant)
         ),
     )
@@ -183,7 +235,7 @@ fn nearest(asked: &Asked, instant: Timestamp) -> String {
 /// The newest recovery points, in words.
 fn possible(asked: &Asked) -> String {
     let mut points: Vec<&Snapshot> = completed(asked).collect();
-    points.sort_by_key(|snapshot| std::cmp::Reverse(snapshot.created));
+    points.sort_by_key(|snapshot| Reverse(snapshot.created));
     let shown: Vec<String> = points.iter().take(3).map(|snapshot| described(snapshot)).collect();
     if shown.is_empty() {
         format!("no recovery point is completed in {}", asked.region)
@@ -251,8 +303,16 @@ fn tags(asked: &Asked, now: Timestamp) -> Tags {
 }
 
 /// What the person should know beside the answer.
-fn notes(asked: &Asked) -> Vec<String> {
+fn notes(asked: &Asked, from: &RestoreFrom) -> Vec<String> {
     let mut notes = Vec::new();
+    if let RestoreFrom::Instant(PitrSource::Incarnation(incarnation), _) = from
+        && asked.source.is_some()
+        && !asked.is_living(incarnation)
+    {
+        notes.push(format!(
+            "restored from an earlier database of that name, {incarnation}, which was deleted since"
+        ));
+    }
     let groups = "subnet group, security groups, parameter group and option group are the Region's defaults unless named in the request";
     if asked.source.is_none() {
         notes.push(format!("{} is gone, so its settings are not known: {groups}", asked.request.resource));

@@ -22,6 +22,7 @@ const AWAY: &str = "us-west-2";
 #[derive(Clone, Default)]
 struct FakeDatabase {
     answers: std::rc::Rc<Cell<bool>>,
+    unreachable: std::rc::Rc<Cell<bool>>,
 }
 
 impl Secrets for FakeDatabase {
@@ -32,6 +33,9 @@ impl Secrets for FakeDatabase {
 
 impl Postgres for FakeDatabase {
     async fn first_query(&self, server: &Server, _credentials: &Credentials) -> Result<()> {
+        if self.unreachable.get() {
+            return Err(Error::retryable("DatabaseNotReached", "no answer"));
+        }
         let starting = || Error::retryable("57P03", format!("{} is starting up", server.host));
         self.answers.get().then_some(()).ok_or_else(starting)
     }
@@ -98,7 +102,7 @@ fn snapshot(id: &str, status: &str) -> Snapshot {
         encrypted: true,
         kms_key: None,
         copied_from: None,
-        tags: Tags::new(),
+        tags: Tags::from([("tidemark:resource".to_owned(), "rds/orders".to_owned())]),
     }
 }
 
@@ -156,6 +160,17 @@ impl World {
         self.account.region(region).instance(id).await.unwrap().unwrap()
     }
 
+    async fn give_endpoint(&self, id: &str) {
+        self.give_endpoint_in(HOME, id).await;
+    }
+
+    /// RDS gives an instance its endpoint when it has made it.
+    async fn give_endpoint_in(&self, region: &str, id: &str) {
+        let mut made = self.instance(region, id).await;
+        made.endpoint = Some(Endpoint { host: "restored.example".to_owned(), port: 5432 });
+        self.account.put_instance(region, made);
+    }
+
     fn changes(&self) -> usize {
         self.account.calls().iter().filter(|call| call.ends_with(" Restore")).count()
     }
@@ -181,9 +196,7 @@ async fn a_restore_from_request_to_first_query() {
 
     // RDS says available before the server accepts connections: the tick tries again.
     world.later(12);
-    let mut made = world.instance(HOME, "orders-restored").await;
-    made.endpoint = Some(Endpoint { host: "restored.example".to_owned(), port: 5432 });
-    world.account.put_instance(HOME, made);
+    world.give_endpoint("orders-restored").await;
     assert_eq!(world.tick().await.unfinished, 1);
     world.later(2);
     world.database.answers.set(true);
@@ -311,9 +324,7 @@ async fn a_restore_whose_function_was_killed_is_followed_all_the_same() {
     assert_eq!(world.ledger.entries().len(), 0);
     world.database.answers.set(true);
     world.later(10);
-    let mut made = world.instance(HOME, "orders-restored").await;
-    made.endpoint = Some(Endpoint { host: "restored.example".to_owned(), port: 5432 });
-    world.account.put_instance(HOME, made);
+    world.give_endpoint("orders-restored").await;
     assert_eq!(world.tick().await.unfinished, 0);
     assert!(world.ledger.entries().values().any(|entry| entry["kind"] == "restore-completed"));
 }
@@ -334,10 +345,94 @@ async fn a_database_that_never_answers_fails_after_half_an_hour() {
     let mut world = World::new();
     world.ask(to("latest")).await.unwrap();
     world.later(10);
+    world.give_endpoint("orders-restored").await;
     assert_eq!(world.tick().await.unfinished, 1);
     world.later(31);
     assert_eq!(world.tick().await.take_error().unwrap().code(), "FirstQueryFailed");
     assert_eq!(world.tick().await.settled, 1);
+}
+
+#[tokio::test]
+async fn a_database_that_no_way_leads_to_is_no_failed_restore() {
+    let mut world = World::new();
+    world.database.unreachable.set(true);
+    world.ask(to("latest")).await.unwrap();
+    world.later(10);
+    world.give_endpoint("orders-restored").await;
+    assert_eq!(world.tick().await.unfinished, 1);
+    world.later(31);
+    assert_eq!(world.tick().await.unfinished, 0);
+    let entries = world.ledger.entries();
+    let completed = entries.values().find(|entry| entry["kind"] == "restore-completed").unwrap();
+    assert_eq!(completed["first_query"], "not-reached");
+}
+
+#[tokio::test]
+async fn a_region_that_does_not_answer_does_not_stop_the_other_s_restores() {
+    let mut world = World::new();
+    world.database.answers.set(true);
+    let mut payload = to("tidemark-orders-20261122t0300z-abcdef");
+    payload["region"] = json!(AWAY);
+    world.ask(payload).await.unwrap();
+    world.later(10);
+    world.give_endpoint_in(AWAY, "orders-restored").await;
+    world
+        .account
+        .refuse_next("us-east-1 DescribeDBInstances", Error::retryable("ServiceUnavailable", "down"));
+    let mut summary = world.tick().await;
+    assert_eq!(summary.acted.len(), 1);
+    assert_eq!(summary.take_error().unwrap().code(), "ServiceUnavailable", "and it says so");
+    assert!(world.ledger.entries().values().any(|entry| entry["kind"] == "restore-completed"));
+}
+
+#[tokio::test]
+async fn a_second_of_a_database_that_bore_the_name_before_is_restored_from_its_own_backups() {
+    let world = World::new();
+    let mut anew = orders();
+    "db-NEW".clone_into(&mut anew.incarnation);
+    anew.latest_restorable = Some(at("2026-11-22T11:56:00Z"));
+    world.account.put_instance(HOME, anew);
+    let mut backup = automated_backup(HOME);
+    "db-NEW".clone_into(&mut backup.incarnation);
+    backup.window =
+        Some(PitrWindow { earliest: at("2026-11-22T11:00:00Z"), latest: at("2026-11-22T11:51:00Z") });
+    world.account.put_automated_backup(HOME, backup);
+    let answer = world.ask(to("2026-11-20T00:00:00Z")).await.unwrap();
+    assert!(answer["notes"][0].as_str().unwrap().contains("db-ORDERS"), "{answer}");
+}
+
+#[tokio::test]
+async fn latest_never_means_a_database_that_is_gone_while_another_bears_its_name() {
+    let world = World::new();
+    let mut anew = orders();
+    "db-NEW".clone_into(&mut anew.incarnation);
+    anew.retention_days = 0;
+    world.account.put_instance(HOME, anew);
+    let error = world.ask(to("latest")).await.unwrap_err();
+    assert_eq!(error.code(), "PitrNotPossible");
+    assert!(
+        error.report().contains("2026-11-15T03:04:00Z"),
+        "it names what can be restored: {}",
+        error.report()
+    );
+}
+
+#[tokio::test]
+async fn the_same_request_a_week_later_is_another_restore() {
+    let mut world = World::new();
+    world.ask(to("latest")).await.unwrap();
+    world.now += Duration::from_hours(7 * 24);
+    let error = world.ask(to("latest")).await.unwrap_err();
+    assert_eq!(error.code(), "NameTaken");
+    assert!(error.report().contains("restore-orders-restored-20261122t120000z"), "{}", error.report());
+}
+
+#[tokio::test]
+async fn a_restore_that_takes_days_is_given_up_aloud() {
+    let mut world = World::new();
+    world.ask(to("latest")).await.unwrap();
+    world.now += Duration::from_hours(73);
+    assert_eq!(world.tick().await.take_error().unwrap().code(), "RestoreFailed");
 }
 
 #[tokio::test]
@@ -348,9 +443,10 @@ async fn without_credentials_the_first_query_is_not_claimed() {
     world.account.put_instance(HOME, bare);
     world.ask(to("latest")).await.unwrap();
     world.later(10);
+    world.give_endpoint("orders-restored").await;
     assert_eq!(world.tick().await.unfinished, 0);
     let entries = world.ledger.entries();
     let completed = entries.values().find(|entry| entry["kind"] == "restore-completed").unwrap();
-    assert!(completed["first_query"].as_str().unwrap().starts_with("not asked"), "{completed}");
+    assert_eq!(completed["first_query"], "not-asked", "{completed}");
     assert!(completed["phases"].get("first_query_answered").is_none());
 }

@@ -154,7 +154,7 @@ impl<'c> Estate<'c> {
                 .first()
                 .and_then(|instance| instance.latest_restorable_time())
                 .map(timestamp);
-            Ok(latest.filter(|latest| *latest >= instant))
+            Ok(latest.filter(|latest| *latest > instant))
         })
         .await
     }

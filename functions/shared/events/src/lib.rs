@@ -1,4 +1,4 @@
-//! Facts on EventBridge's bus, under the source `tidemark`. What is published and in what shape: `docs/events.md`.
+//! Facts on EventBridge's bus, under the source `tidemark`. What is published and in what shape: `docs/ledger.md`.
 
 use aws_sdk_eventbridge::{Client, primitives::DateTime, types::PutEventsRequestEntry};
 use reconcile::{Entry, Error, Facts, Result, SdkConfig, aws_error};

@@ -8,7 +8,7 @@ use aws_sdk_rds::{
     types::{DbSnapshot, Filter},
 };
 use jiff::Timestamp;
-use reconcile::{Error, Result, aws_error};
+use reconcile::{Error, Kind, Result, aws_error};
 
 use crate::{
     AutomatedBackup, Instance, NewCopy, NewSnapshot, PitrSource, Quota, Rds, Restore, RestoreFrom, Snapshot,
@@ -47,6 +47,12 @@ impl AwsRds {
             found.map_err(|error| aws_error(&format!("list the DB snapshots in {}", self.region), error))?;
         Ok(found.into_iter().map(convert::snapshot).collect())
     }
+}
+
+/// RDS answers with one code where too many copies are in progress, which passes, and where the quota of snapshots is
+/// full, which the plan says before it asks.
+fn not_yet(error: Error) -> Error {
+    if error.code() == "SnapshotQuotaExceeded" { error.of_kind(Kind::Retryable) } else { error }
 }
 
 fn filter(name: &str, value: &str) -> Filter {
@@ -168,7 +174,7 @@ impl Rds for AwsRds {
             .set_tags(Some(convert::sdk_tags(&new.tags)))
             .send()
             .await
-            .map_err(|error| aws_error(&doing, error))?;
+            .map_err(|error| not_yet(aws_error(&doing, error)))?;
         answer.db_snapshot.map(convert::snapshot).ok_or_else(|| self.missing("the copy"))
     }
 

@@ -68,7 +68,7 @@ fn transport_code<E>(error: &SdkError<E, Response>) -> &'static str {
 /// What an AWS error code asks for. Throttles and 5xx answers pass; refused access, keys and parameters do not.
 fn kind(code: &str, status: Option<u16>) -> Kind {
     // A resource in the wrong state is busy with something else; what never gets out of it, the RPO watch finds.
-    const PASSING: [&str; 8] = [
+    const PASSING: [&str; 9] = [
         "Throttl",
         "RequestLimitExceeded",
         "SlowDown",
@@ -77,6 +77,7 @@ fn kind(code: &str, status: Option<u16>) -> Kind {
         "ResponseUnreadable",
         "InvalidDBInstanceState",
         "InvalidDBSnapshotState",
+        "ConditionalRequestConflict",
     ];
     const OURS: [&str; 8] = [
         "AccessDenied",

@@ -68,6 +68,13 @@ impl Error {
         self
     }
 
+    /// The same, of another kind: where the caller knows more than the code says.
+    #[must_use]
+    pub fn of_kind(mut self, kind: Kind) -> Self {
+        self.kind = kind;
+        self
+    }
+
     /// Keeps the id under which AWS support finds the call.
     #[must_use]
     pub fn with_request_id(mut self, request_id: Option<String>) -> Self {

@@ -1,12 +1,14 @@
 use std::cell::RefCell;
 
+use domain::ResourceId;
 use futures::{StreamExt, stream};
-use jiff::Timestamp;
+use jiff::{Timestamp, tz::TimeZone};
+use serde_json::{Map, Value};
 use tokio::time::timeout_at;
 
 use crate::{
-    Acted, Action, Budget, Deadline, Decision, Done, Error, Facts, Failed, Journal, Ledger, Reconciler,
-    Result, Summary, Verdict, logs, metrics, summary::Waiting,
+    Acted, Action, Budget, Deadline, Decision, Done, Entry, Error, Facts, Failed, Journal, Kind, Ledger,
+    Outcome, Reconciler, Result, Summary, Verdict, logs, metrics, summary::Waiting,
 };
 
 /// One pass: observe, plan, act within the budget, record.
@@ -60,7 +62,10 @@ impl<R: Reconciler, L: Ledger, F: Facts> Pass<'_, R, L, F> {
                 summary.unfinished += 1;
                 summary.waiting.push(Waiting { resource, reason });
             }
-            Verdict::Refuse(error) => self.failed(Failed { resource, action: "plan", error }),
+            Verdict::Refuse(error) => {
+                let error = self.record_failure(self.refusal(&resource, &error), error).await;
+                self.failed(Failed { resource, action: "plan", error });
+            }
             Verdict::Act(_) if !self.deadline.allows(self.budget.reserve) => {
                 let mut summary = self.summary.borrow_mut();
                 summary.deferred += 1;
@@ -87,7 +92,7 @@ impl<R: Reconciler, L: Ledger, F: Facts> Pass<'_, R, L, F> {
                     });
                 }
                 Err(error) => {
-                    let error = self.record_failure(&action, error).await;
+                    let error = self.record_failure(action.failure(&error, self.now), error).await;
                     self.failed(Failed { resource, action: action.name(), error });
                 }
             },
@@ -99,7 +104,7 @@ impl<R: Reconciler, L: Ledger, F: Facts> Pass<'_, R, L, F> {
         timeout_at(self.deadline.last_call(), async {
             let done = Box::pin(self.reconciler.act(action, self.now)).await?;
             for entry in &done.entries {
-                self.journal.record(entry).await?;
+                self.journal.record(entry).await.map_err(|error| unrecorded(action, &done, &error))?;
             }
             Ok(done)
         })
@@ -109,8 +114,8 @@ impl<R: Reconciler, L: Ledger, F: Facts> Pass<'_, R, L, F> {
 
     /// Writes the failure into the ledger. A ledger that cannot be written is worse news than the failure itself, so
     /// it becomes the error, with the failure in its text.
-    async fn record_failure(&self, action: &R::Action, error: Error) -> Error {
-        let Some(entry) = action.failure(&error, self.now) else { return error };
+    async fn record_failure(&self, entry: Option<Entry>, error: Error) -> Error {
+        let Some(entry) = entry else { return error };
         match self.journal.record_once(&entry).await {
             Ok(()) => error,
             Err(ledger) => Error::new(
@@ -119,6 +124,21 @@ impl<R: Reconciler, L: Ledger, F: Facts> Pass<'_, R, L, F> {
                 format!("{}; and it could not be recorded: {ledger}", error.report()),
             ),
         }
+    }
+
+    /// The entry for what should be done and cannot be: once a day for as long as it lasts.
+    fn refusal(&self, resource: &ResourceId, error: &Error) -> Option<Entry> {
+        (error.kind() != Kind::Retryable).then(|| Entry {
+            day: self.now.to_zoned(TimeZone::UTC).date(),
+            at: self.now,
+            function: R::NAME,
+            kind: "refused",
+            resource: resource.clone(),
+            subject: R::NAME.to_owned(),
+            region: "any".to_owned(),
+            outcome: Outcome::Failed(error.code().to_owned()),
+            detail: Map::from_iter([("error".to_owned(), error.report().into())]),
+        })
     }
 
     fn failed(&self, failed: Failed) {
@@ -130,6 +150,14 @@ impl<R: Reconciler, L: Ledger, F: Facts> Pass<'_, R, L, F> {
         summary.unfinished += 1;
         summary.failed.push(failed);
     }
+}
+
+/// The action took effect and could not be written down: the reader must hear of both.
+fn unrecorded(action: &impl Action, done: &Done, error: &Error) -> Error {
+    let detail = Value::Object(done.detail.clone());
+    let message =
+        format!("{} was done ({detail}) and could not be recorded: {}", action.name(), error.report());
+    Error::new(error.kind(), error.code().to_owned(), message)
 }
 
 fn out_of_time() -> Error {

@@ -3,6 +3,7 @@ use std::collections::BTreeSet;
 use aws_sdk_s3::{
     Client, operation::get_object::GetObjectError, primitives::ByteStream, types::ChecksumAlgorithm,
 };
+use futures::future::try_join_all;
 use jiff::civil::Date;
 use reconcile::{Entry, EntryKey, Error, Ledger, Result, SdkConfig, aws_error};
 use serde_json::{Value, json};
@@ -76,11 +77,8 @@ impl Ledger for VaultLedger {
     }
 
     async fn keys(&self, days: &BTreeSet<Date>) -> Result<BTreeSet<EntryKey>> {
-        let mut keys = BTreeSet::new();
-        for day in days {
-            keys.extend(self.keys_of(*day).await?);
-        }
-        Ok(keys)
+        let lists = try_join_all(days.iter().map(|day| self.keys_of(*day))).await?;
+        Ok(lists.into_iter().flatten().collect())
     }
 
     async fn get(&self, key: &EntryKey) -> Result<Option<Value>> {

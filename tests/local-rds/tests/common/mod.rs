@@ -71,7 +71,7 @@ impl Cloud {
 
     pub(crate) async fn start_with(keys: Arc<dyn local_rds::Keys>) -> Self {
         // The first to come sets it, for all tests of a file.
-        let _ = tracing_subscriber::fmt().with_env_filter("local_rds=debug").with_test_writer().try_init();
+        let _ = tracing_subscriber::fmt().with_max_level(tracing::Level::DEBUG).with_test_writer().try_init();
         let tools = toolbox::install(Set::Cloud, &Silent).await.unwrap();
         let data = scratch();
         let observer = Arc::new(Observer::default());
