@@ -36,7 +36,7 @@ fn recovery_point(name: &str, slot: Slot) -> SeedSnapshot {
     SeedSnapshot {
         identifier: RecoveryPointId::new(name, name, slot, 1).to_string(),
         // Taken so long ago that the ledger is not asked about it any more.
-        taken: slot.instant() - SignedDuration::from_hours(96),
+        taken: slot.instant() - SignedDuration::from_hours(15 * 24),
         tags: tags.map(|(key, value)| (key.to_owned(), value)).into(),
     }
 }
