@@ -4,6 +4,8 @@ use rds::{NewCopy, NewSnapshot, Rds, ensure};
 use reconcile::{Done, Entry, Error, Kind, Metric, Outcome, Result};
 use serde_json::Map;
 
+use crate::observe::BackupRds;
+
 /// What backup-rds can do. It can not delete anything.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Action {
@@ -70,17 +72,17 @@ pub(crate) fn entry(
 }
 
 /// Carries out `action`. Each is harmless to repeat: names are taken once, entries are written once.
-pub(crate) async fn act(home: &impl Rds, recovery: &impl Rds, action: &Action) -> Result<Done> {
+pub(crate) async fn act<R: Rds, L, P>(function: &BackupRds<R, L, P>, action: &Action) -> Result<Done> {
     match action {
         Action::Take { new, .. } => {
-            let snapshot = ensure::snapshot(home, new).await?;
+            let snapshot = ensure::snapshot(&function.home, new).await?;
             Ok(Done::underway().with("recovery_point", snapshot.id).with("status", snapshot.status))
         }
         Action::Copy { new, .. } => {
-            let copy = ensure::copy(recovery, new).await?;
+            let copy = ensure::copy(&function.recovery, new).await?;
             Ok(Done::underway()
                 .with("recovery_point", copy.id)
-                .with("region", recovery.region())
+                .with("region", function.recovery.region())
                 .with("status", copy.status))
         }
         Action::Record { entry, metrics } => {

@@ -9,12 +9,36 @@ mod refusal;
 mod tests;
 
 use events::Bus;
-use plans::SsmPlans;
-use rds::AwsRds;
-use reconcile::{Journal, Settings, aws_config, serve};
+use plans::{Plans, SsmPlans};
+use rds::{AwsRds, Rds};
+use reconcile::{
+    Done, Journal, Ledger, Plan, Reconciler, Result, Settings, Timestamp, Wake, aws_config, serve,
+};
 use vault::VaultLedger;
 
-use crate::observe::BackupRds;
+use crate::{
+    act::Action,
+    observe::{BackupRds, Observed},
+};
+
+impl<R: Rds, L: Ledger, P: Plans> Reconciler for BackupRds<R, L, P> {
+    const NAME: &'static str = "backup-rds";
+    type Request = Wake;
+    type Observed = Observed;
+    type Action = Action;
+
+    async fn observe(&self, _wake: Wake, now: Timestamp) -> Result<Observed> {
+        observe::observe(self, now).await
+    }
+
+    fn plan(observed: &Observed, now: Timestamp) -> Result<Plan<Action>> {
+        Ok(plan::plan(observed, now))
+    }
+
+    async fn act(&self, action: &Action, _now: Timestamp) -> Result<Done> {
+        act::act(self, action).await
+    }
+}
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {

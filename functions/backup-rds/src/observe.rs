@@ -5,9 +5,7 @@ use futures::{join, try_join};
 use jiff::{SignedDuration, Timestamp, civil::Date};
 use plans::Plans;
 use rds::{Instance, Quota, Rds, Snapshot};
-use reconcile::{Done, EntryKey, Error, Ledger, Plan, Reconciler, Result, Wake};
-
-use crate::{act, plan};
+use reconcile::{EntryKey, Error, Ledger, Result};
 
 /// The function, with the outside systems that it sees.
 pub(crate) struct BackupRds<R, L, P> {
@@ -76,31 +74,19 @@ impl RecoveryPoint {
 /// and than a deployment stays broken over the holidays. One list call for each day.
 const FRESH: SignedDuration = SignedDuration::from_hours(14 * 24);
 
-impl<R: Rds, L: Ledger, P: Plans> Reconciler for BackupRds<R, L, P> {
-    const NAME: &'static str = "backup-rds";
-    type Request = Wake;
-    type Observed = Observed;
-    type Action = act::Action;
-
-    /// One `Describe` a page of 100, whatever the number of resources; the wake's own content is not looked at.
-    async fn observe(&self, _wake: Wake, now: Timestamp) -> Result<Observed> {
-        let home = async { try_join!(self.plans.read(), self.home.instances(), view(&self.home)) };
-        let (home, recovery) = join!(home, view(&self.recovery));
-        let (plans, instances, home) = home?;
-        let recovery = recovery.map_err(Arc::new);
-        let ledger_days = ledger_days(home.recovery_points.iter().chain(copies(&recovery)), now);
-        let recorded = self.ledger.keys(&ledger_days).await.map_err(Arc::new);
-        let recovery_key = self.recovery_key.clone();
-        Ok(Observed { plans, home, recovery, recovery_key, instances, ledger_days, recorded })
-    }
-
-    fn plan(observed: &Observed, now: Timestamp) -> Result<Plan<act::Action>> {
-        Ok(plan::plan(observed, now))
-    }
-
-    async fn act(&self, action: &act::Action, _now: Timestamp) -> Result<Done> {
-        act::act(&self.home, &self.recovery, action).await
-    }
+/// One `Describe` a page of 100, whatever the number of resources. What woke the function is not looked at.
+pub(crate) async fn observe<R: Rds, L: Ledger, P: Plans>(
+    function: &BackupRds<R, L, P>,
+    now: Timestamp,
+) -> Result<Observed> {
+    let home = async { try_join!(function.plans.read(), function.home.instances(), view(&function.home)) };
+    let (home, recovery) = join!(home, view(&function.recovery));
+    let (plans, instances, home) = home?;
+    let recovery = recovery.map_err(Arc::new);
+    let ledger_days = ledger_days(home.recovery_points.iter().chain(copies(&recovery)), now);
+    let recorded = function.ledger.keys(&ledger_days).await.map_err(Arc::new);
+    let recovery_key = function.recovery_key.clone();
+    Ok(Observed { plans, home, recovery, recovery_key, instances, ledger_days, recorded })
 }
 
 async fn view(rds: &impl Rds) -> Result<RegionView> {

@@ -9,7 +9,7 @@ use secrets::Secrets;
 use serde_json::{Value, json};
 
 use crate::{
-    follow::{DEAD_END, FAILURES, FIRST_QUERY_FAILED, entry},
+    entry::{DEAD_END, FAILURES, FIRST_QUERY_FAILED, entry},
     observe::{RestoreDatabase, Restored},
 };
 

@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 
 use domain::ResourceId;
 use jiff::{SignedDuration, Timestamp};
-use reconcile::{Entry, EntryKey, Error, Outcome, Plan};
-use serde_json::Map;
+use reconcile::{EntryKey, Error, Outcome, Plan};
 
 use crate::{
     act::Action,
+    entry::{FAILURES, entry},
     observe::{Restored, Restores},
 };
 
@@ -80,25 +80,5 @@ fn follow(restored: &Restored, recorded: &BTreeSet<EntryKey>, now: Timestamp, pl
         );
     } else {
         plan.wait(resource, format!("{id}: {instance} is {status}"));
-    }
-}
-
-/// The codes under which a restore ends badly.
-pub(crate) const FAILURES: [&str; 2] = [DEAD_END, FIRST_QUERY_FAILED];
-pub(crate) const DEAD_END: &str = "RestoreFailed";
-pub(crate) const FIRST_QUERY_FAILED: &str = "FirstQueryFailed";
-
-/// An entry about a restore, filed under the day it was asked for.
-pub(crate) fn entry(restored: &Restored, kind: &'static str, outcome: Outcome, now: Timestamp) -> Entry {
-    Entry {
-        day: restored.day(),
-        at: now,
-        function: "restore-database",
-        kind,
-        resource: restored.resource.clone(),
-        subject: restored.id.clone(),
-        region: restored.region.clone(),
-        outcome,
-        detail: Map::new(),
     }
 }

@@ -2,6 +2,7 @@
 //! a new name, in either Region. Ticks follow it until its first query is answered, and write down how long it took.
 
 mod act;
+mod entry;
 mod follow;
 mod observe;
 mod plan;
@@ -10,13 +11,50 @@ mod request;
 mod tests;
 
 use events::Bus;
-use postgres::TlsPostgres;
-use rds::AwsRds;
-use reconcile::{Journal, Settings, aws_config, serve};
-use secrets::SecretsManager;
+use postgres::{Postgres, TlsPostgres};
+use rds::{AwsRds, Rds};
+use reconcile::{
+    Done, Journal, Ledger, Plan, Reconciler, Result, Settings, Summary, Timestamp, aws_config, serve,
+};
+use secrets::{Secrets, SecretsManager};
+use serde_json::Value;
 use vault::VaultLedger;
 
-use crate::observe::RestoreDatabase;
+use crate::{
+    act::Action,
+    observe::{Observed, RestoreDatabase},
+    request::Ask,
+};
+
+impl<R: Rds, L: Ledger, S: Secrets, P: Postgres> Reconciler for RestoreDatabase<R, L, S, P> {
+    const NAME: &'static str = "restore-database";
+    type Request = Ask;
+    type Observed = Observed;
+    type Action = Action;
+
+    async fn observe(&self, ask: Ask, now: Timestamp) -> Result<Observed> {
+        observe::observe(self, ask, now).await
+    }
+
+    fn plan(observed: &Observed, now: Timestamp) -> Result<Plan<Action>> {
+        match observed {
+            Observed::Asked(asked) => plan::plan(asked, now),
+            Observed::Restores(restores) => Ok(follow::plan(restores, now)),
+        }
+    }
+
+    async fn act(&self, action: &Action, now: Timestamp) -> Result<Done> {
+        act::act(self, action, now).await
+    }
+
+    /// A person reads what became of the one request; a tick's answer is its summary.
+    fn answer(mut summary: Summary) -> Value {
+        match summary.acted.pop_if(|acted| acted.action == act::RESTORE) {
+            Some(acted) => Value::Object(acted.detail),
+            None => summary.into_json(),
+        }
+    }
+}
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {

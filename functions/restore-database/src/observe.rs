@@ -3,16 +3,10 @@ use std::collections::BTreeSet;
 use domain::{ResourceId, tag};
 use futures::{join, try_join};
 use jiff::{SignedDuration, Timestamp, civil::Date, tz::TimeZone};
-use postgres::Postgres;
 use rds::{AutomatedBackup, Instance, Rds, Snapshot};
-use reconcile::{Done, EntryKey, Error, Ledger, Plan, Reconciler, Result, Summary};
-use secrets::Secrets;
-use serde_json::Value;
+use reconcile::{EntryKey, Error, Ledger, Result};
 
-use crate::{
-    act, follow, plan,
-    request::{Ask, RestoreRequest},
-};
+use crate::request::{Ask, RestoreRequest};
 
 /// The function, with the outside systems that it sees.
 pub(crate) struct RestoreDatabase<R, L, S, P> {
@@ -113,36 +107,15 @@ impl Restored {
 /// How long a restored instance is looked up in the ledger. By then its restore is over, or was given up.
 const REMEMBERED: SignedDuration = SignedDuration::from_hours(30 * 24);
 
-impl<R: Rds, L: Ledger, S: Secrets, P: Postgres> Reconciler for RestoreDatabase<R, L, S, P> {
-    const NAME: &'static str = "restore-database";
-    type Request = Ask;
-    type Observed = Observed;
-    type Action = act::Action;
-
-    async fn observe(&self, ask: Ask, now: Timestamp) -> Result<Observed> {
-        match ask {
-            Ask::Restore(request) => self.observe_request(*request).await,
-            Ask::Follow => self.observe_restores(now).await,
-        }
-    }
-
-    fn plan(observed: &Observed, now: Timestamp) -> Result<Plan<act::Action>> {
-        match observed {
-            Observed::Asked(asked) => plan::plan(asked, now),
-            Observed::Restores(restores) => Ok(follow::plan(restores, now)),
-        }
-    }
-
-    async fn act(&self, action: &act::Action, now: Timestamp) -> Result<Done> {
-        act::act(self, action, now).await
-    }
-
-    /// A person reads what became of the one request; a tick's answer is its summary.
-    fn answer(mut summary: Summary) -> Value {
-        match summary.acted.pop_if(|acted| acted.action == act::RESTORE) {
-            Some(acted) => Value::Object(acted.detail),
-            None => summary.into_json(),
-        }
+/// What bears on a request, or the restores under way.
+pub(crate) async fn observe<R: Rds, L: Ledger, S, P>(
+    function: &RestoreDatabase<R, L, S, P>,
+    ask: Ask,
+    now: Timestamp,
+) -> Result<Observed> {
+    match ask {
+        Ask::Restore(request) => function.observe_request(*request).await,
+        Ask::Follow => function.observe_restores(now).await,
     }
 }
 
