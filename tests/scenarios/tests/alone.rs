@@ -1,5 +1,11 @@
 //! Scenarios that need an account to themselves: many databases, or a configuration that is wrong for all of them.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    reason = "a panic is how a test fails, and progress is for who watches"
+)]
+
 mod common;
 
 use std::{
@@ -80,6 +86,7 @@ async fn two_hundred_and_fifty_instances_and_five_hundred_snapshots_are_all_seen
 
 #[tokio::test]
 async fn a_plan_document_with_five_mistakes_names_all_five_and_nothing_is_done() -> Result<()> {
+    const GOOD: &str = r#"{"plans": {"default": {}}}"#;
     let _alone = ACCOUNT.lock().await;
     let parameter =
         cloud().stack().outputs.get("PlansParameterName").context("no output PlansParameterName")?;
@@ -89,7 +96,6 @@ async fn a_plan_document_with_five_mistakes_names_all_five_and_nothing_is_done()
         "keep": {"daily": 0, "montly": 12},
         "objectives": {"rpo_minutes": "fifteen"}
     }}}"#;
-    const GOOD: &str = r#"{"plans": {"default": {}}}"#;
     cloud().ssm_put(parameter, bad).await?;
     cloud().forget_calls();
     let error = cloud().fire_schedule("backup-rds-slot").await?.error;

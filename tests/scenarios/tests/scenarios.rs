@@ -2,6 +2,12 @@
 //!
 //! The tests share one cloud and run at the same time, as databases share an account; each has databases of its own.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    reason = "a panic is how a test fails, and progress is for who watches"
+)]
+
 mod common;
 
 use std::time::Duration;

@@ -21,13 +21,13 @@ impl Telling {
 
     /// A new part of the story.
     pub(crate) fn chapter(&self, title: &str) {
-        self.line(&format!("\n▸ {title}"));
+        line(&format!("\n▸ {title}"));
     }
 
     /// Something that is so.
     pub(crate) fn fact(&self, fact: &str) {
         let seconds = self.begun.elapsed().as_secs_f64();
-        self.line(&format!("  {seconds:6.1} s  {fact}"));
+        line(&format!("  {seconds:6.1} s  {fact}"));
     }
 
     pub(crate) fn up(&self, cloud: &Cloud) {
@@ -38,13 +38,13 @@ impl Telling {
 
     /// The functions' last lines, above the error that they may explain.
     pub(crate) fn logs(&self, lines: &[String]) {
-        for line in lines {
-            self.line(&format!("  {line}"));
+        for logged in lines {
+            line(&format!("  {logged}"));
         }
     }
 
     pub(crate) fn failed(&self, error: &anyhow::Error) {
-        self.line(&format!("\n✗ {error:#}"));
+        line(&format!("\n✗ {error:#}"));
     }
 
     pub(crate) fn finish(&self, report: &Report) {
@@ -53,10 +53,11 @@ impl Telling {
         // Whoever pipes us into `head` has seen enough.
         _ = writeln!(std::io::stdout().lock(), "\n{}\n{verdict}, in {took:?}", report.table());
     }
+}
 
-    fn line(&self, text: &str) {
-        _ = writeln!(std::io::stderr().lock(), "{text}");
-    }
+fn line(text: &str) {
+    // Whoever closed standard error does not want to hear.
+    _ = writeln!(std::io::stderr().lock(), "{text}");
 }
 
 impl Progress for Telling {

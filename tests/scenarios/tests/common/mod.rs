@@ -23,14 +23,14 @@ static CLOUD: LazyLock<Cloud> = LazyLock::new(|| {
 });
 
 /// The cloud that the tests of this binary share.
-pub fn cloud() -> &'static Cloud {
+pub(crate) fn cloud() -> &'static Cloud {
     &CLOUD
 }
 
 /// The RDS calls of a function that changed something, about resources that hold `name` in theirs. One that RDS refused,
 /// because another invocation had been quicker, changed nothing.
 #[allow(dead_code, reason = "not every test binary looks at calls")]
-pub fn changes(function: &str, name: &str) -> Vec<String> {
+pub(crate) fn changes(function: &str, name: &str) -> Vec<String> {
     let reads = BTreeSet::from(["Describe", "List"]);
     cloud()
         .calls(&CallFilter::all().service("rds").function(function))
