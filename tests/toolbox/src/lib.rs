@@ -104,6 +104,15 @@ pub enum Error {
     Interrupted,
 }
 
+/// This process's arguments, without the `--` by which cargo is told where they begin: `cargo demo --json x` and
+/// `cargo demo -- --json x` mean the same.
+pub fn arguments() -> impl Iterator<Item = std::ffi::OsString> {
+    std::env::args_os()
+        .enumerate()
+        .filter(|(at, argument)| *at != 1 || argument != "--")
+        .map(|(_, argument)| argument)
+}
+
 /// The folder of this workspace, known from when this crate was built.
 pub fn workspace() -> PathBuf {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));

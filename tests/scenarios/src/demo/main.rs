@@ -23,7 +23,7 @@ struct Arguments {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let arguments = Arguments::parse();
+    let arguments = Arguments::parse_from(toolbox::arguments());
     let telling = Arc::new(Telling::new());
     match demo(&arguments, &telling).await {
         Ok(true) => ExitCode::SUCCESS,
