@@ -8,7 +8,7 @@ use crate::observe::BackupRds;
 
 /// What backup-rds can do. It can not delete anything.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Action {
+pub enum Action {
     /// Take the slot's snapshot.
     Take { slot: Slot, region: String, new: NewSnapshot },
     /// Copy it to the recovery Region.

@@ -1,44 +1,12 @@
-//! `backup-rds`: for every RDS instance that carries `tidemark:plan`, the current slot has a snapshot, the snapshot has
-//! a copy in the recovery Region under that Region's key, and the ledger says so.
+//! Wiring only.
 
-mod act;
-mod observe;
-mod plan;
-mod refusal;
-#[cfg(test)]
-mod tests;
-
+use backup_rds::BackupRds;
 use events::Bus;
-use plans::{Plans, SsmPlans};
-use rds::{AwsRds, Rds};
-use reconcile::{
-    Done, Journal, Ledger, Plan, Reconciler, Result, Settings, Timestamp, Wake, aws_config, serve,
-};
+use plans::SsmPlans;
+use rds::AwsRds;
+use reconcile::{Journal, Settings, aws_config, serve};
+use state::StateBucket;
 use vault::VaultLedger;
-
-use crate::{
-    act::Action,
-    observe::{BackupRds, Observed},
-};
-
-impl<R: Rds, L: Ledger, P: Plans> Reconciler for BackupRds<R, L, P> {
-    const NAME: &'static str = "backup-rds";
-    type Request = Wake;
-    type Observed = Observed;
-    type Action = Action;
-
-    async fn observe(&self, _wake: Wake, now: Timestamp) -> Result<Observed> {
-        observe::observe(self, now).await
-    }
-
-    fn plan(observed: &Observed, now: Timestamp) -> Result<Plan<Action>> {
-        Ok(plan::plan(observed, now))
-    }
-
-    async fn act(&self, action: &Action, _now: Timestamp) -> Result<Done> {
-        act::act(self, action).await
-    }
-}
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {
@@ -48,6 +16,7 @@ async fn main() -> Result<(), lambda_runtime::Error> {
         let recovery = settings.required("TIDEMARK_RECOVERY_REGION");
         let recovery_key = settings.required("TIDEMARK_RECOVERY_KEY");
         let bucket = settings.required("TIDEMARK_VAULT_BUCKET");
+        let state = settings.required("TIDEMARK_STATE_BUCKET");
         let bus = settings.required("TIDEMARK_EVENT_BUS");
         let parameter = settings.required("TIDEMARK_PLANS_PARAMETER");
         settings.check()?;
@@ -61,7 +30,8 @@ async fn main() -> Result<(), lambda_runtime::Error> {
             plans: SsmPlans::new(&aws, parameter),
             recovery_key,
         };
-        Ok((reconciler, Journal { ledger, facts: Bus::new(&aws, bus) }))
+        let documents = StateBucket::new(&aws, state);
+        Ok((reconciler, Journal { ledger, facts: Bus::new(&aws, bus), documents }))
     })
     .await
 }

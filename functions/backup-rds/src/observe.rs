@@ -8,18 +8,22 @@ use rds::{Instance, Quota, Rds, Snapshot};
 use reconcile::{EntryKey, Error, Ledger, Result};
 
 /// The function, with the outside systems that it sees.
-pub(crate) struct BackupRds<R, L, P> {
-    pub(crate) home: R,
-    pub(crate) recovery: R,
-    pub(crate) ledger: L,
-    pub(crate) plans: P,
+pub struct BackupRds<R, L, P> {
+    /// The Region of the databases.
+    pub home: R,
+    /// The Region of the copies.
+    pub recovery: R,
+    /// What is recorded already.
+    pub ledger: L,
+    /// The backup plans.
+    pub plans: P,
     /// The key of the recovery Region under which copies are encrypted.
-    pub(crate) recovery_key: String,
+    pub recovery_key: String,
 }
 
 /// What is true now.
 #[derive(Clone, Debug)]
-pub(crate) struct Observed {
+pub struct Observed {
     pub(crate) plans: PlanDocument,
     pub(crate) home: RegionView,
     /// An error there stops the copies, and nothing else.

@@ -2,10 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use domain::{BackupPlan, Engine, RecoveryPointId, RecoveryPointState, ResourceId, Slot, tag};
+use domain::{
+    BackupPlan, Engine, Finding, RecoveryPointId, RecoveryPointState, ResourceId, Severity, Slot, Standing,
+    tag,
+};
 use jiff::{SignedDuration, Timestamp};
 use rds::{Instance, NewCopy, NewSnapshot, Tags};
-use reconcile::{EntryKey, Error, Metric, Outcome, Plan};
+use reconcile::{EntryKey, Metric, Outcome, Plan};
 
 use crate::{
     act::{Action, entry},
@@ -82,7 +85,7 @@ impl Planner<'_> {
         let observed = self.observed;
         let recorded = match &observed.recorded {
             Ok(recorded) => recorded,
-            Err(error) => return self.do_without("ledger", error),
+            Err(error) => return self.plan.do_without("ledger", error),
         };
         for point in own(&observed.home) {
             self.record(
@@ -97,12 +100,6 @@ impl Planner<'_> {
                 self.record(recorded, region, copy, ["copy-completed", "copy-failed"]);
             }
         }
-    }
-
-    /// Something did not answer. The pass fails for that, and does all the rest.
-    fn do_without(&mut self, what: &str, error: &Error) {
-        let error = Error::new(error.kind(), error.code().to_owned(), error.report());
-        self.plan.refuse(&ResourceId::rds(what), error);
     }
 
     fn record(
@@ -150,11 +147,21 @@ impl Planner<'_> {
         for instance in &self.observed.instances {
             let Some(plan_name) = instance.tags.get(tag::PLAN) else { continue };
             let resource = ResourceId::rds(&instance.id);
+            self.plan.standing(&resource, self.standing(instance, plan_name));
             match self.slot_of(instance, plan_name) {
                 Ok(Some((plan, slot))) => self.fill(instance, &resource, &plan, slot, &mut room),
                 Ok(None) => self.plan.settled(&resource, format!("plan {plan_name} has had no slot yet")),
                 Err(error) => self.plan.refuse(&resource, error),
             }
+        }
+    }
+
+    fn standing(&self, instance: &Instance, plan_name: &str) -> Standing {
+        let rpo = self.observed.plans.get(plan_name).map(|plan| plan.objectives.rpo);
+        Standing {
+            plan: Some(plan_name.to_owned()),
+            newest_restorable: instance.latest_restorable,
+            rpo_seconds: rpo.map(|rpo| rpo.as_secs()),
         }
     }
 
@@ -178,6 +185,7 @@ impl Planner<'_> {
         room: &mut i64,
     ) {
         let attempts = self.taken.get(&(instance.incarnation.as_str(), slot)).cloned().unwrap_or_default();
+        self.find_failed("recovery-point-failed", "snapshot", &attempts);
         let next = match attempts.last() {
             None => 1,
             Some(point) => match point.snapshot.state() {
@@ -233,7 +241,7 @@ impl Planner<'_> {
         let observed = self.observed;
         let region = match &observed.recovery {
             Ok(region) => region,
-            Err(error) => return self.do_without("copies", error),
+            Err(error) => return self.plan.do_without("copies", error),
         };
         let mut at_once = COPIES_AT_ONCE.saturating_sub(region.copies_in_progress);
         let mut room = region.quota.limit - region.quota.used;
@@ -249,6 +257,7 @@ impl Planner<'_> {
         let resource = &point.resource;
         let source = &point.snapshot.id;
         let attempts = self.copied.get(source.as_str()).cloned().unwrap_or_default();
+        self.find_failed("copy-failed", "copy", &attempts);
         let next = match attempts.last() {
             None => 1,
             Some(copy) => match copy.snapshot.state() {
@@ -289,6 +298,24 @@ impl Planner<'_> {
         let (resource, slot, name) = (resource.clone(), point.slot, region.name.clone());
         let reason = format!("{source} has no copy in {name}");
         self.plan.act(&point.resource, Action::Copy { resource, slot, region: name, new }, reason);
+    }
+
+    /// RDS gave up on a snapshot or copy, and none has completed in its place. Once there was a third, it is refused.
+    fn find_failed(&mut self, kind: &str, what: &str, attempts: &[&RecoveryPoint]) {
+        let failed = |point: &&&RecoveryPoint| point.snapshot.state() == RecoveryPointState::Failed;
+        let completed =
+            attempts.last().is_some_and(|last| last.snapshot.state() == RecoveryPointState::Completed);
+        let Some(point) = attempts.iter().find(failed).filter(|_| !completed) else { return };
+        self.plan.find(Finding {
+            resource: point.resource.clone(),
+            kind: kind.to_owned(),
+            code: Some("SnapshotFailed".to_owned()),
+            severity: Severity::Warning,
+            since: point.requested_at.unwrap_or(self.now),
+            says: format!("RDS gave up on {what} {}, for slot {}", point.snapshot.id, point.slot),
+            next: format!("It is tried {ATTEMPTS} times; meanwhile look at the events of the instance."),
+            standing: Standing::default(),
+        });
     }
 
     fn is_stuck(&self, point: &RecoveryPoint) -> bool {

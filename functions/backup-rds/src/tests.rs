@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use domain::PlanDocument;
+use domain::{Finding, Findings, PlanDocument};
 use jiff::Timestamp;
 use proptest::prelude::*;
 use rds::{FakeAccount, FakeRds, Instance, Snapshot, SnapshotKind, Tags};
@@ -101,6 +101,12 @@ impl World {
 
     fn changing_calls(&self) -> Vec<String> {
         self.account.calls().into_iter().filter(|call| !call.contains("Describe")).collect()
+    }
+
+    /// What the function says is wrong.
+    fn board(&self) -> Vec<Finding> {
+        let text = self.ledger.documents.text("findings/backup-rds.json").unwrap();
+        serde_json::from_str::<Findings>(&text).unwrap().findings
     }
 
     fn ledger_kinds(&self) -> Vec<String> {
@@ -332,7 +338,12 @@ async fn a_name_that_a_stranger_took_is_an_error_not_a_success() {
     assert_eq!(world.ledger_kinds(), ["recovery-point-failed-NameTaken"]);
     world.later();
     world.tick().await;
-    assert_eq!(world.ledger.facts().len(), 1, "a failure that lasts is said once");
+    let said: Vec<_> = world.ledger.facts().iter().map(|fact| fact["kind"].clone()).collect();
+    assert_eq!(said, ["recovery-point-failed", "findings-changed"], "a failure that lasts is said once");
+    let board = world.board();
+    assert_eq!(board.len(), 1, "{board:?}");
+    assert_eq!(board[0].condition(), "recovery-point-failed-NameTaken");
+    assert_eq!(board[0].standing.plan.as_deref(), Some("default"));
 }
 
 #[tokio::test]

@@ -15,7 +15,7 @@ use crate::{
 
 /// What restore-database can do. It can neither delete nor modify anything.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Action {
+pub enum Action {
     /// Make the instance that a person asked for.
     Restore { resource: ResourceId, region: String, new: Box<Restore>, notes: Vec<String> },
     /// It is available: ask it a first query.

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use domain::ResourceId;
+use domain::{Finding, Severity, Standing};
 use jiff::{SignedDuration, Timestamp};
-use reconcile::{EntryKey, Error, Outcome, Plan};
+use reconcile::{EntryKey, Outcome, Plan};
 
 use crate::{
     act::Action,
@@ -44,8 +44,7 @@ const PATIENCE: SignedDuration = SignedDuration::from_hours(72);
 pub(crate) fn plan(observed: &Restores, now: Timestamp) -> Plan<Action> {
     let mut plan = Plan::empty();
     for (region, error) in &observed.silent {
-        let error = Error::new(error.kind(), error.code().to_owned(), error.report());
-        plan.refuse(&ResourceId::rds(region), error);
+        plan.do_without(region, error);
     }
     for restored in &observed.all {
         follow(restored, &observed.recorded, now, &mut plan);
@@ -58,8 +57,12 @@ fn follow(restored: &Restored, recorded: &BTreeSet<EntryKey>, now: Timestamp, pl
     let status = restored.instance.status.as_str();
     let is_recorded =
         |kind, outcome| recorded.contains(&entry(restored, kind, outcome, restored.requested_at).key());
-    let over = is_recorded("restore-completed", Outcome::Completed)
-        || FAILURES.iter().any(|code| is_recorded("restore-failed", Outcome::Failed((*code).to_owned())));
+    let failed =
+        FAILURES.iter().find(|code| is_recorded("restore-failed", Outcome::Failed((**code).to_owned())));
+    let over = failed.is_some() || is_recorded("restore-completed", Outcome::Completed);
+    if let Some(code) = failed {
+        plan.find(failed_restore(restored, code));
+    }
     let in_service = IN_SERVICE.contains(&status) || status.starts_with("configuring-");
     if over {
         plan.settled(resource, format!("{id} is over"));
@@ -80,5 +83,26 @@ fn follow(restored: &Restored, recorded: &BTreeSet<EntryKey>, now: Timestamp, pl
         );
     } else {
         plan.wait(resource, format!("{id}: {instance} is {status}"));
+    }
+}
+
+/// A restore that failed is told of for as long as its instance is there: nobody has dealt with it yet.
+fn failed_restore(restored: &Restored, code: &str) -> Finding {
+    let Restored { id, resource, region, instance, requested_at } = restored;
+    Finding {
+        resource: resource.clone(),
+        kind: "restore-failed".to_owned(),
+        code: Some(code.to_owned()),
+        severity: Severity::Critical,
+        since: *requested_at,
+        says: format!(
+            "{id}, asked for at {requested_at}, failed: instance {} in {region} is {}",
+            instance.id, instance.status
+        ),
+        next: format!(
+            "Read the ledger's entry of {id} and the instance's events, delete {}, and ask again.",
+            instance.id
+        ),
+        standing: Standing::default(),
     }
 }

@@ -9,17 +9,22 @@ use reconcile::{EntryKey, Error, Ledger, Result};
 use crate::request::{Ask, RestoreRequest};
 
 /// The function, with the outside systems that it sees.
-pub(crate) struct RestoreDatabase<R, L, S, P> {
-    pub(crate) home: R,
-    pub(crate) recovery: R,
-    pub(crate) ledger: L,
-    pub(crate) secrets: S,
-    pub(crate) postgres: P,
+pub struct RestoreDatabase<R, L, S, P> {
+    /// The Region of the databases.
+    pub home: R,
+    /// The Region of the copies.
+    pub recovery: R,
+    /// What is recorded already.
+    pub ledger: L,
+    /// The databases' credentials.
+    pub secrets: S,
+    /// For the first query.
+    pub postgres: P,
 }
 
 /// What is true now.
 #[derive(Debug)]
-pub(crate) enum Observed {
+pub enum Observed {
     /// What bears on a person's request.
     Asked(Box<Asked>),
     /// The restores there are.
@@ -28,7 +33,7 @@ pub(crate) enum Observed {
 
 /// The restores there are.
 #[derive(Debug)]
-pub(crate) struct Restores {
+pub struct Restores {
     pub(crate) all: Vec<Restored>,
     /// What the ledger says of them.
     pub(crate) recorded: BTreeSet<EntryKey>,
@@ -38,7 +43,7 @@ pub(crate) struct Restores {
 
 /// What bears on a person's request.
 #[derive(Clone, Debug)]
-pub(crate) struct Asked {
+pub struct Asked {
     pub(crate) request: RestoreRequest,
     /// The Region to restore in.
     pub(crate) region: String,
@@ -76,7 +81,7 @@ impl Asked {
 
 /// An instance that a restore made.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Restored {
+pub struct Restored {
     /// The restore's id.
     pub(crate) id: String,
     pub(crate) resource: ResourceId,

@@ -10,7 +10,7 @@ use serde_json::Value;
 
 /// What woke the function.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Ask {
+pub enum Ask {
     /// A person wants a database back.
     Restore(Box<RestoreRequest>),
     /// Time to look after the restores under way.
@@ -19,7 +19,7 @@ pub(crate) enum Ask {
 
 /// A person's restore.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct RestoreRequest {
+pub struct RestoreRequest {
     /// The protected resource.
     pub(crate) resource: ResourceId,
     /// The state it should have.
@@ -114,6 +114,10 @@ const KEYS: [&str; 12] = [
 ];
 
 impl Request for Ask {
+    fn surveys(&self) -> bool {
+        matches!(self, Self::Follow)
+    }
+
     fn parse(payload: Value) -> Result<Self> {
         let Some(object) = payload.as_object().filter(|object| object.contains_key("resource")) else {
             return Wake::parse(payload).map(|_| Self::Follow);

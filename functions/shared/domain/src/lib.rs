@@ -2,16 +2,18 @@
 //!
 //! The words are the glossary's (`docs/glossary.md`).
 
+mod finding;
 mod plan;
 mod plan_document;
 mod recovery_point;
 mod resource;
 mod slot;
 
+pub use finding::{Finding, Findings, Severity, Standing};
 pub use plan::{BackupPlan, Objectives, PlanName, Retention};
 pub use plan_document::{InvalidPlanDocument, PlanDocument, Problem};
 pub use recovery_point::{RecoveryPointId, RecoveryPointState};
-pub use resource::{Engine, ResourceId};
+pub use resource::{Engine, InvalidResourceId, ResourceId};
 pub use slot::{InvalidSchedule, Schedule, Slot};
 
 /// The tags by which people and functions speak to each other through AWS. Values hold only the characters that

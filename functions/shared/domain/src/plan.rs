@@ -67,6 +67,12 @@ pub struct Objectives {
     pub rpo: SignedDuration,
     /// Recovery time objective.
     pub rto: SignedDuration,
+    /// How long after a slot its recovery point may be incomplete.
+    pub slot_grace: SignedDuration,
+    /// How long after a slot its copy in the recovery Region may be incomplete.
+    pub copy_grace: SignedDuration,
+    /// How far automated backups that are replicated to the recovery Region may lag.
+    pub replica_rpo: SignedDuration,
 }
 
 impl Default for Retention {
@@ -77,6 +83,12 @@ impl Default for Retention {
 
 impl Default for Objectives {
     fn default() -> Self {
-        Self { rpo: SignedDuration::from_mins(15), rto: SignedDuration::from_mins(60) }
+        Self {
+            rpo: SignedDuration::from_mins(15),
+            rto: SignedDuration::from_mins(60),
+            slot_grace: SignedDuration::from_mins(60),
+            copy_grace: SignedDuration::from_mins(360),
+            replica_rpo: SignedDuration::from_mins(60),
+        }
     }
 }

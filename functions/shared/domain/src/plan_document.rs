@@ -132,15 +132,15 @@ impl Reader {
         let empty = Map::new();
         let given = match value {
             None => &empty,
-            Some(value) => match self.object(path, value, &Engine::ALL.map(Engine::as_str)) {
+            Some(value) => match self.object(path, value, &Engine::PROTECTED.map(Engine::as_str)) {
                 Some(given) => given,
                 None => return schedules,
             },
         };
-        for engine in Engine::ALL {
+        for (engine, default) in DEFAULT_SCHEDULES {
             let path = format!("{path}.{engine}");
             let expression = match given.get(engine.as_str()) {
-                None => default_schedule(engine),
+                None => default,
                 Some(Value::String(expression)) => expression,
                 Some(other) => {
                     self.problem(&path, format!("{other} is not a string, such as \"0 3 * * *\""));
@@ -172,15 +172,20 @@ impl Reader {
     fn objectives(&mut self, path: &str, value: Option<&Value>) -> Objectives {
         let mut objectives = Objectives::default();
         let Some(value) = value else { return objectives };
-        let Some(given) = self.object(path, value, &["rpo_minutes", "rto_minutes"]) else {
-            return objectives;
-        };
-        let minutes = |duration: SignedDuration| u32::try_from(duration.as_mins()).unwrap_or(u32::MAX);
         // RDS ships logs every 5 minutes (User Guide, USER_PIT): a smaller objective could never be met.
-        let rpo = self.number(path, given, "rpo_minutes", 5..=1_440, minutes(objectives.rpo));
-        let rto = self.number(path, given, "rto_minutes", 1..=10_080, minutes(objectives.rto));
-        objectives.rpo = SignedDuration::from_mins(rpo.into());
-        objectives.rto = SignedDuration::from_mins(rto.into());
+        let allowed = [
+            ("rpo_minutes", 5..=1_440, &mut objectives.rpo),
+            ("rto_minutes", 1..=10_080, &mut objectives.rto),
+            ("slot_grace_minutes", 5..=1_440, &mut objectives.slot_grace),
+            ("copy_grace_minutes", 15..=4_320, &mut objectives.copy_grace),
+            ("replica_rpo_minutes", 15..=1_440, &mut objectives.replica_rpo),
+        ];
+        let keys = allowed.each_ref().map(|(key, ..)| *key);
+        let Some(given) = self.object(path, value, &keys) else { return objectives };
+        for (key, range, objective) in allowed {
+            let default = u32::try_from(objective.as_mins()).unwrap_or(u32::MAX);
+            *objective = SignedDuration::from_mins(self.number(path, given, key, range, default).into());
+        }
         objectives
     }
 
@@ -228,13 +233,8 @@ impl Reader {
 }
 
 /// The policy that Tidemark was founded on: daily at 03:00, Redis every 6 hours, Turso hourly.
-fn default_schedule(engine: Engine) -> &'static str {
-    match engine {
-        Engine::Rds => "0 3 * * *",
-        Engine::Redis => "0 */6 * * *",
-        Engine::Turso => "0 * * * *",
-    }
-}
+const DEFAULT_SCHEDULES: [(Engine, &str); 3] =
+    [(Engine::Rds, "0 3 * * *"), (Engine::Redis, "0 */6 * * *"), (Engine::Turso, "0 * * * *")];
 
 #[cfg(test)]
 mod tests {

@@ -12,11 +12,13 @@ pub enum Engine {
     Redis,
     /// Turso (libSQL).
     Turso,
+    /// None: Tidemark itself, its functions and alarms, which fail too and are told of in the same words.
+    Tidemark,
 }
 
 impl Engine {
-    /// Every engine, in the order that people list them.
-    pub const ALL: [Self; 3] = [Self::Rds, Self::Redis, Self::Turso];
+    /// Every engine that a plan can protect, in the order that people list them.
+    pub const PROTECTED: [Self; 3] = [Self::Rds, Self::Redis, Self::Turso];
 
     /// The word for it in plans, ledger keys, metrics and events.
     pub const fn as_str(self) -> &'static str {
@@ -24,6 +26,7 @@ impl Engine {
             Self::Rds => "rds",
             Self::Redis => "redis",
             Self::Turso => "turso",
+            Self::Tidemark => "tidemark",
         }
     }
 }
@@ -34,9 +37,9 @@ impl fmt::Display for Engine {
     }
 }
 
-/// Which protected resource: an engine and the name by which its provider knows it, printed `rds/orders`.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
-#[serde(into = "String")]
+/// Which resource: an engine and the name by which its provider knows it, printed `rds/orders`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
 pub struct ResourceId {
     /// The kind of store.
     pub engine: Engine,
@@ -49,6 +52,11 @@ impl ResourceId {
     pub fn rds(name: impl Into<String>) -> Self {
         Self { engine: Engine::Rds, name: name.into() }
     }
+
+    /// A part of Tidemark, e.g. the function `backup-rds`.
+    pub fn tidemark(part: impl Into<String>) -> Self {
+        Self { engine: Engine::Tidemark, name: part.into() }
+    }
 }
 
 impl fmt::Display for ResourceId {
@@ -60,5 +68,23 @@ impl fmt::Display for ResourceId {
 impl From<ResourceId> for String {
     fn from(id: ResourceId) -> Self {
         id.to_string()
+    }
+}
+
+/// A text that is no resource's.
+#[derive(Debug, thiserror::Error)]
+#[error("{0:?} is no resource: expected <engine>/<name>, such as \"rds/orders\"")]
+pub struct InvalidResourceId(String);
+
+impl TryFrom<String> for ResourceId {
+    type Error = InvalidResourceId;
+
+    fn try_from(text: String) -> Result<Self, InvalidResourceId> {
+        let known = [Engine::Rds, Engine::Redis, Engine::Turso, Engine::Tidemark];
+        let parsed = text.split_once('/').and_then(|(engine, name)| {
+            let engine = known.into_iter().find(|known| known.as_str() == engine)?;
+            (!name.is_empty()).then(|| Self { engine, name: name.to_owned() })
+        });
+        parsed.ok_or(InvalidResourceId(text))
     }
 }

@@ -100,16 +100,18 @@ pub trait Facts {
     fn publish(&self, entry: &Entry) -> impl Future<Output = Result<()>>;
 }
 
-/// The ledger and the facts together: recording an entry does both.
+/// Where a function writes: the ledger and the facts, which recording an entry does both, and its own memory.
 #[derive(Clone, Debug)]
-pub struct Journal<L, F> {
+pub struct Journal<L, F, D> {
     /// The record.
     pub ledger: L,
     /// The announcement.
     pub facts: F,
+    /// What is remembered from pass to pass.
+    pub documents: D,
 }
 
-impl<L: Ledger, F: Facts> Journal<L, F> {
+impl<L: Ledger, F: Facts, D> Journal<L, F, D> {
     /// Publishes, then records. In this order a pass killed in between publishes again rather than never: subscribers
     /// see a fact at least once, and the ledger holds it exactly once.
     pub async fn record(&self, entry: &Entry) -> Result<()> {

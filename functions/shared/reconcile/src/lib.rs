@@ -15,7 +15,9 @@
 //! twice at once.
 
 mod aws;
+mod board;
 mod clock;
+mod documents;
 mod entry;
 mod error;
 mod logs;
@@ -31,7 +33,9 @@ use std::future::Future;
 
 pub use aws::{aws_config, aws_error};
 pub use aws_config::SdkConfig;
+pub use board::{FINDINGS, board_name, parse_findings};
 pub use clock::{Budget, Deadline};
+pub use documents::{Document, Documents};
 pub use entry::{Entry, EntryKey, Facts, Journal, Ledger, Outcome};
 pub use error::{Error, Kind, Result};
 pub use jiff::Timestamp;

@@ -1,4 +1,6 @@
-use domain::ResourceId;
+use std::collections::BTreeMap;
+
+use domain::{Finding, ResourceId, Standing};
 use serde_json::{Map, Value};
 
 use crate::{Entry, Error, Metric};
@@ -8,6 +10,14 @@ use crate::{Entry, Error, Metric};
 pub struct Plan<A> {
     /// In the order in which they should be carried out, as far as the budget goes.
     pub decisions: Vec<Decision<A>>,
+    /// What is wrong. Refusals and failures are added by the pass.
+    pub findings: Vec<Finding>,
+    /// How recoverable resources are, for whoever is told of a finding about them.
+    pub standings: BTreeMap<ResourceId, Standing>,
+    /// What was measured, by resource.
+    pub measured: Vec<(ResourceId, Vec<Metric>)>,
+    /// Something did not answer, so that an earlier finding that is not here may well go on.
+    pub incomplete: bool,
 }
 
 /// One decision, with the reason that stands in logs, answers and goldens.
@@ -73,7 +83,13 @@ impl Done {
 impl<A> Plan<A> {
     /// A plan without decisions.
     pub const fn empty() -> Self {
-        Self { decisions: Vec::new() }
+        Self {
+            decisions: Vec::new(),
+            findings: Vec::new(),
+            standings: BTreeMap::new(),
+            measured: Vec::new(),
+            incomplete: false,
+        }
     }
 
     fn push(&mut self, resource: &ResourceId, verdict: Verdict<A>, reason: impl Into<String>) {
@@ -99,5 +115,27 @@ impl<A> Plan<A> {
     pub fn refuse(&mut self, resource: &ResourceId, error: Error) {
         let reason = error.to_string();
         self.push(resource, Verdict::Refuse(error), reason);
+    }
+
+    /// Says that something is wrong.
+    pub fn find(&mut self, finding: Finding) {
+        self.findings.push(finding);
+    }
+
+    /// Says how recoverable a resource is.
+    pub fn standing(&mut self, resource: &ResourceId, standing: Standing) {
+        self.standings.insert(resource.clone(), standing);
+    }
+
+    /// Says what was measured of a resource.
+    pub fn measure(&mut self, resource: &ResourceId, metrics: Vec<Metric>) {
+        self.measured.push((resource.clone(), metrics));
+    }
+
+    /// Notes that `what` did not answer. The pass fails for that, does all the rest, and ends no finding.
+    pub fn do_without(&mut self, what: &str, error: &Error) {
+        self.incomplete = true;
+        let error = Error::new(error.kind(), error.code().to_owned(), error.report());
+        self.refuse(&ResourceId::tidemark(what), error);
     }
 }

@@ -1,23 +1,27 @@
-use std::cell::RefCell;
+use std::{
+    cell::RefCell,
+    collections::{BTreeMap, BTreeSet},
+};
 
-use domain::ResourceId;
-use futures::{StreamExt, stream};
+use domain::{Finding, ResourceId, Severity, Standing};
+use futures::{StreamExt, future::OptionFuture, join, stream};
 use jiff::{Timestamp, tz::TimeZone};
 use serde_json::{Map, Value};
 use tokio::time::timeout_at;
 
 use crate::{
-    Acted, Action, Budget, Deadline, Decision, Done, Entry, Error, Facts, Failed, Journal, Kind, Ledger,
-    Outcome, Reconciler, Result, Summary, Verdict, logs, metrics, summary::Waiting,
+    Acted, Action, Budget, Deadline, Decision, Documents, Done, Entry, Error, Facts, Failed, Journal, Kind,
+    Ledger, Metric, Outcome, Plan, Reconciler, Request, Result, Summary, Verdict, board::Board, logs,
+    metrics, summary::Waiting,
 };
 
 /// One pass: observe, plan, act within the budget, record.
 ///
 /// Fails as a whole only where nothing was done: the observation failed, or the request was refused. Anything that one
 /// resource's action meets stays with that resource, in [`Summary::failed`].
-pub async fn run<R, L, F>(
+pub async fn run<R, L, F, D>(
     reconciler: &R,
-    journal: &Journal<L, F>,
+    journal: &Journal<L, F, D>,
     request: R::Request,
     now: Timestamp,
     deadline: Deadline,
@@ -27,32 +31,54 @@ where
     R: Reconciler,
     L: Ledger,
     F: Facts,
+    D: Documents,
 {
+    let surveys = request.surveys();
+    let board = OptionFuture::from(surveys.then(|| Board::read(&journal.documents, R::NAME)));
     // Boxed, here and below: the SDK's futures are large, and nesting them by value exceeds what the compiler lays out.
-    let observed = timeout_at(deadline.last_call(), Box::pin(reconciler.observe(request, now)))
-        .await
-        .map_err(|_| out_of_time())??;
-    let plan = R::plan(&observed, now)?;
-    let pass =
-        Pass { reconciler, journal, now, deadline, budget, summary: RefCell::new(Summary::new::<R>(now)) };
-    stream::iter(plan.decisions)
+    let looks = async { join!(Box::pin(reconciler.observe(request, now)), board) };
+    let (observed, board) = timeout_at(deadline.last_call(), looks).await.map_err(|_| out_of_time())?;
+    let observed = observed?;
+    let Plan { decisions, findings, standings, measured, incomplete } = R::plan(&observed, now)?;
+    for (resource, metrics) in &measured {
+        measure(now, resource, metrics);
+    }
+    let (summary, found) = (RefCell::new(Summary::new::<R>(now)), RefCell::default());
+    let pass = Pass { reconciler, journal, now, deadline, budget, standings, summary, found };
+    pass.found.borrow_mut().findings.extend(findings);
+    pass.found.borrow_mut().everything_unknown = incomplete;
+    stream::iter(decisions)
         .for_each_concurrent(budget.concurrency, |decision| pass.carry_out(decision))
         .await;
+    if let Some(board) = board {
+        pass.post(board).await;
+    }
     Ok(pass.summary.into_inner())
 }
 
 /// What the decisions of one pass share.
-struct Pass<'p, R, L, F> {
+struct Pass<'p, R, L, F, D> {
     reconciler: &'p R,
-    journal: &'p Journal<L, F>,
+    journal: &'p Journal<L, F, D>,
     now: Timestamp,
     deadline: Deadline,
     budget: Budget,
+    standings: BTreeMap<ResourceId, Standing>,
     /// Borrowed only between awaits: the pass runs on one thread.
     summary: RefCell<Summary>,
+    found: RefCell<Found>,
 }
 
-impl<R: Reconciler, L: Ledger, F: Facts> Pass<'_, R, L, F> {
+/// What a pass found wrong, and what it could not find out.
+#[derive(Default)]
+struct Found {
+    findings: Vec<Finding>,
+    /// Resources of which nothing is known this time: their earlier findings stay.
+    unknown: BTreeSet<ResourceId>,
+    everything_unknown: bool,
+}
+
+impl<R: Reconciler, L: Ledger, F: Facts, D: Documents> Pass<'_, R, L, F, D> {
     async fn carry_out(&self, decision: Decision<R::Action>) {
         let Decision { resource, verdict, reason } = decision;
         match verdict {
@@ -64,9 +90,10 @@ impl<R: Reconciler, L: Ledger, F: Facts> Pass<'_, R, L, F> {
             }
             Verdict::Refuse(error) => {
                 let error = self.record_failure(self.refusal(&resource, &error), error).await;
-                self.failed(Failed { resource, action: "plan", error });
+                self.failed("refused", Failed { resource, action: "plan", error });
             }
             Verdict::Act(_) if !self.deadline.allows(self.budget.reserve) => {
+                self.found.borrow_mut().unknown.insert(resource);
                 let mut summary = self.summary.borrow_mut();
                 summary.deferred += 1;
                 summary.unfinished += 1;
@@ -74,16 +101,9 @@ impl<R: Reconciler, L: Ledger, F: Facts> Pass<'_, R, L, F> {
             Verdict::Act(action) => match self.attempt(&action).await {
                 Ok(done) => {
                     tracing::info!(resource = %resource, action = action.name(), reason, "done");
+                    measure(self.now, &resource, &done.metrics);
                     let mut summary = self.summary.borrow_mut();
                     summary.unfinished += usize::from(done.unfinished);
-                    if !done.metrics.is_empty() {
-                        let name = resource.to_string();
-                        logs::metric_line(&metrics::embedded(
-                            self.now,
-                            &[("resource", &name)],
-                            &done.metrics,
-                        ));
-                    }
                     summary.acted.push(Acted {
                         resource,
                         action: action.name(),
@@ -92,8 +112,10 @@ impl<R: Reconciler, L: Ledger, F: Facts> Pass<'_, R, L, F> {
                     });
                 }
                 Err(error) => {
-                    let error = self.record_failure(action.failure(&error, self.now), error).await;
-                    self.failed(Failed { resource, action: action.name(), error });
+                    let entry = action.failure(&error, self.now);
+                    let kind = entry.as_ref().map_or("action-failed", |entry| entry.kind);
+                    let error = self.record_failure(entry, error).await;
+                    self.failed(kind, Failed { resource, action: action.name(), error });
                 }
             },
         }
@@ -141,14 +163,101 @@ impl<R: Reconciler, L: Ledger, F: Facts> Pass<'_, R, L, F> {
         })
     }
 
-    fn failed(&self, failed: Failed) {
+    /// What should have been done and was not. A failure that the next tick may not meet says nothing yet.
+    fn failed(&self, kind: &str, failed: Failed) {
+        let Failed { resource, action, error } = &failed;
         tracing::error!(
-            resource = %failed.resource, action = failed.action,
-            error.code = failed.error.code(), error.kind = failed.error.kind().as_str(), "{}", failed.error.report()
+            resource = %resource, action,
+            error.code = error.code(), error.kind = error.kind().as_str(), "{}", error.report()
         );
+        let mut found = self.found.borrow_mut();
+        if error.kind() == Kind::Retryable {
+            found.unknown.insert(resource.clone());
+        } else {
+            found.findings.push(self.finding(kind, resource, error));
+        }
         let mut summary = self.summary.borrow_mut();
         summary.unfinished += 1;
         summary.failed.push(failed);
+    }
+
+    fn finding(&self, kind: &str, resource: &ResourceId, error: &Error) -> Finding {
+        let next = match error.kind() {
+            Kind::Misconfigured => "Mend what the error names; the next tick tries again by itself.",
+            Kind::Permanent | Kind::Retryable => "Look into what the error names; every tick tries again.",
+        };
+        Finding {
+            resource: resource.clone(),
+            kind: kind.to_owned(),
+            code: Some(error.code().to_owned()),
+            severity: Severity::Critical,
+            since: self.now,
+            says: error.report(),
+            next: next.to_owned(),
+            standing: Standing::default(),
+        }
+    }
+
+    /// Posts what was found, for send-alert, and wakes it if that changed.
+    async fn post(&self, board: Result<Board>) {
+        let posted = timeout_at(self.deadline.last_call(), async {
+            let board = board?;
+            let Found { findings, unknown, everything_unknown } = self.found.take();
+            let findings =
+                board.next(findings, |finding| everything_unknown || unknown.contains(&finding.resource));
+            let findings: Vec<Finding> =
+                findings.into_iter().map(|finding| self.with_standing(finding)).collect();
+            let count = findings.len();
+            let change = board.post(&self.journal.documents, R::NAME, findings, self.now).await?;
+            if change.opened + change.ended > 0 {
+                self.journal.facts.publish(&self.changed(change.opened, change.ended)).await?;
+            }
+            Ok(count)
+        });
+        let posted = posted.await.map_err(|_| out_of_time()).and_then(|posted| posted);
+        match posted {
+            Ok(count) => self.summary.borrow_mut().findings = Some(count),
+            Err(error) => {
+                let resource = ResourceId::tidemark(R::NAME);
+                self.failed("action-failed", Failed { resource, action: "post-findings", error });
+            }
+        }
+    }
+
+    /// Whoever finds something says how the resource stands, if it can.
+    fn with_standing(&self, finding: Finding) -> Finding {
+        match self.standings.get(&finding.resource) {
+            Some(standing) if finding.standing == Standing::default() => {
+                Finding { standing: standing.clone(), ..finding }
+            }
+            _ => finding,
+        }
+    }
+
+    /// The fact that wakes send-alert. It is no entry of the ledger: the findings have entries of their own.
+    fn changed(&self, opened: usize, ended: usize) -> Entry {
+        Entry {
+            day: self.now.to_zoned(TimeZone::UTC).date(),
+            at: self.now,
+            function: R::NAME,
+            kind: "findings-changed",
+            resource: ResourceId::tidemark(R::NAME),
+            subject: R::NAME.to_owned(),
+            region: "any".to_owned(),
+            outcome: Outcome::Completed,
+            detail: Map::from_iter([
+                ("opened".to_owned(), opened.into()),
+                ("ended".to_owned(), ended.into()),
+            ]),
+        }
+    }
+}
+
+/// Writes a resource's metrics to the log, where CloudWatch finds them.
+fn measure(now: Timestamp, resource: &ResourceId, values: &[Metric]) {
+    if !values.is_empty() {
+        let name = resource.to_string();
+        logs::metric_line(&metrics::embedded(now, &[("resource", &name)], values));
     }
 }
 
@@ -178,6 +287,7 @@ impl Summary {
             settled: 0,
             deferred: 0,
             unfinished: 0,
+            findings: None,
         }
     }
 }

@@ -8,21 +8,22 @@ use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
 use serde_json::Value;
 
 use crate::{
-    Budget, Deadline, Error, Facts, Journal, Ledger, Metric, Reconciler, Request, Result, Summary, logs,
-    metrics, run,
+    Budget, Deadline, Documents, Error, Facts, Journal, Ledger, Metric, Reconciler, Request, Result, Summary,
+    logs, metrics, run,
 };
 
 /// Serves invocations until Lambda ends the process.
 ///
 /// `build` makes the reconciler and its journal, before the first invocation. If that fails (an environment variable
 /// missing), every invocation answers with that error, which tells the reader more than a runtime that exits.
-pub async fn serve<R, L, F>(
-    build: impl AsyncFnOnce() -> Result<(R, Journal<L, F>)>,
+pub async fn serve<R, L, F, D>(
+    build: impl AsyncFnOnce() -> Result<(R, Journal<L, F, D>)>,
 ) -> Result<(), lambda_runtime::Error>
 where
     R: Reconciler,
     L: Ledger,
     F: Facts,
+    D: Documents,
 {
     let started = Instant::now();
     logs::start();
@@ -37,9 +38,9 @@ where
 }
 
 /// One invocation: parse, run a pass, emit metrics, answer.
-async fn invoke<R, L, F>(
+async fn invoke<R, L, F, D>(
     reconciler: &R,
-    journal: &Journal<L, F>,
+    journal: &Journal<L, F, D>,
     event: LambdaEvent<Value>,
     init: Option<Duration>,
 ) -> Result<Value>
@@ -47,6 +48,7 @@ where
     R: Reconciler,
     L: Ledger,
     F: Facts,
+    D: Documents,
 {
     let (begun, now) = (Instant::now(), Timestamp::now());
     let deadline =
@@ -73,12 +75,16 @@ fn emit(
 ) {
     let mut values = vec![Metric::milliseconds("duration_ms", milliseconds(took))];
     match outcome {
-        Ok(summary) => values.extend([
-            Metric::count("acted", summary.acted.len()),
-            Metric::count("failed", summary.failed.len()),
-            Metric::count("deferred", summary.deferred),
-            Metric::count("unfinished", summary.unfinished),
-        ]),
+        Ok(summary) => values.extend(
+            [
+                Metric::count("acted", summary.acted.len()),
+                Metric::count("failed", summary.failed.len()),
+                Metric::count("deferred", summary.deferred),
+                Metric::count("unfinished", summary.unfinished),
+            ]
+            .into_iter()
+            .chain(heartbeat(summary)),
+        ),
         Err(error) => {
             tracing::error!(
                 error.code = error.code(),
@@ -92,6 +98,12 @@ fn emit(
     values.extend(init.map(|init| Metric::milliseconds("init_ms", milliseconds(init))));
     values.extend(peak_memory_bytes().map(|bytes| Metric::bytes("peak_memory_bytes", bytes)));
     logs::metric_line(&metrics::embedded(now, &[("function", function)], &values));
+}
+
+/// The pass looked at everything, and what it found can be read: what alarms on its absence listen for.
+fn heartbeat(summary: &Summary) -> impl Iterator<Item = Metric> {
+    let findings = summary.findings.into_iter();
+    findings.flat_map(|count| [Metric::count("heartbeat", 1), Metric::count("findings", count)])
 }
 
 fn milliseconds(duration: Duration) -> i64 {

@@ -23,6 +23,8 @@ pub struct Summary {
     pub deferred: usize,
     /// How many things a later tick has to look at again. Zero means: all is as it should be.
     pub unfinished: usize,
+    /// How many findings stand on the function's board; `None` if this pass did not write there.
+    pub findings: Option<usize>,
 }
 
 /// One action that was carried out.

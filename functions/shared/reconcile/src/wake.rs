@@ -6,6 +6,12 @@ use crate::{Error, Result};
 pub trait Request: Sized {
     /// Reads the invocation's payload. A payload that is not understood is refused before anything is looked at.
     fn parse(payload: Value) -> Result<Self>;
+
+    /// Whether the pass for it looks at everything that the function looks after, so that what it does not find wrong
+    /// is not wrong. A person's request for one thing does not.
+    fn surveys(&self) -> bool {
+        true
+    }
 }
 
 /// A bare wake-up. It carries no facts: state comes from Describe calls, never from an event's word for it.

@@ -8,11 +8,11 @@ use std::{
     time::Duration,
 };
 
-use domain::ResourceId;
+use domain::{Finding, Findings, ResourceId};
 use jiff::{Timestamp, civil::Date};
 use reconcile::{
-    Action, Budget, Deadline, Done, Entry, EntryKey, Error, Facts, Journal, Ledger, Outcome, Plan,
-    Reconciler, Result, Summary, Wake, run,
+    Action, Budget, Deadline, Document, Documents, Done, Entry, EntryKey, Error, Facts, Journal, Ledger,
+    Outcome, Plan, Reconciler, Result, Summary, Wake, board_name, run,
 };
 use serde_json::{Map, Value, json};
 
@@ -85,6 +85,7 @@ struct Memory {
     entries: RefCell<BTreeMap<EntryKey, Value>>,
     published: RefCell<Vec<EntryKey>>,
     refusals: RefCell<usize>,
+    documents: RefCell<BTreeMap<String, String>>,
 }
 
 impl Ledger for &Memory {
@@ -114,15 +115,60 @@ impl Facts for &Memory {
     }
 }
 
+/// The version of a document is its text.
+impl Documents for &Memory {
+    async fn read(&self, name: &str) -> Result<Option<Document>> {
+        let text = self.documents.borrow().get(name).cloned();
+        Ok(text.map(|text| Document { version: text.clone(), text }))
+    }
+
+    async fn names(&self, prefix: &str) -> Result<Vec<String>> {
+        Ok(self.documents.borrow().keys().filter(|name| name.starts_with(prefix)).cloned().collect())
+    }
+
+    async fn write(&self, name: &str, text: &str, replacing: Option<&str>) -> Result<Option<String>> {
+        if self.documents.borrow().get(name).map(String::as_str) != replacing {
+            return Ok(None);
+        }
+        self.documents.borrow_mut().insert(name.to_owned(), text.to_owned());
+        Ok(Some(text.to_owned()))
+    }
+}
+
+impl Memory {
+    /// What stands on the function's board: resource, condition, since.
+    fn board(&self) -> Vec<(String, String, Timestamp)> {
+        let documents = self.documents.borrow();
+        let Some(text) = documents.get(&board_name("toy")) else { return Vec::new() };
+        let findings: Findings = serde_json::from_str(text).unwrap();
+        let row = |finding: &Finding| (finding.resource.to_string(), finding.condition(), finding.since);
+        findings.findings.iter().map(row).collect()
+    }
+
+    fn changes(&self) -> usize {
+        self.published.borrow().iter().filter(|key| key.as_str().ends_with("findings-changed")).count()
+    }
+}
+
 fn work(resource: &'static str, takes_s: u64, fails: Option<&'static str>) -> Work {
     Work { resource, takes: Duration::from_secs(takes_s), fails }
 }
 
 async fn pass(works: &[Work], memory: &Memory, seconds: u64, concurrency: usize) -> Summary {
-    let journal = Journal { ledger: memory, facts: memory };
+    pass_at(works, memory, seconds, concurrency, Timestamp::UNIX_EPOCH).await
+}
+
+async fn pass_at(
+    works: &[Work],
+    memory: &Memory,
+    seconds: u64,
+    concurrency: usize,
+    now: Timestamp,
+) -> Summary {
+    let journal = Journal { ledger: memory, facts: memory, documents: memory };
     let (deadline, budget) =
         (Deadline::after(Duration::from_secs(seconds)), Budget { concurrency, reserve: 0.2 });
-    run(&Toy(works.to_vec()), &journal, Wake::Tick, Timestamp::UNIX_EPOCH, deadline, budget).await.unwrap()
+    run(&Toy(works.to_vec()), &journal, Wake::Tick, now, deadline, budget).await.unwrap()
 }
 
 #[tokio::test(start_paused = true)]
@@ -191,4 +237,44 @@ async fn several_failures_are_all_named() {
     let error = summary.take_error().unwrap();
     assert_eq!(error.code(), "ResourcesFailed");
     assert!(error.report().contains("rds/a") && error.report().contains("rds/b"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_finding_stands_on_the_board_until_a_look_no_longer_shows_it() {
+    let memory = Memory::default();
+    let minute = |minute: i64| Timestamp::from_second(minute * 60).unwrap();
+    let broken = [work("a", 1, Some("Broken")), work("b", 1, None)];
+    for at in 0..3 {
+        let summary = pass_at(&broken, &memory, 100, 1, minute(at)).await;
+        assert_eq!(summary.findings, Some(1));
+    }
+    assert_eq!(memory.board(), [("rds/a".to_owned(), "worked-Broken".to_owned(), minute(0))]);
+    assert_eq!(memory.changes(), 1, "what lasts wakes nobody again");
+
+    pass_at(&[work("a", 1, None)], &memory, 100, 1, minute(3)).await;
+    assert_eq!((memory.board(), memory.changes()), (vec![], 2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pass_that_did_not_come_to_a_resource_ends_nothing() {
+    let memory = Memory::default();
+    pass(&[work("a", 1, Some("Broken"))], &memory, 100, 1).await;
+    let before = memory.board();
+    // The second takes all the time there is, and the first is not begun.
+    pass(&[work("z", 1_000, None), work("a", 1, None)], &memory, 100, 1).await;
+    assert_eq!(memory.board(), before);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_unchanged_board_is_written_anew_every_ten_minutes() {
+    let memory = Memory::default();
+    let at = |second: i64| Timestamp::from_second(second).unwrap();
+    let written = |memory: &Memory| memory.documents.borrow().get(&board_name("toy")).cloned();
+    pass_at(&[], &memory, 100, 1, at(0)).await;
+    let first = written(&memory);
+    pass_at(&[], &memory, 100, 1, at(599)).await;
+    assert_eq!(written(&memory), first);
+    pass_at(&[], &memory, 100, 1, at(600)).await;
+    assert_ne!(written(&memory), first);
+    assert_eq!(memory.changes(), 0);
 }

@@ -6,10 +6,15 @@ use std::{
 use jiff::civil::Date;
 use reconcile::{Entry, EntryKey, Error, Facts, Journal, Ledger, Result};
 use serde_json::{Value, json};
+use state::FakeDocuments;
 
-/// A ledger in memory, and the facts that were published.
+/// A ledger in memory, the facts that were published, and what the function remembers.
 #[derive(Clone, Debug, Default)]
-pub struct FakeLedger(Arc<Mutex<State>>);
+pub struct FakeLedger {
+    state: Arc<Mutex<State>>,
+    /// What the function remembers.
+    pub documents: FakeDocuments,
+}
 
 #[derive(Debug, Default)]
 struct State {
@@ -20,12 +25,12 @@ struct State {
 
 impl FakeLedger {
     fn state(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The journal over it.
-    pub fn journal(&self) -> Journal<Self, Self> {
-        Journal { ledger: self.clone(), facts: self.clone() }
+    pub fn journal(&self) -> Journal<Self, Self, FakeDocuments> {
+        Journal { ledger: self.clone(), facts: self.clone(), documents: self.documents.clone() }
     }
 
     /// The next write answers `error` and does nothing.
