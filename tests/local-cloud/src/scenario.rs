@@ -3,15 +3,14 @@
 use std::time::{Duration, Instant};
 
 use http::Method;
+use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::api::form;
-use crate::xml::Element;
 use crate::{Cloud, Error};
 
 /// Between two looks at something that is waited for.
-const POLL: Duration = Duration::from_millis(50);
+pub(crate) const POLL: Duration = Duration::from_millis(50);
 
 /// A synchronous invocation and what came of it.
 #[derive(Clone, Debug, PartialEq)]
@@ -42,6 +41,8 @@ pub struct LambdaError {
 pub struct Measurement {
     /// The deployed name.
     pub function: String,
+    /// When it was invoked.
+    pub at: Timestamp,
     /// From starting the process to its first poll of the Runtime API; `None` if the environment was warm.
     pub init_ms: Option<f64>,
     /// From the poll's answer to the result.
@@ -66,7 +67,7 @@ impl Invocation {
 }
 
 impl Cloud {
-    fn home(&self) -> &str {
+    pub(crate) fn home(&self) -> &str {
         &self.stack().home_region
     }
 
@@ -153,41 +154,6 @@ impl Cloud {
         Ok(entries)
     }
 
-    /// The keys in a bucket of the home Region that begin with a prefix, in order.
-    pub async fn object_keys(&self, bucket: &str, prefix: &str) -> Result<Vec<String>, Error> {
-        let mut keys = Vec::new();
-        let mut token = String::new();
-        loop {
-            let mut query = vec![("list-type", "2"), ("prefix", prefix)];
-            if !token.is_empty() {
-                query.push(("continuation-token", &token));
-            }
-            let path = format!("/{bucket}?{}", form(&query));
-            let reply = self.inner.api.send(("s3", self.home()), Method::GET, &path, &[], "").await?;
-            let root = Element::parse("a bucket's list", &reply.body)?;
-            keys.extend(root.all("Contents").iter().map(|object| object.text_of("Key").to_owned()));
-            root.text_of("NextContinuationToken").clone_into(&mut token);
-            if token.is_empty() {
-                keys.sort();
-                return Ok(keys);
-            }
-        }
-    }
-
-    /// An object in the home Region, whole.
-    pub async fn object(&self, bucket: &str, key: &str) -> Result<Vec<u8>, Error> {
-        let mut path = format!("/{bucket}");
-        for part in key.split('/') {
-            path.push('/');
-            // A form writes a space as a plus, which in a path is a plus.
-            path.push_str(
-                &form_urlencoded::byte_serialize(part.as_bytes()).collect::<String>().replace('+', "%20"),
-            );
-        }
-        let reply = self.inner.api.send(("s3", self.home()), Method::GET, &path, &[], "").await?;
-        Ok(reply.body.to_vec())
-    }
-
     /// The metrics that a function wrote in Embedded Metric Format, oldest first.
     pub async fn metrics(&self, function: &str) -> Result<Vec<Value>, Error> {
         let lines = self.log_lines(function).await?;
@@ -232,10 +198,12 @@ impl Cloud {
     /// What a function's invocations so far cost, oldest first.
     pub async fn measurements(&self, function: &str) -> Result<Vec<Measurement>, Error> {
         let name = self.stack().function(function)?;
-        let all = self.inner.api.launcher("invocations").await?;
-        let all: Vec<Measurement> = serde_json::from_value(all)
-            .map_err(|error| Error::unexpected("the launcher's measurements", error.to_string()))?;
-        Ok(all.into_iter().filter(|one| one.function == name).collect())
+        Ok(self.all_measurements().await?.into_iter().filter(|one| one.function == name).collect())
+    }
+
+    pub(crate) async fn all_measurements(&self) -> Result<Vec<Measurement>, Error> {
+        serde_json::from_value(self.inner.api.launcher("invocations").await?)
+            .map_err(|error| Error::unexpected("the launcher's measurements", error.to_string()))
     }
 
     /// Sets an SSM parameter of the home Region.
@@ -272,7 +240,7 @@ fn lambda_error(body: &Value) -> LambdaError {
 }
 
 /// A number that no other call in this process gets.
-fn fresh() -> u32 {
+pub(crate) fn fresh() -> u32 {
     static NEXT: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
     NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed)
 }

@@ -25,6 +25,8 @@ pub struct Metric {
 pub enum Unit {
     /// A number of things.
     Count,
+    /// Seconds.
+    Seconds,
     /// Thousandths of a second.
     Milliseconds,
     /// Bytes.
@@ -35,6 +37,7 @@ impl Unit {
     const fn as_str(self) -> &'static str {
         match self {
             Self::Count => "Count",
+            Self::Seconds => "Seconds",
             Self::Milliseconds => "Milliseconds",
             Self::Bytes => "Bytes",
         }
@@ -46,6 +49,12 @@ impl Metric {
     #[expect(clippy::cast_precision_loss, reason = "counts stay far below 2^53")]
     pub fn count(name: &'static str, value: usize) -> Self {
         Self { name, unit: Unit::Count, value: value as f64 }
+    }
+
+    /// A duration for which seconds are fine enough.
+    #[expect(clippy::cast_precision_loss, reason = "seconds stay far below 2^53")]
+    pub fn seconds(name: &'static str, value: i64) -> Self {
+        Self { name, unit: Unit::Seconds, value: value as f64 }
     }
 
     /// A duration.

@@ -18,6 +18,8 @@ pub struct Plan<A> {
     pub measured: Vec<(ResourceId, Vec<Metric>)>,
     /// Something did not answer, so that an earlier finding that is not here may well go on.
     pub incomplete: bool,
+    /// The kinds of findings that this pass did not look for: earlier ones stay.
+    pub not_looked_for: Vec<&'static str>,
 }
 
 /// One decision, with the reason that stands in logs, answers and goldens.
@@ -89,6 +91,7 @@ impl<A> Plan<A> {
             standings: BTreeMap::new(),
             measured: Vec::new(),
             incomplete: false,
+            not_looked_for: Vec::new(),
         }
     }
 
@@ -130,6 +133,11 @@ impl<A> Plan<A> {
     /// Says what was measured of a resource.
     pub fn measure(&mut self, resource: &ResourceId, metrics: Vec<Metric>) {
         self.measured.push((resource.clone(), metrics));
+    }
+
+    /// Notes that this pass does not look for findings of these kinds.
+    pub fn leave(&mut self, kinds: &[&'static str]) {
+        self.not_looked_for.extend(kinds);
     }
 
     /// Notes that `what` did not answer. The pass fails for that, does all the rest, and ends no finding.

@@ -39,14 +39,14 @@ where
     let looks = async { join!(Box::pin(reconciler.observe(request, now)), board) };
     let (observed, board) = timeout_at(deadline.last_call(), looks).await.map_err(|_| out_of_time())?;
     let observed = observed?;
-    let Plan { decisions, findings, standings, measured, incomplete } = R::plan(&observed, now)?;
+    let Plan { decisions, findings, standings, measured, incomplete, not_looked_for } =
+        R::plan(&observed, now)?;
     for (resource, metrics) in &measured {
         measure(now, resource, metrics);
     }
-    let (summary, found) = (RefCell::new(Summary::new::<R>(now)), RefCell::default());
+    let found = Found { findings, unknown: BTreeSet::new(), everything_unknown: incomplete, not_looked_for };
+    let (summary, found) = (RefCell::new(Summary::new::<R>(now)), RefCell::new(found));
     let pass = Pass { reconciler, journal, now, deadline, budget, standings, summary, found };
-    pass.found.borrow_mut().findings.extend(findings);
-    pass.found.borrow_mut().everything_unknown = incomplete;
     stream::iter(decisions)
         .for_each_concurrent(budget.concurrency, |decision| pass.carry_out(decision))
         .await;
@@ -76,6 +76,16 @@ struct Found {
     /// Resources of which nothing is known this time: their earlier findings stay.
     unknown: BTreeSet<ResourceId>,
     everything_unknown: bool,
+    not_looked_for: Vec<&'static str>,
+}
+
+impl Found {
+    /// Whether that earlier finding may well go on.
+    fn is_unknown(&self, earlier: &Finding) -> bool {
+        self.everything_unknown
+            || self.unknown.contains(&earlier.resource)
+            || self.not_looked_for.contains(&earlier.kind.as_str())
+    }
 }
 
 impl<R: Reconciler, L: Ledger, F: Facts, D: Documents> Pass<'_, R, L, F, D> {

@@ -1,12 +1,19 @@
-"""Runs MiniStack in this process, on a port that the kernel chooses, with four additions that AWS has and it lacks.
+"""Runs MiniStack in this process, on a port that the kernel chooses, with additions that AWS has and it lacks.
 
-1. Events of AWS's own sources (`aws.rds`), which PutEvents refuses from anybody else, are accepted with our token.
+1. Events of AWS's own sources (`aws.rds`), which PutEvents refuses from anybody else, are accepted with our token; an
+   event keeps the `Time` that its entry names.
 2. The properties of buckets made by CloudFormation are kept, so that what MiniStack drops can be applied afterwards.
 3. Every invocation of a function is measured: initialisation, duration, peak memory.
-4. The function behind a connection can be killed.
+4. The function behind a connection can be killed, and functions can be frozen for a while.
+5. What was sent to a queue is known after it was deleted, as CloudWatch knows it.
+6. SNS refuses the messages that AWS refuses: a subject that is too long, a body without a default.
+7. Alarms change their state only by SetAlarmState: MiniStack's own evaluation looks neither at dimensions nor at
+   missing data, and would contradict ours (`alarms`).
 
-The last three are asked for at `/_tidemark/…` with the same token. MiniStack is pinned, and what is replaced here is
-checked first: a release in which it changed must fail now and not in the middle of somebody's test.
+Where schedules are paused, as in tests, the retries of asynchronous invocations do not wait either.
+
+Much of it is asked for at `/_tidemark/…` with the same token. MiniStack is pinned, and what is replaced here is checked
+first: a release in which it changed must fail now and not in the middle of somebody's test.
 
 Standard output carries one line, `{"port": N}`. The log goes to standard error.
 """
@@ -21,7 +28,10 @@ import resource
 import signal
 import socket
 import sys
+import threading
 import time
+from datetime import datetime, timezone
+from urllib.parse import parse_qsl
 
 RELEASE = "1.5.33"
 TOKEN_HEADER = "x-tidemark-token"
@@ -42,6 +52,12 @@ def expect(function, *parameters):
     return function
 
 
+def expect_names(module, *names):
+    for name in names:
+        if not hasattr(module, name):
+            sys.exit(f"launcher: MiniStack's {module.__name__} has no {name}")
+
+
 def check_release():
     found = importlib.metadata.version("ministack")
     if found != RELEASE:
@@ -53,7 +69,9 @@ def accept_aws_events():
 
     put_events = expect(eventbridge._put_events, "data", "allow_aws_source")
     handle_request = expect(eventbridge.handle_request, "method", "path", "headers", "body", "query_params")
+    now = expect(eventbridge._now_ts)
     is_ours = contextvars.ContextVar("is_ours", default=False)
+    told = contextvars.ContextVar("told", default=None)
 
     async def handle(method, path, headers, body, query_params):
         before = is_ours.set(headers.get(TOKEN_HEADER) == TOKEN)
@@ -63,10 +81,17 @@ def accept_aws_events():
             is_ours.reset(before)
 
     def put(data, allow_aws_source=False):
-        return put_events(data, allow_aws_source or is_ours.get())
+        entries = data.get("Entries", [])
+        # Only one: the others' times would be its own.
+        before = told.set(entries[0].get("Time") if len(entries) == 1 else None)
+        try:
+            return put_events(data, allow_aws_source or is_ours.get())
+        finally:
+            told.reset(before)
 
     eventbridge.handle_request = handle
     eventbridge._put_events = put
+    eventbridge._now_ts = lambda: now() if not isinstance(told.get(), (int, float)) else told.get()
 
 
 def keep_bucket_properties():
@@ -117,20 +142,25 @@ def measure_invocations():
 
     def measured_invoke(self, event, request_id, *, trace_id=None, invoked_function_arn=None):
         self._tidemark_init_ms = None
-        start = time.monotonic()
-        result = invoke(self, event, request_id, trace_id=trace_id, invoked_function_arn=invoked_function_arn)
-        took_ms = (time.monotonic() - start) * 1000
-        init_ms = self._tidemark_init_ms
-        invocations.append({
-            "function": self.func_name,
-            "request_id": request_id,
-            "init_ms": init_ms,
-            "duration_ms": took_ms - (init_ms or 0),
-            "peak_rss_bytes": peak_memory_bytes(self._proc),
-            "failed": result.get("status") != "ok",
-            "caller": CALLER.get(),
-            "log": result.get("log") or "",
-        })
+        at, start = datetime.now(timezone.utc), time.monotonic()
+        # What never gets to its handler is an invocation that failed, too.
+        result = {}
+        try:
+            result = invoke(self, event, request_id, trace_id=trace_id, invoked_function_arn=invoked_function_arn)
+        finally:
+            took_ms = (time.monotonic() - start) * 1000
+            init_ms = self._tidemark_init_ms
+            invocations.append({
+                "function": self.func_name,
+                "request_id": request_id,
+                "at": at.isoformat(),
+                "init_ms": init_ms,
+                "duration_ms": took_ms - (init_ms or 0),
+                "peak_rss_bytes": peak_memory_bytes(self._proc),
+                "failed": result.get("status") != "ok",
+                "caller": CALLER.get(),
+                "log": result.get("log") or "",
+            })
         return result
 
     ProvidedWorker._spawn = measured_spawn
@@ -145,8 +175,8 @@ def workers():
         return [worker for pool in lambda_runtime._workers.values() for worker in pool]
 
 
-def kill_caller(port):
-    """Kills the function that has a connection from this local port; its name, or None if none has."""
+def caller(port):
+    """The function that has a connection from this local port: its name and its process, or None if none has."""
     import psutil
 
     for worker in workers():
@@ -158,29 +188,162 @@ def kill_caller(port):
         except psutil.Error:
             continue
         if any(connection.laddr and connection.laddr.port == port for connection in connections):
-            os.kill(process.pid, signal.SIGKILL)
-            return worker.func_name
+            return worker.func_name, process
     return None
+
+
+def kill_caller(port):
+    found = caller(port)
+    if found is not None:
+        # Not by number: a process that has ended meanwhile, and been waited for, is left alone.
+        found[1].send_signal(signal.SIGKILL)
+    return {"function": found and found[0]}
+
+
+def freeze_caller(port, seconds):
+    found = caller(port)
+    if found is not None:
+        freeze_process(found[1], seconds)
+    return {"function": found and found[0]}
+
+
+def freeze(function, seconds):
+    """Stops all processes of a function and lets them go on after a while; how many there were."""
+    processes = [worker._proc for worker in workers() if worker.func_name == function]
+    return {"frozen": sum(freeze_process(process, seconds) for process in processes)}
+
+
+def freeze_process(process, seconds):
+    if process is None or process.poll() is not None:
+        return False
+    process.send_signal(signal.SIGSTOP)
+    # Of freezes that overlap, the one that ends last counts.
+    until = time.monotonic() + seconds
+    process._tidemark_frozen_until = max(until, getattr(process, "_tidemark_frozen_until", until))
+    timer = threading.Timer(seconds, thaw, [process])
+    timer.daemon = True
+    timer.start()
+    return True
+
+
+def thaw(process):
+    # One that was killed meanwhile needs nothing; and what is stopped when we end, ends with our process group.
+    if time.monotonic() >= process._tidemark_frozen_until:
+        process.send_signal(signal.SIGCONT)
 
 
 def check_workers():
     from ministack.core import lambda_runtime
 
-    for name in ("_lock", "_workers"):
-        if not hasattr(lambda_runtime, name):
-            sys.exit(f"launcher: MiniStack's lambda_runtime has no {name}")
+    expect_names(lambda_runtime, "_lock", "_workers")
 
 
 def pause_schedules():
-    """Schedules fire when a scenario says so, and at no other time."""
-    from ministack.services import eventbridge, scheduler
+    """Schedules fire when a scenario says so, and at no other time; and nothing waits to be tried again.
+
+    AWS waits one minute before the first retry of an asynchronous invocation and two before the second (Lambda Developer
+    Guide, "How Lambda handles errors and retries with asynchronous invocation"), MiniStack one and two seconds.
+    """
+    from ministack.services import eventbridge, lambda_svc, scheduler
 
     for module in (eventbridge, scheduler):
         expect(module.start_scheduler)
         module.start_scheduler = lambda: None
+    expect_names(lambda_svc, "_LAMBDA_ASYNC_RETRY_BASE_SECONDS", "_LAMBDA_STATE_TRANSITION_DELAY")
+    lambda_svc._LAMBDA_ASYNC_RETRY_BASE_SECONDS = 0.05
+    # How long a function whose configuration was changed is not ready.
+    lambda_svc._LAMBDA_STATE_TRANSITION_DELAY = 0.05
 
 
-def with_additions(app, buckets, invocations):
+def watch_queues():
+    """What is in each queue, and when each message was sent to it, also of those that are gone."""
+    from ministack.services import sqs
+
+    expect_names(sqs, "_queues")
+    get_queue = expect(sqs._get_q, "url", "action")
+    arrivals = {}
+
+    def note(queue):
+        known = arrivals.setdefault(queue["attributes"]["QueueArn"], {})
+        for message in list(queue["messages"]):
+            # What SQS itself moves to a dead-letter queue is not counted as sent (SQS Developer Guide, "Available
+            # CloudWatch metrics": NumberOfMessagesSent).
+            if "DeadLetterQueueSourceArn" not in message.get("sys", {}):
+                known[message["id"]] = message["sent_at"]
+        return queue
+
+    def queues():
+        found = list(sqs._queues._data.items())
+        return [
+            {
+                "name": note(queue)["attributes"]["QueueArn"].rsplit(":", 1)[-1],
+                "region": region,
+                "sent": sorted(arrivals[queue["attributes"]["QueueArn"]].values()),
+                "visible": sorted(m["sent_at"] for m in list(queue["messages"]) if m["visible_at"] <= time.time()),
+            }
+            for (_, region, _), queue in found
+        ]
+
+    # Every action on a queue comes by here, before it takes anything away.
+    sqs._get_q = lambda url, action=None: note(get_queue(url, action))
+    return queues
+
+
+def check_publishing():
+    """What AWS refuses (SNS API Reference, "Publish": Subject, MessageStructure) and MiniStack lets pass."""
+    from ministack.services import sns
+
+    publish = expect(sns._publish, "params")
+
+    def refusal(params):
+        subject, message = sns._p(params, "Subject"), sns._p(params, "Message")
+        if len(subject) > 100 or any(ord(character) < 32 or ord(character) == 127 for character in subject):
+            return "Subject"
+        if not message:
+            return "Empty message"
+        if sns._p(params, "MessageStructure") == "json":
+            try:
+                bodies = json.loads(message)
+            except ValueError:
+                return "Message Structure - JSON message body failed to parse"
+            if not isinstance(bodies, dict) or not isinstance(bodies.get("default"), str):
+                return "Message Structure - No default entry in JSON message body"
+        return None
+
+    def checked(params):
+        reason = refusal(params)
+        return publish(params) if reason is None else sns._error("InvalidParameter", f"Invalid parameter: {reason}", 400)
+
+    sns._publish = checked
+
+
+def leave_alarms_alone():
+    from ministack.services import cloudwatch
+
+    expect(cloudwatch._evaluate_alarm, "alarm")
+    cloudwatch._evaluate_alarm = lambda alarm: None
+
+
+def additions(buckets, invocations, queues):
+    """What answers at `/_tidemark/NAME`, given the query's parameters."""
+
+    def measured(query):
+        return [one for one in invocations if query.get("caller") in (None, one["caller"])]
+
+    def frozen(query):
+        seconds = int(query["ms"]) / 1000
+        return freeze_caller(int(query["port"]), seconds) if "port" in query else freeze(query["function"], seconds)
+
+    return {
+        "buckets": lambda query: buckets,
+        "invocations": measured,
+        "kill": lambda query: kill_caller(int(query["port"])),
+        "freeze": frozen,
+        "queues": lambda query: queues(),
+    }
+
+
+def with_additions(app, answers):
     async def answer(send, status, value):
         body = json.dumps(value).encode()
         headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
@@ -196,17 +359,11 @@ def with_additions(app, buckets, invocations):
             return await app(scope, receive, send)
         if headers.get(TOKEN_HEADER.encode()) != TOKEN.encode():
             return await answer(send, 403, {"error": "token"})
-        what = scope["path"].removeprefix("/_tidemark/")
-        if what == "buckets":
-            return await answer(send, 200, buckets)
-        if what == "invocations":
-            caller = scope["query_string"].decode().removeprefix("caller=")
-            return await answer(send, 200, [one for one in invocations if caller in ("", one["caller"])])
-        if what == "kill":
-            port = int(scope["query_string"].decode().removeprefix("port="))
-            function = await asyncio.to_thread(kill_caller, port)
-            return await answer(send, 200, {"function": function})
-        return await answer(send, 404, {"error": "no such thing"})
+        what = answers.get(scope["path"].removeprefix("/_tidemark/"))
+        if what is None:
+            return await answer(send, 404, {"error": "no such thing"})
+        query = dict(parse_qsl(scope["query_string"].decode()))
+        return await answer(send, 200, await asyncio.to_thread(what, query))
 
     return wrapped
 
@@ -240,12 +397,14 @@ def main():
     check_release()
     check_workers()
     accept_aws_events()
+    check_publishing()
+    leave_alarms_alone()
     if not SCHEDULES:
         pause_schedules()
-    buckets, invocations = keep_bucket_properties(), measure_invocations()
+    answers = additions(keep_bucket_properties(), measure_invocations(), watch_queues())
     from ministack.app import app
 
-    serve(with_additions(app, buckets, invocations))
+    serve(with_additions(app, answers))
     # Threads of MiniStack that wait for something must not keep us.
     sys.stderr.flush()
     os._exit(0)
