@@ -212,9 +212,9 @@ impl<R: Reconciler, L: Ledger, F: Facts, D: Documents> Pass<'_, R, L, F, D> {
     async fn post(&self, board: Result<Board>) {
         let posted = timeout_at(self.deadline.last_call(), async {
             let board = board?;
-            let Found { findings, unknown, everything_unknown } = self.found.take();
-            let findings =
-                board.next(findings, |finding| everything_unknown || unknown.contains(&finding.resource));
+            let mut found = self.found.take();
+            let findings = std::mem::take(&mut found.findings);
+            let findings = board.next(findings, |earlier| found.is_unknown(earlier));
             let findings: Vec<Finding> =
                 findings.into_iter().map(|finding| self.with_standing(finding)).collect();
             let count = findings.len();
