@@ -143,6 +143,12 @@ impl Api {
         Ok(answer["function"].as_str().map(str::to_owned))
     }
 
+    /// Stops the function whose process has a connection from this local port for a while; its name, if there is one.
+    pub(crate) async fn freeze_caller(&self, port: u16, ms: u64) -> Result<Option<String>, Error> {
+        let answer = self.launcher(&format!("freeze?port={port}&ms={ms}")).await?;
+        Ok(answer["function"].as_str().map(str::to_owned))
+    }
+
     /// Whether it answers at all.
     pub(crate) async fn is_ready(&self) -> bool {
         self.send(("launcher", "us-east-1"), Method::GET, "/_ministack/health", &[], "").await.is_ok()

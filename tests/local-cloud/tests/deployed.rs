@@ -5,7 +5,7 @@
 mod common;
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use common::python;
 use local_cloud::{CallFilter, Cloud, Effect, Error, Fault, Options, Silent};
@@ -22,6 +22,7 @@ static TURNS: Mutex<()> = Mutex::const_new(());
 
 #[tokio::test]
 async fn what_is_deployed_is_what_the_templates_say() {
+    let _turn = TURNS.lock().await;
     let root = toolbox::workspace().display().to_string();
     let printed = python(cloud().await, include_str!("python/deployed.py"), &[&root]).await;
     let checked: Value = serde_json::from_str(&printed).unwrap();
@@ -73,6 +74,66 @@ async fn a_function_killed_after_its_call_is_replaced_by_a_new_one() {
     let next = cloud.invoke("backup-rds", &json!({"wake": "tick"})).await.unwrap();
     assert_eq!(next.error, None, "{:#?}", next.logs);
     assert!(!cloud.calls(&calls).is_empty(), "a new process reads the plans");
+}
+
+#[tokio::test]
+async fn a_frozen_function_goes_on_where_it_was() {
+    let _turn = TURNS.lock().await;
+    let cloud = cloud().await;
+    let filter = CallFilter::all().function("backup-rds").action("DescribeDBInstances");
+    cloud.inject(Fault::new(Effect::freeze(Duration::from_millis(700)), filter.clone()));
+    let start = Instant::now();
+    let slow = cloud.invoke("backup-rds", &json!({"wake": "tick"})).await.unwrap();
+    assert_eq!(slow.error, None, "{:#?}", slow.logs);
+    assert!(start.elapsed() >= Duration::from_millis(700));
+    let calls = cloud.calls(&filter);
+    assert!(calls.iter().any(|call| call.fault.as_deref() == Some("freeze") && call.status == 200));
+    cloud.clear_faults();
+
+    // By name: the environment that has just answered waits for its next event.
+    assert!(cloud.freeze("backup-rds", Duration::from_millis(400)).await.unwrap() >= 1);
+    let start = Instant::now();
+    cloud.invoke("backup-rds", &json!({"wake": "tick"})).await.unwrap().into_payload().unwrap();
+    assert!(start.elapsed() >= Duration::from_millis(300));
+}
+
+#[tokio::test]
+async fn one_variable_changes_and_the_others_stay() {
+    let _turn = TURNS.lock().await;
+    let cloud = cloud().await;
+    let invoke = async || cloud.invoke("backup-rds", &json!({"wake": "tick"})).await.unwrap();
+    cloud.set_environment("backup-rds", "AWS_SDK_UA_APP_ID", "tidemark-renamed").await.unwrap();
+    assert_eq!(invoke().await.error, None, "the other variables are there");
+    assert!(!cloud.calls(&CallFilter::all().function("renamed")).is_empty());
+    cloud.set_environment("backup-rds", "AWS_SDK_UA_APP_ID", "tidemark-backup-rds").await.unwrap();
+    cloud.set_environment("backup-rds", "ADDED_BY_A_TEST", "1").await.unwrap();
+    cloud.remove_environment("backup-rds", "ADDED_BY_A_TEST").await.unwrap();
+    cloud.forget_calls();
+    assert_eq!(invoke().await.error, None);
+    assert_eq!(cloud.calls(&CallFilter::all().function("renamed")), []);
+}
+
+#[tokio::test]
+async fn an_asynchronous_invocation_that_fails_is_repeated_and_then_told() {
+    let _turn = TURNS.lock().await;
+    let cloud = cloud().await;
+    let before = cloud.measurements("backup-rds").await.unwrap().len();
+    cloud.inject(Fault::new(Effect::Kill, CallFilter::all().function("backup-rds")).times(u32::MAX));
+    cloud.invoke_async("backup-rds", &json!({"wake": "tick", "marked": "by this test"})).await.unwrap();
+    let script = "import boto3, sys\n\
+        sqs = boto3.client('sqs')\n\
+        got = sqs.receive_message(QueueUrl=sys.argv[1], WaitTimeSeconds=20)['Messages'][0]\n\
+        sqs.delete_message(QueueUrl=sys.argv[1], ReceiptHandle=got['ReceiptHandle'])\n\
+        print(got['Body'])";
+    let queue = &cloud.stack().outputs["FailuresQueueUrl"];
+    let told: Value = serde_json::from_str(&python(cloud, script, &[queue]).await).unwrap();
+    cloud.clear_faults();
+    assert_eq!(told["requestPayload"]["marked"], "by this test");
+    assert_eq!(told["requestContext"]["condition"], "RetriesExhausted");
+    let attempts = &cloud.measurements("backup-rds").await.unwrap()[before..];
+    assert_eq!(attempts.len(), 3, "{attempts:#?}");
+    assert!(attempts.iter().all(|attempt| attempt.failed));
+    assert!(attempts.is_sorted_by_key(|attempt| attempt.at));
 }
 
 #[tokio::test]

@@ -5,6 +5,7 @@
 mod common;
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use common::python;
 use local_cloud::{CallFilter, Cloud, Effect, Fault, Options, Silent};
@@ -30,8 +31,16 @@ fn tester() -> CallFilter {
 
 /// One call by the faults script: `attempts` in all if the client may retry.
 async fn outcome(service: &str, attempts: u32) -> Value {
-    let script = include_str!("python/faults.py");
-    serde_json::from_str(&python(cloud().await, script, &[service, &attempts.to_string()]).await).unwrap()
+    told(&[service, &attempts.to_string()]).await
+}
+
+/// One try to make a parameter of SSM, with so many seconds of patience.
+async fn outcome_of(parameter: &str, patience: &str) -> Value {
+    told(&["ssm", "1", parameter, patience]).await
+}
+
+async fn told(arguments: &[&str]) -> Value {
+    serde_json::from_str(&python(cloud().await, include_str!("python/faults.py"), arguments).await).unwrap()
 }
 
 #[tokio::test]
@@ -141,6 +150,78 @@ async fn a_lost_answer_took_effect() {
 }
 
 #[tokio::test]
+async fn an_internal_error_is_the_services_own() {
+    let _turn = FAULTS.lock().await;
+    let cloud = cloud().await;
+    for (service, code) in [
+        ("s3", "InternalError"),
+        ("rds", "InternalFailure"),
+        ("sqs", "InternalFailure"),
+        ("ssm", "InternalServerError"),
+        ("lambda", "ServiceException"),
+    ] {
+        cloud.inject(Fault::new(Effect::InternalError, tester().service(service)).nth(1).times(1));
+        let seen = outcome(service, 1).await;
+        assert_eq!((&seen["code"], &seen["status"]), (&json!(code), &json!(500)), "{service}");
+        cloud.clear_faults();
+    }
+}
+
+#[tokio::test]
+async fn a_delayed_call_takes_effect_at_once_and_is_answered_later() {
+    let _turn = FAULTS.lock().await;
+    let cloud = cloud().await;
+    let before = cloud.calls(&tester()).len();
+    cloud.inject(Fault::new(Effect::delay(Duration::from_millis(1500)), tester().service("ssm")));
+    // Whoever does not wait for it finds later that it was done.
+    assert_eq!(outcome_of("/delayed", "0.5").await["broken"], "ReadTimeoutError");
+    assert_eq!(outcome_of("/delayed", "60").await["code"], "ParameterAlreadyExists");
+    cloud.clear_faults();
+    cloud.inject(Fault::new(Effect::delay(Duration::from_millis(300)), tester().service("ssm")));
+    let start = Instant::now();
+    assert_eq!(outcome_of("/waited-for", "60").await, "ok");
+    assert!(start.elapsed() >= Duration::from_millis(300));
+    cloud.clear_faults();
+    let calls = &cloud.calls(&tester())[before..];
+    assert_eq!((calls[0].status, calls[0].fault.as_deref()), (200, Some("delay")));
+}
+
+#[tokio::test]
+async fn a_call_that_hangs_takes_no_effect_and_ends_with_its_caller_or_its_rule() {
+    let _turn = FAULTS.lock().await;
+    let cloud = cloud().await;
+    let before = cloud.calls(&tester()).len();
+    cloud.inject(Fault::new(Effect::Hang, tester().service("ssm")).times(2));
+    assert_eq!(outcome_of("/hung", "0.5").await["broken"], "ReadTimeoutError");
+    let hanging = tokio::spawn(outcome_of("/hung", "60"));
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while cloud.calls(&tester()).len() < before + 2 {
+        assert!(Instant::now() < deadline, "the second call does not come");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert!(!hanging.is_finished());
+    cloud.clear_faults();
+    assert_eq!(hanging.await.unwrap()["broken"], "ConnectionClosedError");
+    let calls = &cloud.calls(&tester())[before..];
+    assert!(calls.iter().all(|call| (call.status, call.fault.as_deref()) == (0, Some("hang"))), "{calls:#?}");
+    assert_eq!(outcome_of("/hung", "60").await, "ok", "neither of them made it");
+}
+
+#[tokio::test]
+async fn a_call_that_is_cut_took_no_effect() {
+    let _turn = FAULTS.lock().await;
+    let cloud = cloud().await;
+    cloud.inject(Fault::new(Effect::Cut, tester().service("ssm").action("PutParameter")).nth(2));
+    assert_eq!(outcome_of("/first", "60").await, "ok");
+    assert_eq!(outcome_of("/cut", "60").await["broken"], "ConnectionClosedError");
+    assert_eq!(outcome_of("/cut", "60").await, "ok");
+    cloud.clear_faults();
+    let calls = cloud.calls(&tester().resource("/cut"));
+    let seen: Vec<_> = calls.iter().map(|call| (call.status, call.fault.as_deref())).collect();
+    assert_eq!(seen, [(0, Some("cut")), (200, None)]);
+}
+
+#[tokio::test]
 async fn rules_are_told_over_http_and_misspelt_ones_refused() {
     let _turn = FAULTS.lock().await;
     let script = "import sys, urllib.request, urllib.error\n\
@@ -163,6 +244,15 @@ async fn rules_are_told_over_http_and_misspelt_ones_refused() {
 
     let refused = tell("POST", "faults", r#"{"match": {"sevrice": "sqs"}, "effect": "throttle"}"#).await;
     assert!(refused.starts_with("400") && refused.contains("sevrice"), "{refused}");
+    for effect in [r#""hnag""#, r#"{"delay": {"seconds": 1}}"#, r#"{"delay": {"ms": 1, "s": 1}}"#] {
+        let refused = tell("POST", "faults", &format!(r#"{{"effect": {effect}}}"#)).await;
+        assert!(refused.starts_with("400"), "{effect}: {refused}");
+    }
+    for effect in [r#""hang""#, r#""cut""#, r#""internal_error""#, r#"{"delay": {"ms": 1}}"#] {
+        tell("POST", "faults", &format!(r#"{{"match": {{"service": "none"}}, "effect": {effect}}}"#)).await;
+    }
+    assert_eq!(cloud.faults().len(), 4);
+    cloud.clear_faults();
     assert!(tell("GET", "calls?functoin=x", "").await.starts_with("400"));
     assert!(tell("GET", "nothing", "").await.starts_with("404"));
     let state: Value = serde_json::from_str(&tell("GET", "state", "").await).unwrap();

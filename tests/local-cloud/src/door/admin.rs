@@ -9,6 +9,9 @@
 //! | `DELETE faults`, `DELETE faults/N` | removes all, or one |
 //! | `GET state` | endpoint, Regions, account, versions, what is deployed |
 //!
+//! A rule's `effect` is `"throttle"`, `"internal_error"`, `"hang"`, `"cut"`, `"kill"`, `"lose_answer"`,
+//! `{"error": {"code": "…", "status": 400, "message": "…"}}`, `{"delay": {"ms": 500}}` or `{"freeze": {"ms": 500}}`.
+//!
 //! Anything misspelt is refused with 400 and a sentence: a rule that silently matched nothing would prove nothing.
 
 use std::sync::PoisonError;

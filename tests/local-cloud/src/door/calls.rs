@@ -24,13 +24,13 @@ pub struct Call {
     pub function: Option<String>,
     /// The user agent, whole.
     pub user_agent: String,
-    /// HTTP status of the service's answer.
+    /// HTTP status of the service's answer; 0 if the call got none because it never took effect (`cut`, `hang`).
     pub status: u16,
     /// AWS's error code, if it failed.
     pub error_code: Option<String>,
-    /// What an injected fault did to it: `error`, `throttle`, `kill`, `lose_answer`.
+    /// What an injected fault did to it: the name of the [`super::Effect`] as JSON has it (`lose_answer`).
     pub fault: Option<String>,
-    /// From the request to the head of the answer.
+    /// From the request to the head of the service's answer; an injected delay comes after that.
     pub duration_ms: u64,
     /// The answer's request id.
     pub request_id: Option<String>,

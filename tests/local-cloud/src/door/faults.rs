@@ -1,8 +1,10 @@
 //! Calls that are made to fail.
 
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use tokio::sync::watch;
 
 use super::calls::{CallFilter, Subject};
 
@@ -23,6 +25,23 @@ pub enum Effect {
     },
     /// Refused as too fast, with the code and status that the service uses for it.
     Throttle,
+    /// Refused as the service's own failure (500), with the code that it uses for it, without taking effect.
+    InternalError,
+    /// Takes effect; the answer comes so much later, or when the fault is cleared.
+    Delay {
+        /// In milliseconds.
+        ms: u64,
+    },
+    /// Never takes effect and is never answered: the connection stays open until the caller gives up, or is closed
+    /// when the fault is cleared.
+    Hang,
+    /// The connection is closed before the call takes effect.
+    Cut,
+    /// Takes effect; then the function that called is stopped for so long, with the answer before it.
+    Freeze {
+        /// In milliseconds.
+        ms: u64,
+    },
     /// Takes effect; then the function that called is killed before it hears of it.
     Kill,
     /// Takes effect; then the connection is closed without an answer.
@@ -37,16 +56,35 @@ fn injected() -> String {
     "made to fail by the local cloud".to_owned()
 }
 
+fn milliseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
 impl Effect {
     /// Refused with this code and status 400.
     pub fn error(code: impl Into<String>) -> Self {
         Self::Error { code: code.into(), status: bad_request(), message: injected() }
     }
 
+    /// Takes effect, and is answered so much later.
+    pub fn delay(by: Duration) -> Self {
+        Self::Delay { ms: milliseconds(by) }
+    }
+
+    /// Takes effect; then the function that called is stopped for so long.
+    pub fn freeze(duration: Duration) -> Self {
+        Self::Freeze { ms: milliseconds(duration) }
+    }
+
     pub(crate) fn name(&self) -> &'static str {
         match self {
             Self::Error { .. } => "error",
             Self::Throttle => "throttle",
+            Self::InternalError => "internal_error",
+            Self::Delay { .. } => "delay",
+            Self::Hang => "hang",
+            Self::Cut => "cut",
+            Self::Freeze { .. } => "freeze",
             Self::Kill => "kill",
             Self::LoseAnswer => "lose_answer",
         }
@@ -109,41 +147,56 @@ pub struct Armed {
 }
 
 #[derive(Debug, Default)]
-pub(crate) struct Faults(Mutex<(u64, Vec<Armed>)>);
+pub(crate) struct Faults {
+    /// The last rule's number, and the rules in force.
+    rules: Mutex<(u64, Vec<Armed>)>,
+    /// Changes when rules are removed.
+    removed: watch::Sender<()>,
+}
 
 impl Faults {
     pub(crate) fn arm(&self, fault: Fault) -> u64 {
-        let mut inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut inner = self.rules.lock().unwrap_or_else(PoisonError::into_inner);
         inner.0 += 1;
         let id = inner.0;
         inner.1.push(Armed { id, fault, matched: 0, applied: 0 });
         id
     }
 
-    /// Counts the call against every rule that it matches; the oldest that is due decides.
-    pub(crate) fn strike(&self, subject: &Subject<'_>) -> Option<Effect> {
-        let mut inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+    /// Counts the call against every rule that it matches; the oldest that is due decides: its number and its effect.
+    pub(crate) fn strike(&self, subject: &Subject<'_>) -> Option<(u64, Effect)> {
+        let mut inner = self.rules.lock().unwrap_or_else(PoisonError::into_inner);
         let mut struck = None;
         for armed in inner.1.iter_mut().filter(|armed| armed.fault.calls.matches(subject)) {
             armed.matched = armed.matched.saturating_add(1);
             if struck.is_none() && armed.matched >= armed.fault.nth && armed.applied < armed.fault.times {
                 armed.applied += 1;
-                struck = Some(armed.fault.effect.clone());
+                struck = Some((armed.id, armed.fault.effect.clone()));
             }
         }
         struck
     }
 
     pub(crate) fn list(&self) -> Vec<Armed> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).1.clone()
+        self.rules.lock().unwrap_or_else(PoisonError::into_inner).1.clone()
     }
 
     /// One, or all. Whether there was any.
     pub(crate) fn disarm(&self, id: Option<u64>) -> bool {
-        let rules = &mut self.0.lock().unwrap_or_else(PoisonError::into_inner).1;
+        let rules = &mut self.rules.lock().unwrap_or_else(PoisonError::into_inner).1;
         let before = rules.len();
         rules.retain(|armed| id.is_some_and(|id| armed.id != id));
+        self.removed.send_replace(());
         rules.len() < before
+    }
+
+    /// Returns once the rule is no longer in force.
+    pub(crate) async fn cleared(&self, id: u64) {
+        let mut removed = self.removed.subscribe();
+        while self.list().iter().any(|armed| armed.id == id) {
+            // It cannot be closed as long as we are.
+            let _ = removed.changed().await;
+        }
     }
 }
 
@@ -171,8 +224,8 @@ mod tests {
         let faults = Faults::default();
         let first = faults.arm(Fault::new(Effect::error("A"), CallFilter::all()));
         faults.arm(Fault::new(Effect::error("B"), CallFilter::all()).nth(2));
-        assert_eq!(faults.strike(&call("X")), Some(Effect::error("A")));
-        assert_eq!(faults.strike(&call("X")), Some(Effect::error("B")));
+        assert_eq!(faults.strike(&call("X")), Some((1, Effect::error("A"))));
+        assert_eq!(faults.strike(&call("X")), Some((2, Effect::error("B"))));
         assert!(faults.disarm(Some(first)));
         assert_eq!(faults.list().len(), 1);
         assert!(faults.disarm(None));

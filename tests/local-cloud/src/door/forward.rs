@@ -1,7 +1,7 @@
 //! One AWS call through the door: identified, perhaps struck by a fault, answered, recorded.
 
 use std::net::SocketAddr;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request, Response, header};
@@ -11,7 +11,7 @@ use jiff::Timestamp;
 
 use super::calls::{Call, Subject};
 use super::operation::{self, Operation};
-use super::refusal::{Refusal, error_code, throttling};
+use super::refusal::{Refusal, error_code, internal, throttling};
 use super::scope::{self, Scope};
 use super::{Body, Effect, House, Lost, whole};
 
@@ -42,13 +42,25 @@ pub(crate) async fn answer(
     let (head, body) = request.into_parts();
     let (operation, body) = read_if_small(&head.headers, early, &scope, body).await?;
     let mut visit = Visit { started, at, scope, operation, fault: None };
-    let effect = house.faults.strike(&visit.subject());
+    let (rule, effect) = house.faults.strike(&visit.subject()).unzip();
     visit.fault = effect.as_ref().map(Effect::name);
+    let (service, protocol) = (visit.scope.service.as_str(), visit.operation.protocol);
     let response = match &effect {
         Some(Effect::Error { code, status, message }) => visit.refuse(*status, code, message),
         Some(Effect::Throttle) => {
-            let (code, status) = throttling(&visit.scope.service, visit.operation.protocol);
+            let (code, status) = throttling(service, protocol);
             visit.refuse(status, code, "Rate exceeded")
+        }
+        Some(Effect::InternalError) => {
+            visit.refuse(500, internal(service, protocol), "The request processing has failed.")
+        }
+        Some(Effect::Cut) => {
+            visit.record_unanswered(house);
+            return Err(Lost);
+        }
+        Some(Effect::Hang) => {
+            visit.record_unanswered(house);
+            return hang(body, rule.unwrap_or_default(), house).await;
         }
         _ => visit.pass(Request::from_parts(head, body), house).await,
     };
@@ -56,6 +68,12 @@ pub(crate) async fn answer(
     match effect {
         Some(Effect::Kill) => lose(response, Some(peer.port()), house).await,
         Some(Effect::LoseAnswer) => lose(response, None, house).await,
+        Some(Effect::Freeze { ms }) => freeze(response, peer.port(), ms, house).await,
+        Some(Effect::Delay { ms }) => {
+            let cleared = house.faults.cleared(rule.unwrap_or_default());
+            let _ = tokio::time::timeout(Duration::from_millis(ms), cleared).await;
+            Ok(response)
+        }
         _ => Ok(response),
     }
 }
@@ -145,7 +163,19 @@ impl Visit {
             .iter()
             .find_map(|name| scope::header(&head.headers, name))
             .map(str::to_owned);
-        house.calls.record(Call {
+        let status = head.status.as_u16();
+        house.calls.record(Call { status, error_code: error, request_id, ..self.call() });
+        Response::from_parts(head, body)
+    }
+
+    /// Writes down a call that gets no answer.
+    fn record_unanswered(&self, house: &House) {
+        house.calls.record(self.call());
+    }
+
+    /// What is known of the call before its answer.
+    fn call(&self) -> Call {
+        Call {
             sequence: 0,
             at: self.at,
             service: self.scope.service.clone(),
@@ -154,13 +184,12 @@ impl Visit {
             resource: self.operation.resource.clone(),
             function: self.scope.function.clone(),
             user_agent: self.scope.user_agent.clone(),
-            status: head.status.as_u16(),
-            error_code: error,
+            status: 0,
+            error_code: None,
             fault: self.fault.map(str::to_owned),
             duration_ms: u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX),
-            request_id,
-        });
-        Response::from_parts(head, body)
+            request_id: None,
+        }
     }
 }
 
@@ -185,6 +214,24 @@ async fn lose(response: Response<Body>, kill: Option<u16>, house: &House) -> Res
         }
     }
     Err(Lost)
+}
+
+/// The call goes nowhere, and its caller is kept waiting. One that gives up closes the connection, which ends this.
+async fn hang(body: Body, rule: u64, house: &House) -> Result<Response<Body>, Lost> {
+    // Else the end of the connection would not be seen behind what is still to be read.
+    let _ = body.collect().await;
+    house.faults.cleared(rule).await;
+    Err(Lost)
+}
+
+/// The call took effect; the function that made it stops before its answer, and reads that once it goes on.
+async fn freeze(response: Response<Body>, port: u16, ms: u64, house: &House) -> Result<Response<Body>, Lost> {
+    match house.api.freeze_caller(port, ms).await {
+        Ok(Some(function)) => tracing::info!(function, ms, "frozen after its call took effect"),
+        Ok(None) => tracing::warn!(port, "no function to freeze: the caller is none"),
+        Err(error) => tracing::warn!(%error, "the function could not be frozen"),
+    }
+    Ok(response)
 }
 
 /// The request as `MiniStack` is to get it: the same but for what belongs to one connection.

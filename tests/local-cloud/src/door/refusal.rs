@@ -74,6 +74,22 @@ pub(crate) fn throttling(service: &str, protocol: Protocol) -> (&'static str, u1
     }
 }
 
+/// The code with which a service says that it has failed itself, always with status 500 (the same sources, and each
+/// action's "Errors").
+pub(crate) fn internal(service: &str, protocol: Protocol) -> &'static str {
+    match (service, protocol) {
+        (_, Protocol::S3) | ("sns", _) => "InternalError",
+        ("monitoring" | "secretsmanager", _) => "InternalServiceError",
+        (_, Protocol::Query) | ("sqs", _) => "InternalFailure",
+        ("lambda", _) => "ServiceException",
+        ("scheduler", _) => "InternalServerException",
+        ("events", _) => "InternalException",
+        ("kms", _) => "KMSInternalException",
+        ("logs", _) => "ServiceUnavailableException",
+        (_, Protocol::Json) => "InternalServerError",
+    }
+}
+
 /// AWS's error code in an answer: the header, else the body's `<Code>` or `__type`.
 pub(crate) fn error_code(headers: &http::HeaderMap, body: &[u8]) -> Option<String> {
     if let Some(value) = headers.get("x-amzn-errortype").and_then(|value| value.to_str().ok()) {

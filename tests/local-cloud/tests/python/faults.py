@@ -1,4 +1,6 @@
-"""What a client sees of each fault. Usage: faults.py SERVICE ATTEMPTS; prints the outcome of one call as JSON."""
+"""What a client sees of each fault. Usage: faults.py SERVICE ATTEMPTS [PARAMETER [PATIENCE]]; prints the outcome of one
+call as JSON. PARAMETER is the name that SSM is to make, PATIENCE in seconds what the client waits for an answer.
+"""
 
 import json
 import sys
@@ -7,12 +9,13 @@ import boto3
 import botocore.exceptions
 from botocore.config import Config
 
-service, attempts = sys.argv[1], int(sys.argv[2])
-config = Config(retries={"max_attempts": attempts - 1, "mode": "legacy"}, user_agent_appid="tidemark-tester")
+service, attempts, parameter, patience = (sys.argv[1:] + ["/fault", "60"][len(sys.argv) - 3:])[:4]
+config = Config(retries={"max_attempts": int(attempts) - 1, "mode": "legacy"}, user_agent_appid="tidemark-tester",
+                read_timeout=float(patience))
 client = boto3.client(service, config=config)
 calls = {
     "s3": lambda: client.list_buckets(),
-    "ssm": lambda: client.put_parameter(Name="/fault", Value="1", Type="String"),
+    "ssm": lambda: client.put_parameter(Name=parameter, Value="1", Type="String"),
     "rds": lambda: client.describe_db_instances(),
     "lambda": lambda: client.list_functions(),
     "sqs": lambda: client.list_queues(),
