@@ -1,6 +1,6 @@
 //! Instances, snapshots and automated backups as the API shows them.
 
-use jiff::{Timestamp, TimestampRound, Unit};
+use jiff::{TimestampRound, Unit};
 
 use crate::Speed;
 use crate::state::{AutomatedBackup, Deferred, Instance, Region, Snapshot, Tags};
@@ -20,10 +20,10 @@ pub(crate) fn tags(element: Element, tags: &Tags) -> Element {
 }
 
 /// A `DBInstance`.
-pub(crate) fn instance(region: &Region, instance: &Instance, now: Timestamp) -> Element {
+pub(crate) fn instance(region: &Region, instance: &Instance) -> Element {
     let traits = &instance.traits;
     let backup = region.backups.values().find(|b| !b.replica && b.traits.resource_id == traits.resource_id);
-    let latest = backup.and_then(|backup| backup.store.window(now)).and_then(|(earliest, latest)| {
+    let latest = backup.and_then(|backup| backup.window(&region.clock)).and_then(|(earliest, latest)| {
         // Whole seconds, as on AWS; never one before the window.
         let whole =
             latest.round(TimestampRound::new().smallest(Unit::Second).mode(jiff::RoundMode::Trunc)).ok()?;
@@ -175,10 +175,10 @@ pub(crate) fn snapshot(region: &Region, snapshot: &Snapshot, speed: &Speed) -> E
 }
 
 /// A `DBInstanceAutomatedBackup`.
-pub(crate) fn backup(region: &Region, backup: &AutomatedBackup, now: Timestamp) -> Element {
+pub(crate) fn backup(region: &Region, backup: &AutomatedBackup) -> Element {
     let traits = &backup.traits;
     let mut window = Element::new("RestoreWindow");
-    if let Some((earliest, latest)) = backup.store.window(now) {
+    if let Some((earliest, latest)) = backup.window(&region.clock) {
         window = window.text("EarliestTime", time(earliest)).text("LatestTime", time(latest));
     }
     let element = Element::new("DBInstanceAutomatedBackup")

@@ -99,7 +99,7 @@ impl Region {
     }
 
     fn event(&mut self, source: Source, identifier: &str, Notice(id, category, message): Notice) {
-        let time = Timestamp::now();
+        let time = self.clock.now();
         let arn = self.arn(source.arn_kind(), identifier);
         let (detail_type, source_type) = match source {
             Source::Instance => ("RDS DB Instance Event", "DB_INSTANCE"),

@@ -8,6 +8,7 @@
 //! the same. Clients of a real one use TLS ([`LocalRds::ca_certificate`]), as with `rds.force_ssl`.
 
 mod actions;
+mod clock;
 mod documents;
 mod events;
 mod identifiers;
@@ -18,6 +19,7 @@ mod quotas;
 mod seed;
 mod speed;
 mod state;
+mod steering;
 mod wire;
 mod work;
 
@@ -25,11 +27,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::Timestamp;
-
 pub use outside::{Alone, Event, EventSink, Key, Keys, Processes};
 pub use quotas::Quotas;
-pub use seed::{Seed, SeedSnapshot};
+pub use seed::{Seed, SeedReplica, SeedSnapshot};
 pub use speed::Speed;
 
 /// Between two looks at whether an automated snapshot is due.
@@ -66,8 +66,14 @@ pub enum Error {
     #[error("cannot use PostgreSQL")]
     Postgres(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// There is no such instance, or nothing of the kind asked for behind it.
-    #[error("{0} is no instance with automated backups")]
+    #[error("{0} is no instance, or not one with automated backups")]
     Instance(String),
+    /// There is no such snapshot.
+    #[error("there is no snapshot {0}")]
+    Snapshot(String),
+    /// RDS has no such status of an instance.
+    #[error("{0:?} is not a status of a DB instance")]
+    Status(String),
     /// An identifier that RDS would refuse.
     #[error("{0:?} is not an identifier of a DB instance")]
     Identifier(String),
@@ -109,7 +115,7 @@ impl LocalRds {
         plane.spawn(async move {
             loop {
                 tokio::time::sleep(MAINTENANCE).await;
-                work::maintain(&shared, Timestamp::now());
+                work::maintain(&shared, shared.clock.now());
             }
         });
         Ok(Self { plane })
@@ -137,12 +143,18 @@ impl LocalRds {
 
     /// Adds simulated instances and snapshots to a Region at once: no waiting, no quotas, no events.
     pub fn seed(&self, region: &str, seeds: impl IntoIterator<Item = Seed>) -> Result<(), Error> {
+        let mut replicas = Vec::new();
         self.plane.region(region, |region| {
             seeds.into_iter().try_for_each(|seed| {
                 let id = seed.identifier.clone();
-                if seed::plant(&self.plane, region, seed) { Ok(()) } else { Err(Error::Identifier(id)) }
+                replicas.extend(seed::plant(&self.plane, region, seed).ok_or(Error::Identifier(id))?);
+                Ok(())
             })
-        })
+        })?;
+        for (region, replica) in replicas {
+            self.plane.region(&region, |region| region.backups.insert(replica.id.clone(), replica));
+        }
+        Ok(())
     }
 
     /// Archives all that is committed in an instance, and waits until point-in-time restores can have it.

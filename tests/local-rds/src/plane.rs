@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use crate::clock::Clock;
 use crate::identifiers::Arn;
 use crate::postgres::{Clusters, Install};
 use crate::state::{Data, Region, Snapshot};
@@ -20,6 +21,7 @@ pub(crate) struct Plane {
     pub(crate) account: String,
     pub(crate) clusters: Clusters,
     pub(crate) speed: watch::Sender<Speed>,
+    pub(crate) clock: Clock,
     keys: Arc<dyn Keys>,
     events: Arc<dyn EventSink>,
     state: Mutex<State>,
@@ -41,6 +43,7 @@ impl Plane {
             account: options.account,
             clusters,
             speed: watch::Sender::new(options.speed),
+            clock: Clock::default(),
             keys: options.keys,
             events: options.events,
             state: Mutex::new(State { regions: BTreeMap::new(), quotas: Quotas::default() }),
@@ -57,8 +60,10 @@ impl Plane {
     pub(crate) fn region<T>(&self, name: &str, work: impl FnOnce(&mut Region) -> T) -> T {
         let (result, outbox) = {
             let mut state = self.state();
-            let region =
-                state.regions.entry(name.to_owned()).or_insert_with(|| Region::new(name, &self.account));
+            let region = state
+                .regions
+                .entry(name.to_owned())
+                .or_insert_with(|| Region::new(name, &self.account, self.clock.clone()));
             let result = work(region);
             (result, std::mem::take(&mut region.outbox))
         };

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 
 use crate::documents::DEFAULT_CA;
-use crate::identifiers::{INSTANCE, backup_id, identifier, resource_id};
+use crate::identifiers::{Arn, INSTANCE, backup_id, identifier, resource_id};
 use crate::plane::Plane;
 use crate::state::{
     AutomatedBackup, BackupStatus, Data, Deferred, Instance, InstanceStatus, Region, Snapshot, SnapshotKind,
@@ -29,6 +29,31 @@ pub struct Seed {
     pub key: Option<String>,
     /// Its snapshots.
     pub snapshots: Vec<SeedSnapshot>,
+    /// Its automated backups in other Regions.
+    pub replicas: Vec<SeedReplica>,
+}
+
+/// Simulated automated backups that are replicated to another Region. Their window stays as it is, unless
+/// [`crate::LocalRds::set_archive_lag`] moves it.
+#[derive(Clone, Debug)]
+pub struct SeedReplica {
+    /// Where they are replicated to.
+    pub region: String,
+    /// The earliest restorable time there.
+    pub earliest: Timestamp,
+    /// The latest.
+    pub latest: Timestamp,
+    /// At least 1.
+    pub retention_days: u32,
+    /// The ARN of a KMS key of that Region, for encrypted ones.
+    pub key: Option<String>,
+}
+
+impl SeedReplica {
+    /// Unencrypted, with a window and 7 days of retention.
+    pub fn new(region: &str, earliest: Timestamp, latest: Timestamp) -> Self {
+        Self { region: region.to_owned(), earliest, latest, retention_days: 7, key: None }
+    }
 }
 
 /// A simulated snapshot to be there.
@@ -53,31 +78,42 @@ impl Seed {
             retention_days: 7,
             key: None,
             snapshots: Vec::new(),
+            replicas: Vec::new(),
         }
     }
 }
 
-/// Puts one into a Region. Returns whether its identifier is one.
-pub(crate) fn plant(plane: &Plane, region: &mut Region, seed: Seed) -> bool {
-    let Ok(id) = identifier("DBInstanceIdentifier", &seed.identifier, INSTANCE) else { return false };
+/// Puts one into a Region. Returns what is to be put into others; nothing if its identifier is none.
+pub(crate) fn plant(
+    plane: &Plane,
+    region: &mut Region,
+    seed: Seed,
+) -> Option<Vec<(String, AutomatedBackup)>> {
+    let id = identifier("DBInstanceIdentifier", &seed.identifier, INSTANCE).ok()?;
     let traits = traits(&id, &region.name, &plane.clusters.install.version, &seed);
     for snapshot in seed.snapshots {
         let id = snapshot.identifier.to_ascii_lowercase();
         region.snapshots.insert(id.clone(), planted(plane, id, &traits, snapshot));
     }
+    let own = AutomatedBackup {
+        id: backup_id(),
+        traits: traits.clone(),
+        status: BackupStatus::Active,
+        instance_arn: region.arn("db", &id),
+        source_region: region.name.clone(),
+        replica: false,
+        replicas: Vec::new(),
+        tags: Tags::new(),
+        store: Store::Simulated { from: seed.created, until: None },
+        lag: None,
+    };
+    let replicas: Vec<_> = seed.replicas.into_iter().map(|replica| replicated(&own, replica)).collect();
     if seed.retention_days > 0 {
-        let backup = AutomatedBackup {
-            id: backup_id(),
-            traits: traits.clone(),
-            status: BackupStatus::Active,
-            instance_arn: region.arn("db", &id),
-            source_region: region.name.clone(),
-            replica: false,
-            replicas: Vec::new(),
-            tags: Tags::new(),
-            store: Store::Simulated { from: seed.created, until: None },
+        let arn = |(there, replica): &(String, AutomatedBackup)| {
+            Arn::text(there, &plane.account, "auto-backup", &replica.id)
         };
-        region.backups.insert(backup.id.clone(), backup);
+        let replicas = replicas.iter().map(arn).collect();
+        region.backups.insert(own.id.clone(), AutomatedBackup { replicas, ..own });
     }
     let instance = Instance {
         status: InstanceStatus::Available,
@@ -98,7 +134,20 @@ pub(crate) fn plant(plane: &Plane, region: &mut Region, seed: Seed) -> bool {
         traits,
     };
     region.instances.insert(id, instance);
-    true
+    Some(replicas)
+}
+
+fn replicated(source: &AutomatedBackup, seed: SeedReplica) -> (String, AutomatedBackup) {
+    let traits = Traits { retention_days: seed.retention_days, key: seed.key, ..source.traits.clone() };
+    let replica = AutomatedBackup {
+        id: backup_id(),
+        traits,
+        status: BackupStatus::Replicating,
+        replica: true,
+        store: Store::Simulated { from: seed.earliest, until: Some(seed.latest) },
+        ..source.clone()
+    };
+    (seed.region, replica)
 }
 
 fn traits(id: &str, region: &str, version: &str, seed: &Seed) -> Traits {

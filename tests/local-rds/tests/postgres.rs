@@ -147,6 +147,36 @@ async fn a_restore_to_an_instant_has_the_commit_before_it_and_not_the_one_after(
     cloud.stop().await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_time_that_a_wrong_clock_told_restores_what_was_there_then() {
+    let cloud = Cloud::start().await;
+    let skew = SignedDuration::from_mins(10);
+    cloud.rds.set_clock_skew(skew);
+    cloud.create("orders", &[("BackupRetentionPeriod", "7")]).await;
+    let client = cloud.connect(&cloud.instance(HOME, "orders").await, PASSWORD).await.unwrap();
+    fill(&client).await;
+    tick(&client, 1).await;
+    let between = Timestamp::now();
+    until("the clock", || async {
+        (Timestamp::now() > between + SignedDuration::from_millis(1)).then_some(())
+    })
+    .await;
+    tick(&client, 2).await;
+    cloud.rds.archive_now(HOME, "orders").await.unwrap();
+    // Ahead of this machine, and restorable all the same.
+    restorable(&cloud, HOME, "orders", between + skew).await;
+    let time = (between + skew).to_string();
+    let restore = [
+        ("SourceDBInstanceIdentifier", "orders"),
+        ("TargetDBInstanceIdentifier", "then"),
+        ("RestoreTime", time.as_str()),
+    ];
+    cloud.ok(HOME, "RestoreDBInstanceToPointInTime", &restore).await;
+    let then = cloud.connect(&cloud.instance(HOME, "then").await, PASSWORD).await.unwrap();
+    assert_eq!(ticks(&then).await, [1]);
+    cloud.stop().await;
+}
+
 /// The promise of `LatestRestorableTime`, with commits at all distances from the archiver's own: between its look at
 /// the clock and its switch, just after it, and long after it.
 #[tokio::test(flavor = "multi_thread")]

@@ -1,7 +1,5 @@
 //! `DescribeDBInstanceAutomatedBackups`, `DeleteDBInstanceAutomatedBackup`.
 
-use jiff::Timestamp;
-
 use super::{Answer, Request, result};
 use crate::documents;
 use crate::state::{AutomatedBackup, BackupStatus};
@@ -15,7 +13,6 @@ pub(super) fn describe(request: &Request) -> Answer {
     let page = Page::of(parameters)?;
     let filters = Filters::of(parameters, &FILTERS)?;
     let (instance, resource_id) = (parameters.get("DBInstanceIdentifier"), parameters.get("DbiResourceId"));
-    let now = Timestamp::now();
     request.plane.region(&request.region, |region| {
         let wanted = match parameters.get("DBInstanceAutomatedBackupsArn") {
             Some(arn) => Some(region.backup(arn)?.id.clone()),
@@ -38,7 +35,7 @@ pub(super) fn describe(request: &Request) -> Answer {
         });
         let matching = matching.map(|(id, backup)| (id.as_str(), backup));
         let result = Element::new("DescribeDBInstanceAutomatedBackupsResult");
-        let document = |backup: &AutomatedBackup| documents::backup(region, backup, now);
+        let document = |backup: &AutomatedBackup| documents::backup(region, backup);
         Ok::<_, Fault>(page.element(result, "DBInstanceAutomatedBackups", matching, document))
     })
 }
@@ -66,7 +63,7 @@ pub(super) fn delete(request: &Request) -> Answer {
             )));
         }
         let backup = backup.clone();
-        let document = documents::backup(region, &backup, Timestamp::now());
+        let document = documents::backup(region, &backup);
         region.backups.remove(&backup.id);
         if !backup.replica {
             work::drop_backups(region, &backup.traits.resource_id);

@@ -22,6 +22,7 @@ pub(super) async fn copy(request: Request) -> Answer {
     let source_region = Arn::parse(text).map_or_else(|| region.clone(), |arn| arn.region);
     let source = source(&plane, &source_region, text)?;
     let remote = source_region != region;
+    readable(&plane, &source_region, &source).await?;
     let key = key(&plane, &region, &parameters, &source, remote).await?;
 
     let (quotas, number, speed) = (plane.quotas(), plane.number(), *plane.speed.borrow());
@@ -99,11 +100,16 @@ async fn key(
         (None, Some(_)) if remote => {
             Err(Fault::invalid_value("Must specify new KMS key for cross region encrypted snapshot copy."))
         }
-        (None, Some(key)) => match plane.key(region, key).await {
-            Ok(key) => Ok(Some(key)),
-            Err(_) => Err(Fault::key_not_accessible(
-                "The source snapshot KMS key does not exist, is not enabled or you do not have permissions to access it",
-            )),
-        },
+        (None, Some(key)) => Ok(Some(key.clone())),
     }
+}
+
+/// Whatever the copy's key is: without the source's nobody can read what is to be copied.
+async fn readable(plane: &Plane, region: &str, source: &Snapshot) -> Result<(), Fault> {
+    let Some(key) = &source.traits.key else { return Ok(()) };
+    plane.key(region, key).await.map(|_| ()).map_err(|_| {
+        Fault::key_not_accessible(
+            "The source snapshot KMS key does not exist, is not enabled or you do not have permissions to access it",
+        )
+    })
 }

@@ -30,7 +30,7 @@ pub(super) async fn create(request: Request) -> Answer {
         let mut instance = instance;
         instance.traits.instance = settings::new_identifier(region, quotas, "DBInstanceIdentifier", &id)?;
         let resource_id = instance.traits.resource_id.clone();
-        let document = documents::instance(region, &instance, jiff::Timestamp::now());
+        let document = documents::instance(region, &instance);
         region.instances.insert(instance.traits.instance.clone(), instance);
         Ok((document, resource_id))
     })?;

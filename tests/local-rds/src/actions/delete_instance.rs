@@ -2,8 +2,6 @@
 
 use std::sync::Arc;
 
-use jiff::Timestamp;
-
 use super::{Answer, Request, result, snapshots};
 use crate::documents;
 use crate::state::{InstanceStatus, SnapshotKind};
@@ -49,7 +47,7 @@ pub(super) fn delete(request: &Request) -> Answer {
         let instance = region.instance(&identifier)?;
         instance.status = InstanceStatus::Deleting;
         let resource_id = instance.traits.resource_id.clone();
-        let document = documents::instance(region, &region.instances[&identifier], Timestamp::now());
+        let document = documents::instance(region, &region.instances[&identifier]);
         Ok::<_, Fault>((document, work::Deletion { resource_id, final_snapshot, keep_backups }))
     })?;
     plane.spawn(work::delete(Arc::clone(plane), request.region.clone(), deletion));

@@ -1,7 +1,5 @@
 //! `DescribeDBInstances`.
 
-use jiff::Timestamp;
-
 use super::{Answer, Request};
 use crate::documents;
 use crate::wire::{Element, Fault, Filters, Page, same};
@@ -12,7 +10,6 @@ pub(super) fn describe(request: &Request) -> Answer {
     let parameters = &request.parameters;
     let page = Page::of(parameters)?;
     let filters = Filters::of(parameters, &FILTERS)?;
-    let now = Timestamp::now();
     request.plane.region(&request.region, |region| {
         let wanted = match parameters.get("DBInstanceIdentifier") {
             Some(text) => Some(region.instance(text)?.traits.instance.clone()),
@@ -31,7 +28,7 @@ pub(super) fn describe(request: &Request) -> Answer {
         });
         let matching = matching.map(|(id, instance)| (id.as_str(), instance));
         let result = Element::new("DescribeDBInstancesResult");
-        let document = |instance| documents::instance(region, instance, now);
+        let document = |instance| documents::instance(region, instance);
         Ok::<_, Fault>(page.element(result, "DBInstances", matching, document))
     })
 }

@@ -1,6 +1,6 @@
 //! `DescribeEvents`.
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 
 use super::{Answer, Request};
 use crate::events::Record;
@@ -24,7 +24,7 @@ const SOURCES: [&str; 11] = [
 pub(super) fn describe(request: &Request) -> Answer {
     let parameters = &request.parameters;
     let page = Page::of(parameters)?;
-    let now = Timestamp::now();
+    let now = request.plane.clock.now();
     let kind = parameters.get("SourceType");
     if let Some(kind) = kind
         && !SOURCES.contains(&kind)

@@ -2,8 +2,6 @@
 
 use std::sync::Arc;
 
-use jiff::Timestamp;
-
 use super::{Answer, Request, result, settings};
 use crate::documents;
 use crate::identifiers::{INSTANCE, identifier};
@@ -51,7 +49,7 @@ pub(super) fn modify(request: &Request) -> Answer {
             work::Change { resource_id, deferred: now, password }
         });
         let identifier = instance.traits.instance.clone();
-        let document = documents::instance(region, &region.instances[&identifier], Timestamp::now());
+        let document = documents::instance(region, &region.instances[&identifier]);
         Ok((document, change))
     })?;
     if let Some(change) = change {

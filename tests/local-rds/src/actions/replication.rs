@@ -3,8 +3,6 @@
 
 use std::sync::Arc;
 
-use jiff::Timestamp;
-
 use super::{Answer, Request, result, settings, tags};
 use crate::documents;
 use crate::identifiers::{Arn, backup_id};
@@ -54,6 +52,7 @@ pub(super) async fn start(request: Request) -> Answer {
         replicas: Vec::new(),
         tags,
         store,
+        lag: None,
     };
     let (id, quota) = (replica.id.clone(), plane.quotas().replicated_backups);
     let document = plane.region(&region, |region| {
@@ -69,7 +68,7 @@ pub(super) async fn start(request: Request) -> Answer {
                 "Cannot replicate more than {quota} automated backups."
             )));
         }
-        let document = documents::backup(region, &replica, Timestamp::now());
+        let document = documents::backup(region, &replica);
         region.backups.insert(replica.id.clone(), replica);
         Ok(document)
     })?;
@@ -113,9 +112,9 @@ pub(super) fn stop(request: &Request) -> Answer {
                 "The automated backups of {arn} are not replicated to this Region."
             ))
         })?;
-        work::retain(replica);
+        work::retain(replica, &plane.clock);
         let replica = replica.clone();
-        Ok::<_, Fault>((documents::backup(region, &replica, Timestamp::now()), replica.id))
+        Ok::<_, Fault>((documents::backup(region, &replica), replica.id))
     })?;
     let stopped = plane.arn(&request.region, "auto-backup", &id);
     if let Some(source) = Arn::parse(arn) {

@@ -2,8 +2,6 @@
 
 use std::sync::Arc;
 
-use jiff::Timestamp;
-
 use super::{Answer, Request, result, settings};
 use crate::documents;
 use crate::plane::Plane;
@@ -58,7 +56,7 @@ pub(super) async fn start(
         let mut instance = instance;
         instance.traits.instance = settings::new_identifier(region, quotas, identifier, id)?;
         let resource_id = instance.traits.resource_id.clone();
-        let document = documents::instance(region, &instance, Timestamp::now());
+        let document = documents::instance(region, &instance);
         region.instances.insert(instance.traits.instance.clone(), instance);
         Ok::<_, Fault>((document, resource_id))
     })?;

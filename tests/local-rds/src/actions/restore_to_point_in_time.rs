@@ -3,7 +3,8 @@
 use jiff::Timestamp;
 
 use super::{Answer, Request, restore, result};
-use crate::state::{AutomatedBackup, InstanceStatus, Region};
+use crate::clock::Clock;
+use crate::state::{AutomatedBackup, InstanceStatus, Region, Store};
 use crate::wire::{Fault, Parameters};
 use crate::work::Origin;
 
@@ -18,7 +19,12 @@ pub(super) async fn restore(request: Request) -> Answer {
         ));
     }
     let (backup, class) = plane.region(&region, |region| source(region, &parameters))?;
-    let target = target(&backup, time)?;
+    let told = target(&plane.clock, &backup, time)?;
+    // What is really there was committed by the machine's clock.
+    let target = match &backup.store {
+        Store::Real(_) => plane.clock.machine(told),
+        Store::Simulated { .. } => told,
+    };
     let origin = Origin::PointInTime { source: backup.traits.instance.clone(), target, store: backup.store };
     let class = class.as_deref();
     let name = "TargetDBInstanceIdentifier";
@@ -66,9 +72,9 @@ fn source(region: &mut Region, parameters: &Parameters) -> Result<(AutomatedBack
 }
 
 /// The instant to restore to, which must be in the window.
-fn target(backup: &AutomatedBackup, time: Option<Timestamp>) -> Result<Timestamp, Fault> {
+fn target(clock: &Clock, backup: &AutomatedBackup, time: Option<Timestamp>) -> Result<Timestamp, Fault> {
     let id = &backup.traits.instance;
-    let (earliest, latest) = backup.store.window(Timestamp::now()).ok_or_else(|| {
+    let (earliest, latest) = backup.window(clock).ok_or_else(|| {
         Fault::instance_state(format!("The first automated backup of {id} is not complete yet."))
     })?;
     let time = time.unwrap_or(latest);

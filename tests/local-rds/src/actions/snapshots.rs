@@ -7,7 +7,7 @@ use crate::Quotas;
 use crate::documents;
 use crate::events::Notice;
 use crate::identifiers::{SNAPSHOT, identifier};
-use crate::state::{InstanceStatus, Region, Snapshot, SnapshotKind, SnapshotStatus};
+use crate::state::{Region, Snapshot, SnapshotKind, SnapshotStatus};
 use crate::wire::{Element, Fault, Filters, Page, same};
 use crate::work;
 
@@ -45,7 +45,7 @@ pub(super) fn create(request: &Request) -> Answer {
         region.instance(instance_id)?;
         let id = new_identifier(region, quotas, "DBSnapshotIdentifier", id)?;
         let instance = region.instance(instance_id)?;
-        if instance.status != InstanceStatus::Available {
+        if !instance.status.allows_snapshots() {
             return Err(Fault::instance_state(format!(
                 "Cannot create a snapshot because the database instance {} is not currently in the available state.",
                 instance.traits.instance

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp, TimestampRound, Unit};
 
 use super::{Tags, Traits};
+use crate::clock::Clock;
 use crate::postgres::Archive;
 
 /// What an automated backup is doing.
@@ -44,13 +45,15 @@ pub(crate) enum Store {
 }
 
 impl Store {
-    /// The earliest and latest restorable time.
-    pub(crate) fn window(&self, now: Timestamp) -> Option<(Timestamp, Timestamp)> {
+    /// The earliest and latest restorable time, by the clock of RDS.
+    fn window(&self, clock: &Clock) -> Option<(Timestamp, Timestamp)> {
         match self {
-            Self::Real(archive) => archive.window(),
+            Self::Real(archive) => {
+                archive.window().map(|(earliest, latest)| (clock.told(earliest), clock.told(latest)))
+            }
             Self::Simulated { from, until } => {
                 // As on AWS: a log is shipped every five minutes.
-                let shipped = until.unwrap_or_else(|| five_minutes(now));
+                let shipped = until.unwrap_or_else(|| five_minutes(clock.now()));
                 Some((*from, shipped.max(*from)))
             }
         }
@@ -79,20 +82,41 @@ pub(crate) struct AutomatedBackup {
     pub(crate) replicas: Vec<String>,
     pub(crate) tags: Tags,
     pub(crate) store: Store,
+    /// How far behind the latest restorable time is, if that was decided from outside.
+    pub(crate) lag: Option<SignedDuration>,
+}
+
+impl AutomatedBackup {
+    /// The earliest and latest restorable time, by the clock of RDS.
+    pub(crate) fn window(&self, clock: &Clock) -> Option<(Timestamp, Timestamp)> {
+        let (earliest, latest) = self.store.window(clock)?;
+        let latest = match (self.lag, &self.store) {
+            (None, _) => latest,
+            (Some(lag), Store::Simulated { .. }) => clock.now() - lag,
+            // What is not in the archive cannot be promised.
+            (Some(lag), Store::Real(_)) => latest.min(clock.now() - lag),
+        };
+        Some((earliest, latest.max(earliest)))
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn at(text: &str) -> Timestamp {
+        text.parse().unwrap()
+    }
+
     #[test]
     fn simulated_logs_are_shipped_every_five_minutes() {
-        let at = |text: &str| text.parse::<Timestamp>().unwrap();
-        let store = Store::Simulated { from: at("2026-03-01T00:00:00Z"), until: None };
-        let window = store.window(at("2026-03-01T03:14:59Z")).unwrap();
-        assert_eq!(window, (at("2026-03-01T00:00:00Z"), at("2026-03-01T03:10:00Z")));
-        let ended =
-            Store::Simulated { from: at("2026-03-01T00:00:00Z"), until: Some(at("2026-03-01T01:02:03Z")) };
-        assert_eq!(ended.window(at("2026-03-02T00:00:00Z")).unwrap().1, at("2026-03-01T01:02:03Z"));
+        assert_eq!(five_minutes(at("2026-03-01T03:14:59Z")), at("2026-03-01T03:10:00Z"));
+        let (clock, from) = (Clock::default(), at("2026-03-01T00:00:00Z"));
+        let window = Store::Simulated { from, until: None }.window(&clock).unwrap();
+        let age = clock.now().duration_since(window.1);
+        assert_eq!(window.0, from);
+        assert!(!age.is_negative() && age < SignedDuration::from_mins(5) + SignedDuration::from_secs(1));
+        let ended = Store::Simulated { from, until: Some(at("2026-03-01T01:02:03Z")) };
+        assert_eq!(ended.window(&clock).unwrap().1, at("2026-03-01T01:02:03Z"));
     }
 }

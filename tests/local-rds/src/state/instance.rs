@@ -16,12 +16,64 @@ pub(crate) enum InstanceStatus {
     ResettingMasterCredentials,
     Deleting,
     Failed,
+    /// One of [`TOLD`], decided from outside.
+    Told(&'static str),
 }
 
+/// The statuses that nothing here leads to (RDS User Guide, "Viewing Amazon RDS DB instance status").
+const TOLD: [&str; 24] = [
+    "configuring-enhanced-monitoring",
+    "configuring-iam-database-auth",
+    "configuring-log-exports",
+    "converting-to-vpc",
+    "delete-precheck",
+    "inaccessible-encryption-credentials",
+    "inaccessible-encryption-credentials-recoverable",
+    "incompatible-create",
+    "incompatible-network",
+    "incompatible-option-group",
+    "incompatible-parameters",
+    "incompatible-restore",
+    "insufficient-capacity",
+    "maintenance",
+    "moving-to-vpc",
+    "rebooting",
+    "restore-error",
+    "starting",
+    "stopped",
+    "stopping",
+    "storage-config-upgrade",
+    "storage-full",
+    "storage-optimization",
+    "upgrading",
+];
+
 impl InstanceStatus {
+    /// The one that the API writes like this.
+    pub(crate) fn named(text: &str) -> Option<Self> {
+        let own = [
+            Self::Creating,
+            Self::BackingUp,
+            Self::Available,
+            Self::Modifying,
+            Self::Renaming,
+            Self::ResettingMasterCredentials,
+            Self::Deleting,
+            Self::Failed,
+        ];
+        let told = || TOLD.iter().find(|told| **told == text).map(|told| Self::Told(told));
+        own.into_iter().find(|status| status.text() == text).or_else(told)
+    }
+
+    /// Whether snapshots can be taken (`CreateDBSnapshot`, API reference: `InvalidDBInstanceState`).
+    pub(crate) fn allows_snapshots(self) -> bool {
+        matches!(self, Self::Available | Self::Told("storage-optimization"))
+    }
+
     /// As the API writes it.
     pub(crate) fn text(self) -> &'static str {
         match self {
+            Self::Told(text) => text,
             Self::Creating => "creating",
             Self::BackingUp => "backing-up",
             Self::Available => "available",

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use super::{AutomatedBackup, Instance, Snapshot, SnapshotKind};
+use crate::clock::Clock;
 use crate::events::Record;
 use crate::identifiers::Arn;
 use crate::wire::Fault;
@@ -11,6 +12,7 @@ use crate::wire::Fault;
 pub(crate) struct Region {
     pub(crate) name: String,
     pub(crate) account: String,
+    pub(crate) clock: Clock,
     pub(crate) instances: BTreeMap<String, Instance>,
     pub(crate) snapshots: BTreeMap<String, Snapshot>,
     pub(crate) backups: BTreeMap<String, AutomatedBackup>,
@@ -21,10 +23,11 @@ pub(crate) struct Region {
 }
 
 impl Region {
-    pub(crate) fn new(name: &str, account: &str) -> Self {
+    pub(crate) fn new(name: &str, account: &str, clock: Clock) -> Self {
         Self {
             name: name.to_owned(),
             account: account.to_owned(),
+            clock,
             instances: BTreeMap::new(),
             snapshots: BTreeMap::new(),
             backups: BTreeMap::new(),

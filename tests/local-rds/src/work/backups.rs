@@ -29,7 +29,7 @@ pub(super) async fn switch_on(
         let traits = instance.traits.clone();
         let store = match archive {
             Some(archive) => Store::Real(archive),
-            None => Store::Simulated { from: Timestamp::now(), until: None },
+            None => Store::Simulated { from: region.clock.now(), until: None },
         };
         let backup = AutomatedBackup {
             id: backup_id(),
@@ -40,6 +40,7 @@ pub(super) async fn switch_on(
             replicas: Vec::new(),
             tags: Tags::new(),
             store,
+            lag: None,
             traits,
         };
         region.backups.insert(backup.id.clone(), backup);
@@ -55,6 +56,7 @@ pub(crate) async fn automated_backup(plane: &Plane, region: &str, resource_id: &
         plane.region(region, |region| rest(region, resource_id));
         return;
     };
+    // WAL is replayed by the machine's clock.
     let complete = Timestamp::now();
     let archiver = plane.region(region, |region| {
         if let Some(backup) = region.own_backup(resource_id) {
@@ -75,7 +77,7 @@ pub(crate) async fn automated_backup(plane: &Plane, region: &str, resource_id: &
 
 fn start(region: &mut Region, resource_id: &str, number: u64) -> Option<Snapshot> {
     let identifier = region.by_resource(resource_id)?.traits.instance.clone();
-    let mut at = Timestamp::now();
+    let mut at = region.clock.now();
     let mut id = automated_snapshot(&identifier, at);
     // AWS takes one a day; we may be asked for several in one minute.
     while region.snapshots.contains_key(&id) {

@@ -3,8 +3,6 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use jiff::Timestamp;
-
 use crate::events::Notice;
 use crate::plane::Plane;
 use crate::state::{Snapshot, SnapshotStatus};
@@ -32,7 +30,7 @@ pub(crate) async fn copy(
             Ok(data) if source_remains => {
                 found.data = data;
                 found.status = SnapshotStatus::Available;
-                found.taken = Some(Timestamp::now());
+                found.taken = Some(plane.clock.now());
                 if remote {
                     Notice::remote_copy_finished(&source.id, &source_region)
                 } else {

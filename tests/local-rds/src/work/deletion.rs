@@ -3,9 +3,8 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use jiff::Timestamp;
-
 use super::snapshots::take;
+use crate::clock::Clock;
 use crate::events::Notice;
 use crate::plane::Plane;
 use crate::state::{BackupStatus, InstanceStatus, Region, Snapshot, SnapshotKind, Store};
@@ -53,7 +52,7 @@ pub(crate) async fn delete(plane: Arc<Plane>, region: String, deletion: Deletion
         let Some(there) = crate::identifiers::Arn::parse(&arn) else { continue };
         plane.region(&there.region, |region| {
             if let Ok(replica) = region.backup(&arn) {
-                retain(replica);
+                retain(replica, &plane.clock);
             }
         });
     }
@@ -65,9 +64,10 @@ fn remove(region: &mut Region, resource_id: &str, keep_backups: bool) -> Vec<Str
         return Vec::new();
     };
     region.instances.remove(&identifier);
+    let clock = region.clock.clone();
     let replicas = region.own_backup(resource_id).map(|backup| std::mem::take(&mut backup.replicas));
     match region.own_backup(resource_id) {
-        Some(backup) if keep_backups => retain(backup),
+        Some(backup) if keep_backups => retain(backup, &clock),
         _ => drop_backups(region, resource_id),
     }
     region.instance_event(&identifier, Notice::instance_deleted());
@@ -75,10 +75,10 @@ fn remove(region: &mut Region, resource_id: &str, keep_backups: bool) -> Vec<Str
 }
 
 /// The automated backup has all that it will ever have.
-pub(crate) fn retain(backup: &mut crate::state::AutomatedBackup) {
+pub(crate) fn retain(backup: &mut crate::state::AutomatedBackup, clock: &Clock) {
     backup.status = BackupStatus::Retained;
     if let Store::Simulated { until, .. } = &mut backup.store {
-        until.get_or_insert_with(Timestamp::now);
+        until.get_or_insert_with(|| clock.now());
     }
 }
 

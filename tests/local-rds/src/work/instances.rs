@@ -91,12 +91,12 @@ async fn build(
 
 /// Clients can connect from here on.
 fn open(plane: &Arc<Plane>, region: &str, resource_id: &str, origin: &Origin, cluster: Option<Arc<Cluster>>) {
-    let watched = cluster.clone();
+    let (watched, now) = (cluster.clone(), plane.clock.now());
     plane.region(region, |region| {
         let name = region.name.clone();
         let Some(instance) = region.by_resource(resource_id) else { return };
         let identifier = instance.traits.instance.clone();
-        instance.traits.created = Some(Timestamp::now());
+        instance.traits.created = Some(now);
         instance.status = if instance.traits.retention_days > 0 {
             InstanceStatus::BackingUp
         } else {

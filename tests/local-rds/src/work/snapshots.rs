@@ -4,8 +4,6 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Instant;
 
-use jiff::Timestamp;
-
 use crate::events::Notice;
 use crate::plane::Plane;
 use crate::postgres::{Error, Folder};
@@ -56,7 +54,7 @@ pub(super) fn rest(region: &mut Region, resource_id: &str) {
 pub(super) async fn take(plane: &Plane, region: &str, snapshot: &Snapshot) -> Option<Option<Arc<Folder>>> {
     let since = Instant::now();
     // What was committed before the backup begins is in it for sure: that is the instant it stands for.
-    let taken = Timestamp::now();
+    let taken = plane.clock.now();
     let resource_id = &snapshot.traits.resource_id;
     let data = plane.region(region, |region| {
         region.instance_event(&snapshot.traits.instance, Notice::backing_up());

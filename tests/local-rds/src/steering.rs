@@ -1,0 +1,48 @@
+//! What a test decides about RDS from outside, because no request can bring it about, or not soon enough.
+
+use jiff::SignedDuration;
+
+use crate::state::InstanceStatus;
+use crate::{Error, LocalRds};
+
+impl LocalRds {
+    /// Shifts the clock of RDS against the machine's: positive is ahead. Zero at first.
+    ///
+    /// From now on, all that RDS stamps (creation times of instances and snapshots, events) and tells (restorable times)
+    /// is by that clock; what is stamped already stays. A restore to a time that RDS told gets what was there then.
+    pub fn set_clock_skew(&self, skew: SignedDuration) {
+        self.plane.clock.set_skew(skew);
+    }
+
+    /// Keeps the latest restorable time of an instance this far behind the clock of RDS, in its own Region or, for
+    /// replicated automated backups, in the other. Real archives do not tell more than they have.
+    pub fn set_archive_lag(&self, region: &str, instance: &str, lag: SignedDuration) -> Result<(), Error> {
+        self.plane.region(region, |region| {
+            let mut found =
+                region.backups.values_mut().filter(|it| it.traits.instance == instance).peekable();
+            found.peek().ok_or_else(|| Error::Instance(instance.to_owned()))?;
+            found.for_each(|backup| backup.lag = Some(lag));
+            Ok(())
+        })
+    }
+
+    /// Gives an instance a status, as `DescribeDBInstances` writes it (`storage-full`, `incompatible-restore`), until
+    /// work under way or another call gives it another one. Requests are refused as in that status on AWS.
+    pub fn set_status(&self, region: &str, instance: &str, status: &str) -> Result<(), Error> {
+        let status = InstanceStatus::named(status).ok_or_else(|| Error::Status(status.to_owned()))?;
+        self.plane.region(region, |region| {
+            let found = region.instance(instance).map_err(|_| Error::Instance(instance.to_owned()))?;
+            found.status = status;
+            Ok(())
+        })
+    }
+
+    /// Changes what a snapshot tells of its allocated storage.
+    pub fn set_snapshot_storage(&self, region: &str, snapshot: &str, gib: u32) -> Result<(), Error> {
+        self.plane.region(region, |region| {
+            let found = region.snapshot(snapshot).map_err(|_| Error::Snapshot(snapshot.to_owned()))?;
+            found.traits.allocated_storage_gib = gib;
+            Ok(())
+        })
+    }
+}
