@@ -104,6 +104,17 @@ impl Rds for AwsRds {
         self.snapshots(Vec::new(), Some("manual")).await
     }
 
+    async fn visit_manual_snapshots(&self, mut visit: impl FnMut(Snapshot)) -> Result<()> {
+        let request = self.client.describe_db_snapshots().snapshot_type("manual");
+        let mut found = request.into_paginator().page_size(PAGE).items().send();
+        while let Some(snapshot) = found.next().await {
+            let snapshot = snapshot
+                .map_err(|error| aws_error(&format!("list the DB snapshots in {}", self.region), error))?;
+            visit(convert::snapshot(snapshot));
+        }
+        Ok(())
+    }
+
     async fn snapshots_of(&self, instance: &str) -> Result<Vec<Snapshot>> {
         self.snapshots(vec![filter("db-instance-id", instance)], None).await
     }
@@ -120,6 +131,15 @@ impl Rds for AwsRds {
             }
             Err(error) => Err(aws_error(&format!("look at DB snapshot {id} in {}", self.region), error)),
         }
+    }
+
+    async fn automated_backups(&self) -> Result<Vec<AutomatedBackup>> {
+        let request = self.client.describe_db_instance_automated_backups();
+        let found: std::result::Result<Vec<_>, _> =
+            request.into_paginator().page_size(PAGE).items().send().collect().await;
+        let found = found
+            .map_err(|error| aws_error(&format!("list the automated backups in {}", self.region), error))?;
+        Ok(found.into_iter().map(convert::automated_backup).collect())
     }
 
     async fn automated_backups_of(&self, instance: &str) -> Result<Vec<AutomatedBackup>> {

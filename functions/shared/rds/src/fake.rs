@@ -65,14 +65,21 @@ impl FakeAccount {
         self.state().instances.remove(&(region.to_owned(), id.to_owned()));
     }
 
-    /// Adds what a Region holds of automated backups.
+    /// Adds or replaces what a Region holds of automated backups.
     pub fn put_automated_backup(&self, region: &str, backup: AutomatedBackup) {
-        self.state().automated_backups.push((region.to_owned(), backup));
+        let mut state = self.state();
+        state.automated_backups.retain(|(at, there)| at != region || there.arn != backup.arn);
+        state.automated_backups.push((region.to_owned(), backup));
     }
 
     /// Adds or replaces a snapshot.
     pub fn put_snapshot(&self, region: &str, snapshot: Snapshot) {
         self.state().snapshots.insert((region.to_owned(), snapshot.id.clone()), snapshot);
+    }
+
+    /// Removes a snapshot.
+    pub fn remove_snapshot(&self, region: &str, id: &str) {
+        self.state().snapshots.remove(&(region.to_owned(), id.to_owned()));
     }
 
     /// The cloud finishes whatever it was doing.
@@ -231,6 +238,11 @@ impl Rds for FakeRds {
         })
     }
 
+    async fn visit_manual_snapshots(&self, visit: impl FnMut(Snapshot)) -> Result<()> {
+        self.manual_snapshots().await?.into_iter().for_each(visit);
+        Ok(())
+    }
+
     async fn snapshots_of(&self, instance: &str) -> Result<Vec<Snapshot>> {
         self.call("DescribeDBSnapshots", |state, region| {
             let of = |(key, snapshot): &(&(String, String), &Snapshot)| {
@@ -243,6 +255,13 @@ impl Rds for FakeRds {
     async fn snapshot(&self, id: &str) -> Result<Option<Snapshot>> {
         self.call("DescribeDBSnapshots", |state, region| {
             Ok(state.snapshots.get(&(region.to_owned(), id.to_owned())).cloned())
+        })
+    }
+
+    async fn automated_backups(&self) -> Result<Vec<AutomatedBackup>> {
+        self.call("DescribeDBInstanceAutomatedBackups", |state, region| {
+            let here = |(at, _): &&(String, AutomatedBackup)| at == region;
+            Ok(state.automated_backups.iter().filter(here).map(|(_, backup)| backup.clone()).collect())
         })
     }
 

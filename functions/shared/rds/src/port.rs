@@ -225,10 +225,15 @@ pub trait Rds {
     fn instance(&self, id: &str) -> impl Future<Output = Result<Option<Instance>>>;
     /// All manual snapshots, tags included (one call per 100).
     fn manual_snapshots(&self) -> impl Future<Output = Result<Vec<Snapshot>>>;
+    /// Shows each manual snapshot to `visit`, page by page, so that whoever keeps little of each holds little at a time
+    /// (one call per 100).
+    fn visit_manual_snapshots(&self, visit: impl FnMut(Snapshot)) -> impl Future<Output = Result<()>>;
     /// All snapshots, automated ones too, of the instance of that identifier.
     fn snapshots_of(&self, instance: &str) -> impl Future<Output = Result<Vec<Snapshot>>>;
     /// The snapshot of that identifier.
     fn snapshot(&self, id: &str) -> impl Future<Output = Result<Option<Snapshot>>>;
+    /// All automated backups that this Region holds, of its own instances and replicated ones (one call per 100).
+    fn automated_backups(&self) -> impl Future<Output = Result<Vec<AutomatedBackup>>>;
     /// The automated backups that this Region holds of the instance of that identifier.
     fn automated_backups_of(&self, instance: &str) -> impl Future<Output = Result<Vec<AutomatedBackup>>>;
     /// The manual-snapshot quota.

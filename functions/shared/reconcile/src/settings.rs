@@ -1,4 +1,4 @@
-use std::{cell::RefCell, collections::BTreeMap};
+use std::{cell::RefCell, collections::BTreeMap, ops::RangeInclusive};
 
 use crate::{Error, Result};
 
@@ -36,6 +36,23 @@ impl Settings {
         self.variables.get(key).filter(|value| !value.is_empty()).cloned()
     }
 
+    /// The number at `key`. When it is missing or not within `allowed`, the least of these, and [`Settings::check`] will
+    /// say so.
+    pub fn number(&self, key: &str, allowed: RangeInclusive<i64>) -> i64 {
+        let text = self.required(key);
+        match text.parse() {
+            Ok(number) if allowed.contains(&number) => number,
+            _ => {
+                if !text.is_empty() {
+                    let (low, high) = (allowed.start(), allowed.end());
+                    let problem = format!("{key} is {text:?}, not a whole number from {low} to {high}");
+                    self.problems.borrow_mut().push(problem);
+                }
+                *allowed.start()
+            }
+        }
+    }
+
     /// Fails if anything asked for was missing, naming all of it.
     pub fn check(&self) -> Result<()> {
         let problems = self.problems.borrow();
@@ -62,5 +79,9 @@ mod tests {
         settings.required("C");
         let error = settings.check().unwrap_err().to_string();
         assert!(error.contains("B is not set; C is not set"), "{error}");
+        assert_eq!(settings.number("A", 0..=9), 1);
+        settings.number("A", 4..=9);
+        let error = settings.check().unwrap_err().to_string();
+        assert!(error.contains("A is \"1\", not a whole number from 4 to 9"), "{error}");
     }
 }

@@ -1,0 +1,123 @@
+use alerts::{Message, Topic};
+use domain::ResourceId;
+use futures::{StreamExt, stream};
+use jiff::Timestamp;
+use reconcile::{Documents, Done, Entry, Error, Result};
+use serde::Serialize;
+
+use crate::{
+    memory::{Failures, Open},
+    observe::{FAILURES, OPEN, SendAlert},
+};
+
+/// What send-alert can do. It knows no database and no backup.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Action {
+    /// Publish, and remember what was told.
+    Tell(Box<Telling>),
+    /// Remember which functions failed.
+    RememberFailures { failures: Failures },
+}
+
+/// What is published in one pass.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Telling {
+    /// The version of the memory that this was decided on.
+    pub(crate) version: Option<String>,
+    /// What is remembered before anything goes out.
+    pub(crate) claim: Open,
+    pub(crate) messages: Vec<Outgoing>,
+}
+
+/// A message, and the conversations that it belongs to.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Outgoing {
+    pub(crate) resources: Vec<ResourceId>,
+    pub(crate) message: Message,
+}
+
+impl reconcile::Action for Action {
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Tell(_) => "tell",
+            Self::RememberFailures { .. } => "remember-failures",
+        }
+    }
+
+    /// What could not be told is told by the next tick; the function's own alarms say when that lasts.
+    fn failure(&self, _error: &Error, _now: Timestamp) -> Option<Entry> {
+        None
+    }
+}
+
+/// Carries out `action`.
+pub(crate) async fn act<A, T: Topic, D: Documents>(
+    function: &SendAlert<A, T, D>,
+    action: &Action,
+    now: Timestamp,
+) -> Result<Done> {
+    match action {
+        Action::Tell(telling) => tell(function, telling, now).await,
+        Action::RememberFailures { failures } => remember_failures(&function.documents, failures).await,
+    }
+}
+
+/// How many messages are published at the same time: SNS takes far more.
+const AT_ONCE: usize = 4;
+
+/// Says what is about to be told, tells it, and says that it is told.
+///
+/// Of two invocations one gets the lease, so that nobody hears a thing twice. One that is killed after a message went out
+/// leaves the message pending: when its lease has run out it goes out again, under the same id. Twice in a crash is the
+/// price for never not at all: SNS has no way to ask whether it has published something.
+async fn tell<A, T: Topic, D: Documents>(
+    function: &SendAlert<A, T, D>,
+    telling: &Telling,
+    now: Timestamp,
+) -> Result<Done> {
+    let documents = &function.documents;
+    let claim = text(OPEN, &telling.claim)?;
+    let Some(version) = documents.write(OPEN, &claim, telling.version.as_deref()).await? else {
+        return Ok(Done::underway().with("told", "by another invocation"));
+    };
+    let mut open = telling.claim.clone();
+    let (mut told, mut failure) = (Vec::new(), None);
+    let published: Vec<_> = stream::iter(&telling.messages)
+        .map(async |outgoing| (outgoing, function.topic.publish(&outgoing.message).await))
+        .buffered(AT_ONCE)
+        .collect()
+        .await;
+    for (outgoing, outcome) in published {
+        match outcome {
+            Ok(_) => {
+                open.confirm(&outgoing.resources, now);
+                told.push(outgoing.message.id.clone());
+            }
+            Err(error) => failure = Some(error),
+        }
+    }
+    // Without the lease: what did not go out is still pending, and the next tick tries it at once.
+    open.lease = None;
+    let confirmed = documents.write(OPEN, &text(OPEN, &open)?, Some(&version)).await?;
+    match failure {
+        Some(error) => Err(error),
+        None => Ok(Done { unfinished: confirmed.is_none(), ..Done::default() }.with("told", told)),
+    }
+}
+
+async fn remember_failures(documents: &impl Documents, failures: &Failures) -> Result<Done> {
+    let before = documents.read(FAILURES).await?;
+    let version = before.map(|document| document.version);
+    match documents.write(FAILURES, &text(FAILURES, failures)?, version.as_deref()).await? {
+        Some(_) => Ok(Done::default().with("failing", failures.len())),
+        None => Err(Error::retryable(
+            "MemoryContended",
+            format!("{FAILURES} was written by somebody else meanwhile"),
+        )),
+    }
+}
+
+fn text(name: &str, value: &impl Serialize) -> Result<String> {
+    serde_json::to_string(value)
+        .map_err(|error| Error::permanent("MemoryUnwritable", format!("{name} cannot be written: {error}")))
+}

@@ -1,0 +1,11 @@
+//! The alerts topic. What a message says is send-alert's; here is what SNS allows, and the publication.
+
+#[cfg(feature = "fake")]
+mod fake;
+mod message;
+mod sns;
+
+#[cfg(feature = "fake")]
+pub use fake::FakeTopic;
+pub use message::{Message, plain, subject};
+pub use sns::{SnsTopic, Topic};

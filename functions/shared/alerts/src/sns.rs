@@ -1,0 +1,67 @@
+use std::future::Future;
+
+use aws_sdk_sns::{Client, types::MessageAttributeValue};
+use reconcile::{Error, Result, SdkConfig, aws_error};
+use serde_json::json;
+
+use crate::Message;
+
+/// Where alerts are published.
+pub trait Topic {
+    /// Publishes to everybody who subscribes; SNS's id of the message. SNS knows no idempotency for such topics: after an
+    /// answer that was lost, the message may have gone out, and goes out again under the same [`Message::id`].
+    fn publish(&self, message: &Message) -> impl Future<Output = Result<String>>;
+}
+
+/// A topic of SNS.
+#[derive(Clone, Debug)]
+pub struct SnsTopic {
+    client: Client,
+    arn: String,
+}
+
+impl SnsTopic {
+    /// The topic of that ARN.
+    pub fn new(config: &SdkConfig, arn: String) -> Self {
+        Self { client: Client::new(config), arn }
+    }
+}
+
+impl Topic for SnsTopic {
+    async fn publish(&self, message: &Message) -> Result<String> {
+        let doing = format!("publish {} to {}", message.id, self.arn);
+        // One text for each protocol (SNS guide, "Sending different message payloads"). The default goes to SQS, Lambda and
+        // whatever else is a program; together they may be 256 KB.
+        let bodies = json!({
+            "default": message.json.to_string(),
+            "email": message.text,
+            "https": message.chat.to_string(),
+            "http": message.chat.to_string(),
+            "sms": message.subject,
+        });
+        let mut request = self
+            .client
+            .publish()
+            .topic_arn(&self.arn)
+            .subject(&message.subject)
+            .message_structure("json")
+            .message(bodies.to_string());
+        for (name, values) in &message.attributes {
+            request = request.message_attributes(*name, attribute(values, &doing)?);
+        }
+        let answer = request.send().await.map_err(|error| aws_error(&doing, error))?;
+        Ok(answer.message_id.unwrap_or_default())
+    }
+}
+
+fn attribute(values: &[String], doing: &str) -> Result<MessageAttributeValue> {
+    let (kind, value) = match values {
+        [one] => ("String", one.clone()),
+        several => ("String.Array", json!(several).to_string()),
+    };
+    MessageAttributeValue::builder()
+        .data_type(kind)
+        .string_value(value)
+        .build()
+        .map_err(|error| Error::permanent("MessageInvalid", format!("cannot {doing}")).caused_by(error))
+}
