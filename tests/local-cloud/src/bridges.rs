@@ -1,12 +1,15 @@
 //! What the RDS control plane needs from the rest of the cloud: KMS, EventBridge, the crash guard.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::future::BoxFuture;
 use local_rds::{Event, EventSink, Key, Keys, Processes};
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 use sha2::{Digest, Sha256};
-use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::sync::watch;
 use toolbox::Guard;
 
 use crate::api::Api;
@@ -51,30 +54,120 @@ impl KmsKeys {
     }
 }
 
-/// Lifecycle events go to the default bus of their Region, one after the other.
-pub(crate) struct Bus(UnboundedSender<(String, Event)>);
+/// How the lifecycle events of RDS get to the bus. EventBridge promises only that it tries ("at least once", in no
+/// order), and RDS that events are sent on a best effort basis.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum EventDelivery {
+    /// Once each, one after the other.
+    #[default]
+    Normal,
+    /// Each twice in a row. Unlike on AWS the two have different ids.
+    Twice,
+    /// Each so much later.
+    Late(Duration),
+    /// In pairs of which the second comes first; one that stays alone for [`ALONE`] is delivered alone.
+    OutOfOrder,
+    /// Not at all.
+    Never,
+}
+
+/// How long an event waits for another that overtakes it.
+const ALONE: Duration = Duration::from_millis(500);
+
+/// As it is told over HTTP: `{"delivery": "late", "ms": 500}`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "delivery", rename_all = "snake_case", deny_unknown_fields)]
+pub(crate) enum ToldDelivery {
+    Normal {},
+    Twice {},
+    Late { ms: u64 },
+    OutOfOrder {},
+    Never {},
+}
+
+impl From<ToldDelivery> for EventDelivery {
+    fn from(told: ToldDelivery) -> Self {
+        match told {
+            ToldDelivery::Normal {} => Self::Normal,
+            ToldDelivery::Twice {} => Self::Twice,
+            ToldDelivery::Late { ms } => Self::Late(Duration::from_millis(ms)),
+            ToldDelivery::OutOfOrder {} => Self::OutOfOrder,
+            ToldDelivery::Never {} => Self::Never,
+        }
+    }
+}
+
+impl From<EventDelivery> for ToldDelivery {
+    fn from(delivery: EventDelivery) -> Self {
+        match delivery {
+            EventDelivery::Normal => Self::Normal {},
+            EventDelivery::Twice => Self::Twice {},
+            EventDelivery::Late(by) => Self::Late { ms: u64::try_from(by.as_millis()).unwrap_or(u64::MAX) },
+            EventDelivery::OutOfOrder => Self::OutOfOrder {},
+            EventDelivery::Never => Self::Never {},
+        }
+    }
+}
+
+type Addressed = (String, Event);
+
+/// Lifecycle events go to the default bus of their Region.
+pub(crate) struct Bus(UnboundedSender<Addressed>);
 
 impl Bus {
-    pub(crate) fn start(api: Api) -> Self {
-        let (sender, mut queue) = unbounded_channel::<(String, Event)>();
-        tokio::spawn(async move {
-            while let Some((region, event)) = queue.recv().await {
-                let entry = json!({
-                    "Source": event.source,
-                    "DetailType": event.detail_type,
-                    "Time": event.time.as_second(),
-                    "Resources": event.resources,
-                    "Detail": event.detail.to_string(),
-                });
-                let body = json!({"Entries": [entry]});
-                match api.json(("events", &region), "AWSEvents.PutEvents", &body).await {
-                    Ok(answer) if answer["FailedEntryCount"] == 0 => {}
-                    Ok(answer) => tracing::warn!(%answer, "an RDS event was refused"),
-                    Err(error) => tracing::warn!(%error, "an RDS event could not be delivered"),
-                }
-            }
-        });
+    pub(crate) fn start(api: Api, delivery: watch::Receiver<EventDelivery>) -> Self {
+        let (sender, queue) = unbounded_channel();
+        let deliver = move |event| put(api.clone(), event);
+        tokio::spawn(carry(queue, delivery, deliver));
         Self(sender)
+    }
+}
+
+/// Takes events from the queue to `deliver`, in the way that is asked for when each comes out of the queue.
+async fn carry<F: Future<Output = ()> + Send + 'static>(
+    mut queue: UnboundedReceiver<Addressed>,
+    delivery: watch::Receiver<EventDelivery>,
+    deliver: impl Fn(Addressed) -> F,
+) {
+    while let Some(event) = queue.recv().await {
+        let asked = *delivery.borrow();
+        match asked {
+            EventDelivery::Normal => deliver(event).await,
+            EventDelivery::Twice => {
+                deliver(event.clone()).await;
+                deliver(event).await;
+            }
+            EventDelivery::Late(by) => {
+                let delivered = deliver(event);
+                tokio::spawn(async move {
+                    tokio::time::sleep(by).await;
+                    delivered.await;
+                });
+            }
+            EventDelivery::OutOfOrder => {
+                if let Ok(Some(second)) = tokio::time::timeout(ALONE, queue.recv()).await {
+                    deliver(second).await;
+                }
+                deliver(event).await;
+            }
+            EventDelivery::Never => {}
+        }
+    }
+}
+
+async fn put(api: Api, (region, event): Addressed) {
+    let entry = json!({
+        "Source": event.source,
+        "DetailType": event.detail_type,
+        "Time": event.time.as_second(),
+        "Resources": event.resources,
+        "Detail": event.detail.to_string(),
+    });
+    let body = json!({"Entries": [entry]});
+    match api.json(("events", &region), "AWSEvents.PutEvents", &body).await {
+        Ok(answer) if answer["FailedEntryCount"] == 0 => {}
+        Ok(answer) => tracing::warn!(%answer, "an RDS event was refused"),
+        Err(error) => tracing::warn!(%error, "an RDS event could not be delivered"),
     }
 }
 
@@ -95,5 +188,68 @@ impl Processes for Guarded {
 
     fn release(&self, process_group: u32) {
         self.0.release(process_group);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Mutex, PoisonError};
+
+    use super::*;
+
+    /// The order in which three events arrive; in paused time.
+    async fn arrivals(delivery: EventDelivery) -> Vec<String> {
+        let (sender, queue) = unbounded_channel();
+        let (_keep, delivery) = watch::channel(delivery);
+        let arrived = Arc::new(Mutex::new(Vec::new()));
+        let list = Arc::clone(&arrived);
+        let carrying = carry(queue, delivery, move |(region, _)| {
+            let list = Arc::clone(&list);
+            async move { list.lock().unwrap_or_else(PoisonError::into_inner).push(region) }
+        });
+        for name in ["a", "b", "c"] {
+            let event = Event {
+                source: "aws.rds",
+                detail_type: "RDS DB Instance Event",
+                time: jiff::Timestamp::UNIX_EPOCH,
+                resources: Vec::new(),
+                detail: json!({}),
+            };
+            sender.send((name.to_owned(), event)).unwrap();
+        }
+        // It ends with its queue, after what waits for company.
+        drop(sender);
+        carrying.await;
+        tokio::time::sleep(Duration::from_mins(1)).await;
+        arrived.lock().unwrap().clone()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn events_come_as_they_are_told_to() {
+        for (delivery, expected) in [
+            (EventDelivery::Normal, "abc"),
+            (EventDelivery::Twice, "aabbcc"),
+            (EventDelivery::Late(Duration::from_secs(30)), "abc"),
+            (EventDelivery::Late(Duration::from_mins(2)), ""),
+            (EventDelivery::OutOfOrder, "bac"),
+            (EventDelivery::Never, ""),
+        ] {
+            assert_eq!(arrivals(delivery).await.concat(), expected, "{delivery:?}");
+        }
+    }
+
+    #[test]
+    fn a_delivery_is_told_in_one_way_only() {
+        let late = EventDelivery::Late(Duration::from_millis(500));
+        for (text, delivery) in [
+            (r#"{"delivery":"out_of_order"}"#, EventDelivery::OutOfOrder),
+            (r#"{"delivery":"late","ms":500}"#, late),
+        ] {
+            assert_eq!(EventDelivery::from(serde_json::from_str::<ToldDelivery>(text).unwrap()), delivery);
+            assert_eq!(serde_json::to_string(&ToldDelivery::from(delivery)).unwrap(), text);
+        }
+        for text in [r#"{"delivery":"tiwce"}"#, r#"{"delivery":"late"}"#, r#"{"delivery":"twice","ms":1}"#] {
+            assert!(serde_json::from_str::<ToldDelivery>(text).is_err(), "{text}");
+        }
     }
 }

@@ -10,12 +10,13 @@ use aws_credential_types::provider::SharedCredentialsProvider;
 use local_rds::{LocalRds, Speed};
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
+use tokio::sync::watch;
 use toolbox::{Guard, Progress, Set, Tools};
 
 use crate::Error;
 use crate::api::Api;
 use crate::artifacts::Profile;
-use crate::bridges::{Bus, Guarded, KmsKeys};
+use crate::bridges::{Bus, EventDelivery, Guarded, KmsKeys};
 use crate::deploy::Deployer;
 use crate::door::{Armed, Call, CallFilter, Calls, Door, Doorstep, Fault, Faults, House};
 use crate::ministack::{MiniStack, Settings};
@@ -176,6 +177,11 @@ impl Cloud {
         self.inner.house.faults.disarm(None);
     }
 
+    /// How the lifecycle events of RDS that happen from now on are delivered.
+    pub fn rds_events(&self, delivery: EventDelivery) {
+        self.inner.house.events.send_replace(delivery);
+    }
+
     /// What `GET /_local/state` says.
     pub fn state(&self) -> Value {
         self.inner.house.state.lock().unwrap_or_else(PoisonError::into_inner).clone()
@@ -228,13 +234,14 @@ async fn start(options: Options, progress: Arc<dyn Progress>) -> Result<Inner, E
     })
     .await?;
     let api = ministack.api.clone();
+    let events = watch::Sender::new(EventDelivery::Normal);
     let rds = LocalRds::start(local_rds::Options {
         account: ACCOUNT.to_owned(),
         data: data.join("rds"),
         postgres: tools.postgres.clone(),
         speed: options.speed,
         keys: Arc::new(KmsKeys { api: api.clone(), account: ACCOUNT.to_owned() }),
-        events: Arc::new(Bus::start(api.clone())),
+        events: Arc::new(Bus::start(api.clone(), events.subscribe())),
         processes: Arc::new(Guarded(Arc::clone(&guard))),
     })
     .await?;
@@ -243,6 +250,7 @@ async fn start(options: Options, progress: Arc<dyn Progress>) -> Result<Inner, E
         api: api.clone(),
         calls: Calls::default(),
         faults: Faults::default(),
+        events,
         state: Mutex::new(Value::Null),
     });
     let door = doorstep.open(Arc::clone(&house));

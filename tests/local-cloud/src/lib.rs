@@ -17,6 +17,7 @@
 //! # }
 //! ```
 
+mod alarms;
 mod api;
 mod artifacts;
 mod bridges;
@@ -26,13 +27,16 @@ mod door;
 mod error;
 mod functions;
 mod inbox;
+mod keys;
 mod ministack;
 mod objects;
 mod scenario;
 mod stack;
 mod xml;
 
+pub use alarms::{AlarmState, StateValue};
 pub use artifacts::Profile;
+pub use bridges::EventDelivery;
 pub use cloud::{ACCOUNT, Cloud, Options};
 pub use door::{Armed, Call, CallFilter, Effect, Fault};
 pub use error::Error;

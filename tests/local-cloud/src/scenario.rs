@@ -221,6 +221,11 @@ impl Cloud {
         detail: &Value,
     ) -> Result<(), Error> {
         let entry = json!({"Source": source, "DetailType": detail_type, "Detail": detail.to_string()});
+        self.put_event(region, &entry).await
+    }
+
+    /// An entry of `PutEvents`, in whoever's name.
+    pub(crate) async fn put_event(&self, region: &str, entry: &Value) -> Result<(), Error> {
         let body = json!({"Entries": [entry]});
         let answer = self.inner.api.json(("events", region), "AWSEvents.PutEvents", &body).await?;
         if answer["FailedEntryCount"] == 0 {

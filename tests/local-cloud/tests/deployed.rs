@@ -8,7 +8,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use common::python;
-use local_cloud::{CallFilter, Cloud, Effect, Error, Fault, Options, Silent};
+use jiff::{SignedDuration, Timestamp};
+use local_cloud::{
+    AlarmState, CallFilter, Cloud, Effect, Error, Fault, Options, Received, Silent, StateValue,
+};
 use serde_json::{Value, json};
 use tokio::sync::{Mutex, OnceCell};
 
@@ -134,6 +137,94 @@ async fn an_asynchronous_invocation_that_fails_is_repeated_and_then_told() {
     assert_eq!(attempts.len(), 3, "{attempts:#?}");
     assert!(attempts.iter().all(|attempt| attempt.failed));
     assert!(attempts.is_sorted_by_key(|attempt| attempt.at));
+}
+
+fn named<'a>(alarms: &'a [AlarmState], name: &str) -> &'a AlarmState {
+    alarms.iter().find(|alarm| alarm.name == name).unwrap_or_else(|| panic!("no {name} in {alarms:#?}"))
+}
+
+#[tokio::test]
+async fn alarms_change_with_what_was_measured_and_tell_their_subscribers() {
+    let _turn = TURNS.lock().await;
+    let cloud = cloud().await;
+    let topic = &cloud.stack().outputs["AlertsTopicArn"];
+    let inbox = cloud.inbox(topic, None).await.unwrap();
+    let rule = "import boto3, json\n\
+        sqs, events = boto3.client('sqs'), boto3.client('events')\n\
+        print(sqs.create_queue(QueueName='alarm-changes')['QueueUrl'])\n\
+        events.put_rule(Name='changes', EventPattern=json.dumps({'source': ['aws.cloudwatch']}))\n\
+        arn = 'arn:aws:sqs:us-east-1:123456789012:alarm-changes'\n\
+        events.put_targets(Rule='changes', Targets=[{'Id': 'queue', 'Arn': arn}])";
+    let changes = python(cloud, rule, &[]).await.trim().to_owned();
+    let (silent, errors) = ("tidemark-dev-backup-rds-silent", "tidemark-dev-backup-rds-errors");
+
+    cloud.invoke("backup-rds", &json!({"wake": "tick"})).await.unwrap();
+    let now = Timestamp::now();
+    let alarms = cloud.evaluate_alarms(now, None).await.unwrap();
+    assert_eq!(named(&alarms, silent).state, StateValue::Ok, "{alarms:#?}");
+    assert_eq!(named(&alarms, errors).state, StateValue::Ok);
+    // An hour later nobody has run any more: that is the silence which the alarm is for.
+    let later = now + SignedDuration::from_hours(1);
+    let alarms = cloud.evaluate_alarms(later, None).await.unwrap();
+    let silence = named(&alarms, silent);
+    assert_eq!((silence.state, silence.previous), (StateValue::Alarm, StateValue::Ok), "{}", silence.reason);
+    assert_eq!(named(&alarms, errors).state, StateValue::Ok, "missing data is not breaching");
+    // The same as of now, had it all ended an hour ago; and nothing changes, so that nothing is told twice.
+    let before = now - SignedDuration::from_hours(1);
+    let alarms = cloud.evaluate_alarms(now, Some(before)).await.unwrap();
+    assert_eq!(named(&alarms, silent).previous, StateValue::Alarm);
+    let told = |messages: &[Received]| {
+        let about = messages.iter().filter(|message| message.body.contains(silent));
+        let alarm = |message: &&Received| message.body.contains(r#""NewStateValue": "ALARM""#);
+        about.filter(alarm).count() == 1
+    };
+    inbox.wait("one message of the alarm", Duration::from_secs(10), told).await.unwrap();
+
+    let read = "import boto3, json, sys\n\
+        sqs, got = boto3.client('sqs'), []\n\
+        while batch := sqs.receive_message(QueueUrl=sys.argv[1], MaxNumberOfMessages=10).get('Messages'):\n\
+        \x20   got += [json.loads(message['Body']) for message in batch]\n\
+        print(json.dumps(got))";
+    let events: Vec<Value> = serde_json::from_str(&python(cloud, read, &[&changes]).await).unwrap();
+    let of_it = events.iter().filter(|event| event["detail"]["alarmName"] == silent);
+    let alarm: Vec<_> = of_it.filter(|event| event["detail"]["state"]["value"] == "ALARM").collect();
+    assert_eq!(alarm.len(), 1, "{events:#?}");
+    assert_eq!(alarm[0]["detail-type"], "CloudWatch Alarm State Change");
+    assert_eq!(alarm[0]["detail"]["previousState"]["value"], "OK");
+    assert_eq!(alarm[0]["time"], later.strftime("%Y-%m-%dT%H:%M:%SZ").to_string());
+}
+
+#[tokio::test]
+async fn what_waits_in_a_queue_raises_its_alarm_from_its_arrival_on() {
+    let _turn = TURNS.lock().await;
+    let cloud = cloud().await;
+    let send =
+        "import boto3, sys; boto3.client('sqs').send_message(QueueUrl=sys.argv[1], MessageBody='lost')";
+    let (queue, alarm) = (&cloud.stack().outputs["UndeliveredQueueUrl"], "tidemark-dev-undelivered");
+    let before = Timestamp::now();
+    let state = async |at| named(&cloud.evaluate_alarms(at, None).await.unwrap(), alarm).state;
+    assert_eq!(state(before).await, StateValue::Ok);
+    python(cloud, send, &[queue]).await;
+    assert_eq!(state(Timestamp::now()).await, StateValue::Alarm);
+    assert_eq!(state(before).await, StateValue::Ok, "then it was not there yet");
+    let purge = "import boto3, sys; boto3.client('sqs').purge_queue(QueueUrl=sys.argv[1])";
+    python(cloud, purge, &[queue]).await;
+    assert_eq!(state(Timestamp::now() + SignedDuration::from_mins(1)).await, StateValue::Ok);
+}
+
+#[tokio::test]
+async fn objects_are_written_and_deleted_behind_everybodys_back() {
+    let _turn = TURNS.lock().await;
+    let cloud = cloud().await;
+    for bucket in [cloud.stack().vault_bucket(), cloud.stack().recovery_vault_bucket()] {
+        cloud.forget_calls();
+        cloud.put_object(bucket, "tests/a b+c.txt", "first").await.unwrap();
+        assert_eq!(cloud.object(bucket, "tests/a b+c.txt").await.unwrap(), b"first");
+        assert_eq!(cloud.object_keys(bucket, "tests/").await.unwrap(), ["tests/a b+c.txt"]);
+        cloud.delete_object(bucket, "tests/a b+c.txt").await.unwrap();
+        assert_eq!(cloud.object_keys(bucket, "tests/").await.unwrap(), [""; 0]);
+        assert_eq!(cloud.calls(&CallFilter::all().service("s3")), [], "{bucket}");
+    }
 }
 
 #[tokio::test]

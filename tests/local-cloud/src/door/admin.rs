@@ -7,6 +7,8 @@
 //! | `GET faults` | the rules in force, with what they matched and what they were applied to |
 //! | `POST faults` | adds a rule ([`super::Fault`] as JSON); answers `{"id": N}` |
 //! | `DELETE faults`, `DELETE faults/N` | removes all, or one |
+//! | `GET events` | how the lifecycle events of RDS are delivered: `{"delivery": "normal"}` |
+//! | `PUT events` | changes that: `normal`, `twice`, `late` (with `"ms": N`), `out_of_order` or `never` |
 //! | `GET state` | endpoint, Regions, account, versions, what is deployed |
 //!
 //! A rule's `effect` is `"throttle"`, `"internal_error"`, `"hang"`, `"cut"`, `"kill"`, `"lose_answer"`,
@@ -18,11 +20,12 @@ use std::sync::PoisonError;
 
 use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode};
-use http_body_util::{BodyExt, Limited};
+use http_body_util::{BodyExt, Collected, Limited};
 use hyper::body::Incoming;
 use serde_json::{Value, json};
 
 use super::{Body, CallFilter, Fault, House, whole};
+use crate::bridges::ToldDelivery;
 
 /// Far more than a rule needs.
 const MOST_BYTES: usize = 64 * 1024;
@@ -37,10 +40,9 @@ pub(crate) async fn answer(request: Request<Incoming>, what: &str, house: &House
             Ok(json!({}))
         }
         (Method::GET, "faults") => Ok(serde_json::to_value(house.faults.list()).unwrap_or_default()),
-        (Method::POST, "faults") => match Limited::new(body, MOST_BYTES).collect().await {
-            Ok(body) => arm(&body.to_bytes(), house),
-            Err(error) => Err((StatusCode::BAD_REQUEST, error.to_string())),
-        },
+        (Method::POST, "faults") => read(body).await.and_then(|body| arm(&body, house)),
+        (Method::GET, "events") => Ok(delivery(house)),
+        (Method::PUT, "events") => read(body).await.and_then(|body| deliver(&body, house)),
         (Method::DELETE, "faults") => {
             house.faults.disarm(None);
             Ok(json!({}))
@@ -69,6 +71,22 @@ fn filter(query: &str) -> Result<CallFilter, (StatusCode, String)> {
         .collect();
     serde_json::from_value(Value::Object(fields))
         .map_err(|error| (StatusCode::BAD_REQUEST, error.to_string()))
+}
+
+async fn read(body: Incoming) -> Result<Bytes, (StatusCode, String)> {
+    let body = Limited::new(body, MOST_BYTES).collect().await;
+    body.map(Collected::to_bytes).map_err(|error| (StatusCode::BAD_REQUEST, error.to_string()))
+}
+
+fn delivery(house: &House) -> Value {
+    serde_json::to_value(ToldDelivery::from(*house.events.borrow())).unwrap_or_default()
+}
+
+fn deliver(body: &[u8], house: &House) -> Outcome {
+    let told: ToldDelivery =
+        serde_json::from_slice(body).map_err(|error| (StatusCode::BAD_REQUEST, error.to_string()))?;
+    house.events.send_replace(told.into());
+    Ok(delivery(house))
 }
 
 fn arm(body: &[u8], house: &House) -> Outcome {

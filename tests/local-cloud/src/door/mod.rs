@@ -27,10 +27,12 @@ use hyper_util::rt::TokioIo;
 use local_rds::LocalRds;
 use serde_json::Value;
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::Error;
 use crate::api::Api;
+use crate::bridges::EventDelivery;
 pub(crate) use calls::Calls;
 pub use calls::{Call, CallFilter};
 pub(crate) use faults::Faults;
@@ -55,6 +57,8 @@ pub(crate) struct House {
     pub(crate) api: Api,
     pub(crate) calls: Calls,
     pub(crate) faults: Faults,
+    /// How the lifecycle events of RDS are delivered.
+    pub(crate) events: watch::Sender<EventDelivery>,
     /// What `/_local/state` says.
     pub(crate) state: Mutex<Value>,
 }
