@@ -24,10 +24,7 @@ impl reconcile::Action for Action {
 }
 
 /// Carries out `action`. Another pass that wrote meanwhile saw the same world: the next tick adds what it did not see.
-pub(crate) async fn act<R, P, D: Documents>(
-    function: &WatchRpo<R, P, D>,
-    action: &Action,
-) -> Result<Done> {
+pub(crate) async fn act<R, P, D: Documents>(function: &WatchRpo<R, P, D>, action: &Action) -> Result<Done> {
     let Action::Remember { name, text, replacing } = action;
     let written = function.documents.write(name, text, replacing.as_deref()).await?;
     Ok(Done::default().with("document", name.as_str()).with("written", written.is_some()))

@@ -18,7 +18,8 @@ use plans::Plans;
 use rds::Rds;
 use reconcile::{Documents, Done, Plan, Reconciler, Result, Timestamp};
 
-pub use crate::{act::Action, ask::Ask, observe::{Observed, WatchRpo}};
+use crate::{act::Action, observe::Observed};
+pub use crate::{ask::Ask, observe::WatchRpo};
 
 impl<R: Rds, P: Plans, D: Documents> Reconciler for WatchRpo<R, P, D> {
     const NAME: &'static str = "watch-rpo";

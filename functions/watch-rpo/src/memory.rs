@@ -5,13 +5,11 @@
 use std::collections::BTreeMap;
 
 use domain::ResourceId;
-use jiff::{SignedDuration, Timestamp, ToSpan, tz::TimeZone};
+use jiff::{Timestamp, ToSpan, tz::TimeZone};
 use reconcile::{Documents, Error, Result};
 use serde::{Deserialize, Serialize};
 
-/// An instant that lies further ahead than this is no other clock's but a mistake: AWS refuses requests that are
-/// signed with a clock five minutes off (Signature Version 4).
-const CLOCK_SKEW: SignedDuration = SignedDuration::from_mins(5);
+use crate::observe::is_credible;
 
 /// A month.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -116,7 +114,7 @@ fn parse(name: &str, text: &str) -> Option<Memory> {
 impl Memory {
     /// Without instants that cannot have been: one in the year 9999 would otherwise keep a finding away for ever.
     fn believed(mut self, now: Timestamp) -> Self {
-        let credible = |at: &Timestamp| at.duration_since(now) <= CLOCK_SKEW;
+        let credible = |at: &Timestamp| is_credible(*at, now);
         self.snapshots_seen_at = self.snapshots_seen_at.filter(credible);
         for remembered in self.resources.values_mut() {
             remembered.idle_until = remembered.idle_until.filter(credible);

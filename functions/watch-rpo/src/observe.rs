@@ -96,6 +96,15 @@ pub(crate) struct Replica {
     pub(crate) latest: Timestamp,
 }
 
+/// An instant that lies further ahead than this is not another clock's but a mistake: AWS refuses requests that are
+/// signed with a clock five minutes off (Signature Version 4).
+const CLOCK_SKEW: SignedDuration = SignedDuration::from_mins(5);
+
+/// Whether that can have been.
+pub(crate) fn is_credible(at: Timestamp, now: Timestamp) -> bool {
+    at.duration_since(now) <= CLOCK_SKEW
+}
+
 /// How old a look at snapshots becomes before it is repeated. They change a few times a day, and a fleet has many pages
 /// of them: one minute's look must cost only the pages of `DescribeDBInstances`.
 pub(crate) const LOOK_EVERY: SignedDuration = SignedDuration::from_mins(5);
@@ -117,7 +126,7 @@ where
     let remembered = async {
         let (board, memory) = try_join!(board(function), memory::read(&function.documents, now))?;
         let due = is_due(&ask, memory.memory.snapshots_seen_at, now);
-        let snapshots = OptionFuture::from(due.then(|| Box::pin(look(function)))).await;
+        let snapshots = OptionFuture::from(due.then(|| Box::pin(look(function, now)))).await;
         Ok((board, memory, snapshots))
     };
     let ((plans, instances), (board, memory, snapshots)) = try_join!(current, remembered)?;
@@ -145,10 +154,10 @@ fn is_due(ask: &Ask, seen_at: Option<Timestamp>, now: Timestamp) -> bool {
     seen_at.is_none_or(|seen_at| now.duration_since(seen_at) >= every)
 }
 
-async fn look<R: Rds, P, D>(function: &WatchRpo<R, P, D>) -> Snapshots {
+async fn look<R: Rds, P, D>(function: &WatchRpo<R, P, D>, now: Timestamp) -> Snapshots {
     let away = async {
         let replicas = async { function.recovery.automated_backups().await };
-        let (copies, backups) = try_join!(points(&function.recovery), replicas)?;
+        let (copies, backups) = try_join!(points(&function.recovery, now), replicas)?;
         // `retained`: the instance is gone or its replication was stopped, so nothing is behind.
         let replicas = backups.into_iter().filter(|backup| backup.status != "retained");
         let replicas = replicas.filter_map(|backup| {
@@ -156,15 +165,17 @@ async fn look<R: Rds, P, D>(function: &WatchRpo<R, P, D>) -> Snapshots {
         });
         Ok(Away { copies, replicas: replicas.collect() })
     };
-    let (home, away) = join!(points(&function.home), away);
+    let (home, away) = join!(points(&function.home, now), away);
     // A copy at home comes from a deployment whose recovery Region this is: that one looks after it.
     let home = home.map(|points| points.into_iter().filter(|point| !point.is_copy).collect());
     Snapshots { home: home.map_err(Arc::new), away: away.map_err(|error: Error| Arc::new(error)) }
 }
 
-async fn points(rds: &impl Rds) -> Result<Vec<Point>> {
+/// The recovery points of a Region. One for a slot that is yet to come is nobody's: it would fill every slot until then.
+async fn points(rds: &impl Rds, now: Timestamp) -> Result<Vec<Point>> {
     let mut points = Vec::new();
-    rds.visit_manual_snapshots(|snapshot| points.extend(Point::of(snapshot))).await?;
+    let ours = |snapshot| Point::of(snapshot).filter(|point| is_credible(point.slot.instant(), now));
+    rds.visit_manual_snapshots(|snapshot| points.extend(ours(snapshot))).await?;
     Ok(points)
 }
 

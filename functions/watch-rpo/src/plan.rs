@@ -98,9 +98,10 @@ impl<'o> Planner<'o> {
     fn watched(&mut self, instance: &'o Instance, plan: &'o BackupPlan) -> Watched<'o> {
         let (resource, now) = (resource(instance), self.now);
         let grace = plan.objectives.slot_grace;
-        let due = *self.due.entry(plan.name.as_str()).or_insert_with(|| {
-            plan.schedules.get(&Engine::Rds)?.latest_at(now.checked_sub(grace).ok()?)
-        });
+        let due = *self
+            .due
+            .entry(plan.name.as_str())
+            .or_insert_with(|| plan.schedules.get(&Engine::Rds)?.latest_at(now.checked_sub(grace).ok()?));
         let was_lost = self.board.contains_key(&(&resource, kind::PROTECTION_LOST));
         let remembered = self.memory.resources.entry(resource.clone()).or_default();
         let known = remembered.incarnation.as_ref().filter(|_| !instance.incarnation.is_empty());
@@ -112,8 +113,8 @@ impl<'o> Planner<'o> {
         remembered.plan = Some(plan.name.to_string());
         remembered.incarnation = Some(instance.incarnation.clone());
         let fresh = |until: Timestamp| now.duration_since(until) < LOOK_EVERY;
-        // Every five minutes is often enough, and does not have the memory written in each.
-        if is_idle(instance) && !remembered.idle_until.is_some_and(fresh) {
+        // Of one that is stopped every five minutes is often enough: the memory is not written in each for it.
+        if is_idle(instance) && (instance.status == "starting" || !remembered.idle_until.is_some_and(fresh)) {
             remembered.idle_until = Some(now);
         }
         Watched { instance, plan, due, seen_since, idle_until: remembered.idle_until, resource }
@@ -169,7 +170,10 @@ impl<'o> Planner<'o> {
             instances().filter(|i| plan_tag(i).is_some()).map(|i| i.id.as_str()).collect();
         let there: HashMap<&str, &Instance> = instances().map(|i| (i.id.as_str(), i)).collect();
         for (resource, remembered) in &mut self.memory.resources {
-            if remembered.seen_since.is_none() || tagged.contains(resource.name.as_str()) {
+            if resource.engine != Engine::Rds
+                || remembered.seen_since.is_none()
+                || tagged.contains(resource.name.as_str())
+            {
                 continue;
             }
             let earlier = self.board.get(&(resource, kind::PROTECTION_LOST));
@@ -192,7 +196,7 @@ impl<'o> Planner<'o> {
         // In either direction: one from a clock that was ahead ends too.
         let young = earlier.filter(|since| self.now.duration_since(*since).abs() < CANARY);
         if let Some(since) = young.or(self.observed.canary.then_some(self.now)) {
-            self.plan.find(says::canary(resource, since));
+            self.plan.find(says::canary(&resource, since));
         }
     }
 

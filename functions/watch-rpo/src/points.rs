@@ -44,7 +44,10 @@ impl<'o> Index<'o> {
     }
 
     /// An instance's completed recovery points, newest first.
-    pub(crate) fn completed(&self, instance: &Instance) -> Option<impl Iterator<Item = &'o Point>> {
+    pub(crate) fn completed<'s>(
+        &'s self,
+        instance: &'s Instance,
+    ) -> Option<impl Iterator<Item = &'o Point> + use<'s, 'o>> {
         let points = self.home.as_ref()?.get(&key(&instance.incarnation, &instance.id));
         let points = points.into_iter().flatten().copied();
         Some(points.filter(|point| point.state == RecoveryPointState::Completed))
@@ -134,7 +137,8 @@ impl<'o> AwayIndex<'o> {
         }
         let mut replicas = BTreeMap::new();
         for replica in away.replicas.iter().filter(|replica| !replica.incarnation.is_empty()) {
-            let latest: &mut Timestamp = replicas.entry(replica.incarnation.as_str()).or_insert(replica.latest);
+            let latest: &mut Timestamp =
+                replicas.entry(replica.incarnation.as_str()).or_insert(replica.latest);
             *latest = max(*latest, replica.latest);
         }
         Self { copies: by_instance(&away.copies), by_name, replicas }
@@ -144,12 +148,16 @@ impl<'o> AwayIndex<'o> {
     ///
     /// AWS does not promise that a copy keeps `DbiResourceId`, which "is unique to an AWS Region"; its name, which says
     /// the same, is ours.
-    fn copies(&self, instance: &Instance, point: &Point) -> impl Iterator<Item = &'o Point> {
-        let (incarnation, slot) = (instance.incarnation.clone(), point.slot);
+    fn copies<'s>(
+        &'s self,
+        instance: &'s Instance,
+        point: &'s Point,
+    ) -> impl Iterator<Item = &'o Point> + use<'s, 'o> {
+        let (incarnation, slot) = (instance.incarnation.as_str(), point.slot);
         let same = self.copies.get(&key(&instance.incarnation, &instance.id)).into_iter().flatten();
         let named = self.by_name.get(point.resource.as_str()).into_iter().flatten();
         let named = named.filter(move |copy| {
-            copy.slot >= slot && copy.incarnation != incarnation && is_named_for(copy, &incarnation)
+            copy.slot >= slot && copy.incarnation != incarnation && is_named_for(copy, incarnation)
         });
         same.filter(move |copy| copy.slot >= slot).chain(named).copied()
     }

@@ -53,8 +53,8 @@ impl Watched<'_> {
         if self.has_automated_backups() {
             return self.instance.latest_restorable.map_or(Newest::Nothing, Newest::At);
         }
-        let Some(mut points) = index.completed(self.instance) else { return Newest::Unknown };
-        points.next().map_or(Newest::Nothing, |newest| Newest::At(newest.taken))
+        let Some(points) = index.completed(self.instance) else { return Newest::Unknown };
+        points.map(|point| point.taken).max().map_or(Newest::Nothing, Newest::At)
     }
 
     /// A stopped instance writes nothing, so no second of it can be lost.

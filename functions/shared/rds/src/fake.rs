@@ -65,10 +65,12 @@ impl FakeAccount {
         self.state().instances.remove(&(region.to_owned(), id.to_owned()));
     }
 
-    /// Adds or replaces what a Region holds of automated backups.
+    /// Adds or replaces what a Region holds of one database's automated backups.
     pub fn put_automated_backup(&self, region: &str, backup: AutomatedBackup) {
         let mut state = self.state();
-        state.automated_backups.retain(|(at, there)| at != region || there.arn != backup.arn);
+        let same =
+            |there: &AutomatedBackup| (&there.arn, &there.incarnation) == (&backup.arn, &backup.incarnation);
+        state.automated_backups.retain(|(at, there)| at != region || !same(there));
         state.automated_backups.push((region.to_owned(), backup));
     }
 

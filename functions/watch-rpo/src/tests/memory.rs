@@ -1,0 +1,93 @@
+//! What is remembered, over months and mishaps.
+
+use super::*;
+
+fn orders(memory: &Value) -> Value {
+    memory["resources"]["rds/orders"].clone()
+}
+
+#[tokio::test]
+async fn a_new_month_carries_who_is_protected_and_starts_a_new_worst() {
+    let mut world = World::calm("2026-11-30T23:50:00Z");
+    world.stuck.insert("orders".to_owned());
+    world.orders().latest_restorable = Some(at("2026-11-30T23:00:00Z"));
+    world.databases.insert("gone".to_owned(), database("gone", "db-9"));
+    world.tick().await;
+    world.drop("gone");
+    world.tick().await;
+    world.stuck.clear();
+    let november = world.memory("2026-11");
+    assert_eq!(orders(&november)["worst"]["age_seconds"], 3_000);
+
+    world.tick_at("2026-12-01T00:00:00Z").await;
+    let december = world.memory("2026-12");
+    assert_eq!(december["month"], "2026-12");
+    assert_eq!(orders(&december)["seen_since"], "2026-11-01T12:00:00Z");
+    assert_eq!(orders(&december)["worst"]["age_seconds"], 120);
+    assert!(december["resources"]["rds/gone"]["seen_since"].is_string(), "its loss is still told");
+    assert_eq!(world.memory("2026-11"), november, "the month that is over is left as it was");
+    assert!(world.kinds().contains(&"protection-lost".to_owned()), "{:?}", world.kinds());
+}
+
+#[tokio::test]
+async fn the_worst_minute_is_never_replaced_by_a_better_one() {
+    let mut world = World::calm("2026-11-22T12:00:00Z");
+    world.stuck.insert("orders".to_owned());
+    let mut worst = 0;
+    for age in [3, 9, 4, 14, 2, 13] {
+        world.now += minutes(1);
+        world.orders().latest_restorable = Some(world.now - minutes(age));
+        world.tick().await;
+        worst = worst.max(age * 60);
+        assert_eq!(orders(&world.memory("2026-11"))["worst"]["age_seconds"], worst);
+    }
+}
+
+#[tokio::test]
+async fn it_is_written_only_when_something_changed() {
+    let mut world = World::calm("2026-11-22T12:00:00Z");
+    world.tick().await;
+    let before = world.documents().writes();
+    for _ in 0..4 {
+        world.now += minutes(1);
+        assert_eq!(world.tick().await.acted.len(), 0);
+    }
+    assert_eq!(world.documents().writes(), before);
+    world.now += minutes(1);
+    assert_eq!(world.tick().await.acted.len(), 1, "that it looked at snapshots");
+}
+
+#[tokio::test]
+async fn one_that_cannot_be_read_is_replaced() {
+    let mut world = World::calm("2026-11-22T12:00:00Z");
+    for text in ["", "{", "[]", r#"{"month": 7}"#, r#"{"month": "2026-11", "resources": {"nonsense": {}}}"#] {
+        world.documents().put("watch/2026-11.json", text);
+        let summary = world.tick().await;
+        assert!(summary.failed.is_empty(), "{text}: {:?}", summary.failed);
+        assert_eq!(orders(&world.memory("2026-11"))["seen_since"], "2026-11-22T12:00:00Z", "{text}");
+    }
+}
+
+#[tokio::test]
+async fn one_that_lacks_what_was_added_later_is_understood() {
+    let mut world = World::calm("2026-11-22T12:00:00Z");
+    world.remember(json!({"rds/orders": {"seen_since": "2026-11-01T12:00:00Z", "worst": null}}));
+    world.tick().await;
+    let memory = orders(&world.memory("2026-11"));
+    assert_eq!((&memory["seen_since"], &memory["plan"]), (&json!("2026-11-01T12:00:00Z"), &json!("default")));
+}
+
+#[tokio::test]
+async fn instants_that_cannot_have_been_keep_nothing_away() {
+    let mut world = World::calm("2026-11-23T04:00:00Z");
+    let never = "9999-12-30T00:00:00Z";
+    let memory = json!({"month": "2026-11", "snapshots_seen_at": never, "resources": {
+        "rds/orders": {"seen_since": never, "idle_until": never, "incarnation": "db-1", "worst": null},
+    }});
+    world.documents().put("watch/2026-11.json", &memory.to_string());
+    assert_eq!(world.cost(Ask::Watch(Wake::Tick)).await, 4, "snapshots are looked at");
+    assert_eq!(orders(&world.memory("2026-11"))["seen_since"], "2026-11-23T04:00:00Z");
+    world.stuck.insert("orders".to_owned());
+    assert!(world.minute_when("rpo-exceeded", true).await < at("2026-11-23T04:20:00Z"));
+    assert!(world.minute_when("slot-missed", true).await < at("2026-11-23T05:05:00Z"));
+}

@@ -1,0 +1,236 @@
+//! The function over an account in memory, one minute after another.
+
+mod findings;
+mod hostile;
+mod memory;
+mod passes;
+mod random;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+
+use domain::{Finding, Findings, PlanDocument, RecoveryPointId, Slot, tag};
+use jiff::{SignedDuration, Timestamp};
+use rds::{AutomatedBackup, FakeAccount, FakeRds, Instance, PitrWindow, Snapshot, SnapshotKind, Tags};
+use reconcile::{Budget, Deadline, Result, Summary, Wake, run};
+use serde_json::{Value, json};
+use state::FakeDocuments;
+use vault::FakeLedger;
+
+use crate::{Ask, WatchRpo};
+
+const HOME: &str = "us-east-1";
+const AWAY: &str = "us-west-2";
+/// Default plan: a slot at 03:00, 15 minutes RPO, an hour's grace for slots, six for copies.
+const PLAN: &str = r#"{"plans": {"default": {}}}"#;
+
+fn at(text: &str) -> Timestamp {
+    text.parse().unwrap()
+}
+
+const fn minutes(minutes: i64) -> SignedDuration {
+    SignedDuration::from_mins(minutes)
+}
+
+/// A deployment over an account in memory, whose databases ship their logs unless told otherwise.
+struct World {
+    account: FakeAccount,
+    ledger: FakeLedger,
+    now: Timestamp,
+    plans: &'static str,
+    databases: BTreeMap<String, Instance>,
+    /// Those that ship no logs any more.
+    stuck: BTreeSet<String>,
+}
+
+fn database(id: &str, incarnation: &str) -> Instance {
+    Instance {
+        id: id.to_owned(),
+        arn: format!("arn:aws:rds:{HOME}:123456789012:db:{id}"),
+        incarnation: incarnation.to_owned(),
+        status: "available".to_owned(),
+        engine: "postgres".to_owned(),
+        class: "db.t4g.medium".to_owned(),
+        allocated_gib: 100,
+        latest_restorable: None,
+        retention_days: 7,
+        endpoint: None,
+        subnet_group: None,
+        security_groups: Vec::new(),
+        parameter_group: None,
+        option_group: None,
+        multi_az: false,
+        database: None,
+        tags: Tags::from([(tag::PLAN.to_owned(), "default".to_owned())]),
+    }
+}
+
+/// A completed recovery point of `orders`, as both Regions know it.
+fn point(incarnation: &str, slot: &str) -> Snapshot {
+    let slot = Slot::at(at(slot));
+    let id = RecoveryPointId::new("orders", incarnation, slot, 1).to_string();
+    Snapshot {
+        arn: format!("arn:aws:rds:{HOME}:123456789012:snapshot:{id}"),
+        id,
+        instance: "orders".to_owned(),
+        incarnation: incarnation.to_owned(),
+        kind: SnapshotKind::Manual,
+        status: "available".to_owned(),
+        percent: 100,
+        allocated_gib: 100,
+        created: Some(slot.instant() + minutes(1)),
+        encrypted: true,
+        kms_key: None,
+        copied_from: None,
+        tags: Tags::from([
+            (tag::RESOURCE.to_owned(), "rds/orders".to_owned()),
+            (tag::SLOT.to_owned(), slot.to_string()),
+        ]),
+    }
+}
+
+fn copy(of: &Snapshot) -> Snapshot {
+    Snapshot { copied_from: Some(of.arn.clone()), ..of.clone() }
+}
+
+fn replica(incarnation: &str, latest: Timestamp) -> AutomatedBackup {
+    AutomatedBackup {
+        arn: format!("arn:aws:rds:{AWAY}:123456789012:auto-backup:ab-1"),
+        instance: "orders".to_owned(),
+        incarnation: incarnation.to_owned(),
+        status: "replicating".to_owned(),
+        source_region: HOME.to_owned(),
+        window: Some(PitrWindow { earliest: at("2026-11-20T00:00:00Z"), latest }),
+    }
+}
+
+impl World {
+    /// Nothing but the databases, never seen before.
+    fn new(now: &str, databases: impl IntoIterator<Item = Instance>) -> Self {
+        Self {
+            account: FakeAccount::default(),
+            ledger: FakeLedger::default(),
+            now: at(now),
+            plans: PLAN,
+            databases: databases.into_iter().map(|database| (database.id.clone(), database)).collect(),
+            stuck: BTreeSet::new(),
+        }
+    }
+
+    /// `orders`, long protected, with the recovery points and copies of three nights.
+    fn calm(now: &str) -> Self {
+        let world = Self::new(now, [database("orders", "db-1")]);
+        world.remember(json!({"rds/orders": {
+            "seen_since": "2026-11-01T12:00:00Z", "plan": "default", "incarnation": "db-1", "worst": null,
+        }}));
+        for day in ["2026-11-20", "2026-11-21", "2026-11-22"] {
+            let point = point("db-1", &format!("{day}T03:00:00Z"));
+            world.account.put_snapshot(AWAY, copy(&point));
+            world.account.put_snapshot(HOME, point);
+        }
+        world
+    }
+
+    /// Leaves `resources` in the memory of November.
+    fn remember(&self, resources: Value) {
+        let memory = json!({"month": "2026-11", "snapshots_seen_at": null, "resources": resources});
+        self.documents().put("watch/2026-11.json", &memory.to_string());
+    }
+
+    fn documents(&self) -> &FakeDocuments {
+        &self.ledger.documents
+    }
+
+    fn function(&self) -> WatchRpo<FakeRds, PlanDocument, FakeDocuments> {
+        WatchRpo {
+            home: self.account.region(HOME),
+            recovery: self.account.region(AWAY),
+            plans: PlanDocument::parse(self.plans).unwrap(),
+            documents: self.documents().clone(),
+        }
+    }
+
+    fn orders(&mut self) -> &mut Instance {
+        self.databases.get_mut("orders").unwrap()
+    }
+
+    /// A database is gone.
+    fn drop(&mut self, id: &str) {
+        self.databases.remove(id);
+        self.account.remove_instance(HOME, id);
+    }
+
+    /// The cloud goes on to `now`: each database that can ships its logs.
+    fn sync(&mut self) {
+        self.account.set_now(self.now);
+        for (id, database) in &mut self.databases {
+            let ships = database.retention_days > 0 && database.status == "available";
+            if ships && !self.stuck.contains(id) {
+                database.latest_restorable = Some(self.now - minutes(2));
+            }
+            self.account.put_instance(HOME, database.clone());
+        }
+    }
+
+    async fn ask(&mut self, ask: Ask) -> Result<Summary> {
+        self.sync();
+        self.pass(ask).await
+    }
+
+    async fn pass(&self, ask: Ask) -> Result<Summary> {
+        let deadline = Deadline::after(Duration::from_mins(5));
+        run(&self.function(), &self.ledger.journal(), ask, self.now, deadline, Budget::default()).await
+    }
+
+    async fn tick(&mut self) -> Summary {
+        self.ask(Ask::Watch(Wake::Tick)).await.unwrap()
+    }
+
+    async fn tick_at(&mut self, now: &str) -> Vec<String> {
+        self.now = at(now);
+        self.tick().await;
+        self.kinds()
+    }
+
+    /// Ticks every minute until `kind` stands (or no longer stands) on the board: when that was.
+    async fn minute_when(&mut self, kind: &str, stands: bool) -> Timestamp {
+        for _ in 0..3_000 {
+            self.tick().await;
+            if self.kinds().iter().any(|there| there == kind) == stands {
+                return self.now;
+            }
+            self.now += minutes(1);
+        }
+        panic!("{kind} never was {stands}");
+    }
+
+    /// What the function says is wrong.
+    fn board(&self) -> Vec<Finding> {
+        let text = self.documents().text("findings/watch-rpo.json").unwrap();
+        serde_json::from_str::<Findings>(&text).unwrap().findings
+    }
+
+    fn kinds(&self) -> Vec<String> {
+        self.board().into_iter().map(|finding| finding.kind).collect()
+    }
+
+    fn finding(&self, kind: &str) -> Finding {
+        let found = self.board().into_iter().find(|finding| finding.kind == kind);
+        found.unwrap_or_else(|| panic!("no {kind} in {:?}", self.kinds()))
+    }
+
+    /// What the function remembers of a month.
+    fn memory(&self, month: &str) -> Value {
+        let text = self.documents().text(&format!("watch/{month}.json")).unwrap();
+        serde_json::from_str(&text).unwrap()
+    }
+
+    /// How many calls of RDS the last `ask` cost.
+    async fn cost(&mut self, ask: Ask) -> usize {
+        let before = self.account.calls().len();
+        self.ask(ask).await.unwrap();
+        self.account.calls().len() - before
+    }
+}
