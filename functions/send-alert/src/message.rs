@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use alerts::{Message, plain, subject};
-use domain::{Finding, ResourceId, Severity, Standing};
+use domain::{Engine, Finding, ResourceId, Severity, Standing};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
@@ -80,7 +80,7 @@ fn text(tell: &Tell, manner: &Manner, id: &str, headline: &str, now: Timestamp) 
         if tell.said.len() > SPELLED {
             lines.push(format!("And {} more.", tell.said.len() - SPELLED));
         }
-        lines.push(format!("For recovery this means: {}", recovery(&standing(tell), now)));
+        lines.push(format!("For recovery this means: {}", recovery(tell, now)));
     }
     lines.extend([String::new(), format!("Plan: {}", plan_of(tell)), format!("Message {id}, {now}.")]);
     lines.push(match tell.event {
@@ -116,12 +116,17 @@ pub(crate) fn runbook(kind: &str, manner: &Manner) -> String {
 }
 
 /// What can be restored, in a sentence.
-fn recovery(standing: &Standing, now: Timestamp) -> String {
+fn recovery(tell: &Tell, now: Timestamp) -> String {
+    let standing = standing(tell);
     let objective = standing.rpo_seconds.map(|seconds| words(SignedDuration::from_secs(seconds)));
     let objective = objective.map_or_else(String::new, |objective| format!("; objective {objective}"));
     match standing.newest_restorable {
         Some(newest) => format!("newest restorable second is {newest}, {}{objective}.", ago(newest, now)),
-        None => format!("nobody knows the newest restorable second{objective}."),
+        None if tell.resource.engine == Engine::Tidemark => {
+            "this is about Tidemark itself; what it looks after may go unprotected, or untold, meanwhile."
+                .to_owned()
+        }
+        None => format!("no restorable second is known{objective}."),
     }
 }
 
@@ -228,7 +233,7 @@ fn chat(tell: &Tell, manner: &Manner, id: &str, headline: &str, now: Timestamp) 
     } else {
         let said = tell.said.iter().take(SPELLED).map(|said| plain(&said.finding.says, 500));
         let mut lines: Vec<String> = said.collect();
-        lines.push(recovery(&standing(tell), now));
+        lines.push(recovery(tell, now));
         lines.join("\n")
     };
     let next: Vec<String> = tell

@@ -23,7 +23,9 @@ fn what_is_no_wake_is_a_typed_error(#[case] payload: Value) {
 #[case::not_json("<html>")]
 #[case::wrong_types(r#"{"requestContext": {"functionArn": 7}}"#)]
 #[case::no_function(r#"{"requestContext": {"functionArn": "arn:aws:lambda"}}"#)]
-#[case::name_with_a_line_break(r#"{"requestContext": {"functionArn": "a:function:x\r\nBcc: all@example.com"}}"#)]
+#[case::name_with_a_line_break(
+    r#"{"requestContext": {"functionArn": "a:function:x\r\nBcc: all@example.com"}}"#
+)]
 #[tokio::test]
 async fn a_record_that_is_not_understood_is_told_of_and_not_repeated_raw(#[case] body: &str) {
     let world = World::new();

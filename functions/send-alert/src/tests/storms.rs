@@ -14,12 +14,15 @@ fn bytes(message: &Message) -> usize {
         "http": message.chat.to_string(),
         "sms": message.subject,
     });
-    let attributes: usize = message.attributes.iter().map(|(name, values)| name.len() + json!(values).to_string().len()).sum();
+    let attributes: usize =
+        message.attributes.iter().map(|(name, values)| name.len() + json!(values).to_string().len()).sum();
     bodies.to_string().len() + attributes
 }
 
 fn many(count: usize) -> Vec<Finding> {
-    let name = |number: usize| format!("{number:04}{}", "-a-database-with-as-long-a-name-as-rds-permits-for-it".repeat(2));
+    let name = |number: usize| {
+        format!("{number:04}{}", "-a-database-with-as-long-a-name-as-rds-permits-for-it".repeat(2))
+    };
     (0..count).map(|number| finding(&name(number)[..63], "slot-missed", "2026-11-22T03:27:00Z")).collect()
 }
 
@@ -84,6 +87,7 @@ async fn twenty_are_no_storm_and_the_canary_is_never_in_one() {
     findings.push(canary);
     world.board("watch-rpo", &findings);
     world.tick().await;
-    let events: Vec<String> = world.topic.published().iter().map(|message| message.attributes["event"][0].clone()).collect();
+    let events: Vec<String> =
+        world.topic.published().iter().map(|message| message.attributes["event"][0].clone()).collect();
     assert_eq!(events, ["opened", "digest"]);
 }
