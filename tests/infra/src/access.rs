@@ -88,11 +88,42 @@ pub fn of_the_functions(in_vpc: bool) -> Vec<Role> {
         restore_database.anywhere.extend(VPC);
         restore_database.destructive.push("ec2:DeleteNetworkInterface");
     }
+    let watch_rpo = Role {
+        id: "WatchRpoRole",
+        actions: vec![
+            "logs:CreateLogStream",
+            "logs:PutLogEvents",
+            "rds:DescribeDBInstanceAutomatedBackups",
+            "rds:DescribeDBInstances",
+            "rds:DescribeDBSnapshots",
+        ],
+        ..Role::default()
+    };
+    let send_alert = Role {
+        id: "SendAlertRole",
+        actions: vec![
+            "cloudwatch:DescribeAlarms",
+            "logs:CreateLogStream",
+            "logs:PutLogEvents",
+            "sns:Publish",
+            "sqs:DeleteMessage",
+            "sqs:GetQueueAttributes",
+            "sqs:ReceiveMessage",
+        ],
+        // A message that was dealt with: Lambda deletes it in the function's name.
+        destructive: vec!["sqs:DeleteMessage"],
+        ..Role::default()
+    };
+    let scheduled = |id| Role { id, actions: schedule.clone(), ..Role::default() };
     vec![
         backup_rds,
         restore_database,
-        Role { id: "BackupRdsScheduleRole", actions: schedule.clone(), ..Role::default() },
-        Role { id: "RestoreDatabaseScheduleRole", actions: schedule, ..Role::default() },
+        watch_rpo,
+        send_alert,
+        scheduled("BackupRdsScheduleRole"),
+        scheduled("RestoreDatabaseScheduleRole"),
+        scheduled("WatchRpoScheduleRole"),
+        scheduled("SendAlertScheduleRole"),
     ]
 }
 
@@ -181,6 +212,32 @@ pub fn vpc_is_not_for_the_code(stack: &Stack) -> Findings {
     findings
 }
 
+/// Who may read and write which folder of the state bucket. (That nobody may delete there is in the lists of actions.)
+pub fn the_state_is_divided(stack: &Stack) -> Findings {
+    let mut findings = Vec::new();
+    let bucket = "arn:aws:s3:::tidemark-state-dev-123456789012-us-east-1";
+    for (role, _) in stack.of_type("AWS::IAM::Role") {
+        let function = !role.ends_with("ScheduleRole");
+        for (folder, its) in [
+            ("findings", function),
+            ("watch", role == "WatchRpoRole"),
+            ("alerts", role == "SendAlertRole"),
+            ("others", false),
+        ] {
+            for action in ["s3:GetObject", "s3:PutObject"] {
+                let may = may(stack, role, action, &format!("{bucket}/{folder}/one.json"));
+                expect(&mut findings, may == its, || {
+                    format!("{role} may {}{action} in {folder}/", if may { "" } else { "not " })
+                });
+            }
+        }
+        // Or what is not there is a 403.
+        let lists = may(stack, role, "s3:ListBucket", bucket);
+        expect(&mut findings, lists == function, || format!("{role} lists the state bucket: {lists}"));
+    }
+    findings
+}
+
 /// Whether a role may do something to something; a trailing `*` in a policy stands for the rest, as in IAM.
 pub fn may(stack: &Stack, role: &str, action: &str, resource: &str) -> bool {
     let statements = statements(stack, role);
@@ -251,9 +308,11 @@ fn statement_is_narrow(role: &Role, statement: &Value, findings: &mut Findings) 
         });
     }
     if id != "ReplicationRole" && strings(&statement["Action"]).contains(&"s3:ListBucket") {
-        // With StringLike a GetObject of what is not there is a 403, not the 404 that the ledger waits for.
+        // With StringLike a GetObject of what is not there is a 403, not the 404 that is waited for.
         let prefix = &statement["Condition"]["StringLikeIfExists"]["s3:prefix"];
-        expect(findings, prefix == "ledger/*", || format!("{id}/{sid} lists the ledger so: {prefix}"));
+        let state = strings(&statement["Resource"]).iter().any(|bucket| bucket.contains("-state-"));
+        let (what, wanted) = if state { ("state", "findings/*") } else { ("ledger", "ledger/*") };
+        expect(findings, prefix == wanted, || format!("{id}/{sid} lists the {what} so: {prefix}"));
     }
     if strings(&statement["Action"]).contains(&"events:PutEvents") {
         let source = &statement["Condition"]["ForAllValues:StringEquals"]["events:source"];
@@ -269,7 +328,9 @@ fn is_narrow(resource: &str) -> bool {
         return true;
     }
     match resource.splitn(6, ':').collect::<Vec<_>>().as_slice() {
-        ["arn", "aws", "s3", "", "", name] => name.starts_with("tidemark-vault-dev-123456789012-"),
+        ["arn", "aws", "s3", "", "", name] => ["vault", "state"]
+            .iter()
+            .any(|bucket| name.starts_with(&format!("tidemark-{bucket}-dev-123456789012-"))),
         ["arn", "aws", _, region, "123456789012", name] => {
             !region.is_empty() && !region.contains('*') && !name.starts_with('*')
         }

@@ -5,9 +5,36 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use crate::{Documents, Findings, Stack, access, expect, expect_at, list, strings, text};
+use crate::{
+    Documents, Findings, Stack, access, alarms, expect, expect_at, queues, strings, text, topics, wakes,
+};
 
-/// What wakes a function on its own.
+/// A function, and what the template must say of it.
+#[derive(Clone, Copy, Debug)]
+pub struct Function {
+    /// Of its crate.
+    pub name: &'static str,
+    /// After which Lambda ends it.
+    pub timeout_seconds: u64,
+    /// What it may use, in MiB.
+    pub memory_mib: u64,
+    /// Its own environment variables, besides those that all functions have.
+    pub variables: &'static [(&'static str, &'static str)],
+    /// What wakes it on its own.
+    pub schedules: &'static [Schedule],
+    /// What wakes it when something happened.
+    pub rules: &'static [Rule],
+    /// The logical ids of the queues that it reads.
+    pub reads: &'static [&'static str],
+    /// The logical id of the queue for its invocations that failed after every retry.
+    pub failures: &'static str,
+    /// Without an invocation for so long it is silent.
+    pub silent_minutes: u64,
+    /// How people are told of its alarms.
+    pub told: Told,
+}
+
+/// A schedule.
 #[derive(Clone, Copy, Debug)]
 pub struct Schedule {
     /// Without the prefix `tidemark-<stage>-`.
@@ -18,11 +45,33 @@ pub struct Schedule {
     pub input: &'static str,
 }
 
-/// A function, by the name of its crate, and its schedules.
-pub const FUNCTIONS: &[(&str, &[Schedule])] = &[
-    (
-        "backup-rds",
-        &[
+/// A rule on the default event bus.
+#[derive(Clone, Copy, Debug)]
+pub struct Rule {
+    /// Without the prefix `tidemark-<stage>-`.
+    pub name: &'static str,
+    /// The event pattern, in JSON.
+    pub pattern: &'static str,
+}
+
+/// How people are told of an alarm.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Told {
+    /// The alarm has no action; send-alert reads it and tells of it.
+    BySendAlert,
+    /// Straight through the topic `…-watch`: an alarm about the telling itself must not depend on the functions. Such a
+    /// function also has an alarm on its heartbeat.
+    Straight,
+}
+
+/// The functions.
+pub const FUNCTIONS: &[Function] = &[
+    Function {
+        name: "backup-rds",
+        timeout_seconds: 300,
+        memory_mib: 256,
+        variables: &[],
+        schedules: &[
             Schedule {
                 name: "backup-rds-slot",
                 expression: "cron(0 3 * * ? *)",
@@ -30,291 +79,219 @@ pub const FUNCTIONS: &[(&str, &[Schedule])] = &[
             },
             Schedule { name: "backup-rds-tick", expression: "rate(5 minutes)", input: r#"{"wake":"tick"}"# },
         ],
-    ),
-    (
-        "restore-database",
-        &[Schedule {
+        rules: &[Rule {
+            name: "backup-rds-snapshot",
+            pattern: r#"{"source": ["aws.rds"], "detail-type": ["RDS DB Snapshot Event"], "detail": {"EventID": [
+                "RDS-EVENT-0042", "RDS-EVENT-0091", "RDS-EVENT-0060", "RDS-EVENT-0061", "RDS-EVENT-0197",
+                "RDS-EVENT-0190"]}}"#,
+        }],
+        reads: &[],
+        failures: "FailuresQueue",
+        silent_minutes: 8,
+        told: Told::BySendAlert,
+    },
+    Function {
+        name: "restore-database",
+        timeout_seconds: 300,
+        memory_mib: 256,
+        variables: &[("TIDEMARK_DATABASE_CA", "")],
+        schedules: &[Schedule {
             name: "restore-database-tick",
             expression: "rate(1 minute)",
             input: r#"{"wake":"tick"}"#,
         }],
-    ),
+        rules: &[Rule {
+            name: "restore-database-instance",
+            pattern: r#"{"source": ["aws.rds"], "detail-type": ["RDS DB Instance Event", "RDS DB Snapshot Event"],
+                "detail": {"EventID": ["RDS-EVENT-0005", "RDS-EVENT-0008", "RDS-EVENT-0019", "RDS-EVENT-0043",
+                "RDS-EVENT-0031", "RDS-EVENT-0278", "RDS-EVENT-0353", "RDS-EVENT-0418", "RDS-EVENT-0419"]}}"#,
+        }],
+        reads: &[],
+        failures: "FailuresQueue",
+        silent_minutes: 4,
+        told: Told::BySendAlert,
+    },
+    Function {
+        name: "watch-rpo",
+        timeout_seconds: 60,
+        memory_mib: 512,
+        variables: &[],
+        schedules: &[
+            Schedule { name: "watch-rpo-tick", expression: "rate(1 minute)", input: r#"{"wake":"tick"}"# },
+            Schedule {
+                name: "watch-rpo-canary",
+                expression: "cron(30 9 * * ? *)",
+                input: r#"{"wake":"canary"}"#,
+            },
+        ],
+        rules: &[Rule {
+            name: "watch-rpo-instance",
+            pattern: r#"{"source": ["aws.rds"], "detail-type": ["RDS DB Instance Event"], "detail": {"EventID": [
+                "RDS-EVENT-0028", "RDS-EVENT-0032", "RDS-EVENT-0031", "RDS-EVENT-0278", "RDS-EVENT-0353",
+                "RDS-EVENT-0418", "RDS-EVENT-0419"]}}"#,
+        }],
+        reads: &[],
+        failures: "FailuresQueue",
+        silent_minutes: 4,
+        told: Told::Straight,
+    },
+    Function {
+        name: "send-alert",
+        timeout_seconds: 30,
+        memory_mib: 256,
+        variables: &[
+            ("TIDEMARK_ALERTS_TOPIC", "@AlertsTopic"),
+            ("TIDEMARK_LEASE_SECONDS", "30"),
+            ("TIDEMARK_RUNBOOKS_URL", ""),
+            ("TIDEMARK_REMINDER_HOURS", "4"),
+            ("TIDEMARK_ALARM_PREFIX", "tidemark-dev-"),
+        ],
+        schedules: &[Schedule {
+            name: "send-alert-tick",
+            expression: "rate(1 minute)",
+            input: r#"{"wake":"tick"}"#,
+        }],
+        rules: &[
+            Rule {
+                name: "send-alert-facts",
+                pattern: r#"{"source": ["tidemark"], "detail-type": ["Tidemark findings-changed"]}"#,
+            },
+            Rule {
+                name: "send-alert-alarms",
+                pattern: r#"{"source": ["aws.cloudwatch"], "detail-type": ["CloudWatch Alarm State Change"],
+                    "detail": {"alarmName": [{"prefix": "tidemark-dev-"}]}}"#,
+            },
+        ],
+        reads: &["FailuresQueue", "CanaryQueue"],
+        // Not one that it reads: its own failures would wake it for ever.
+        failures: "FailuresDeadLetterQueue",
+        silent_minutes: 4,
+        told: Told::Straight,
+    },
 ];
 
-/// `backup-rds` → `BackupRds`: the start of the logical ids of all that belongs to it.
-pub fn logical(name: &str) -> String {
-    name.split('-').map(|word| word[..1].to_uppercase() + &word[1..]).collect()
+impl Function {
+    /// `backup-rds`, `Role` → `BackupRdsRole`: the logical ids of all that belongs to it.
+    pub fn id(&self, of: &str) -> String {
+        let words = self.name.split('-').map(|word| word[..1].to_uppercase() + &word[1..]);
+        words.collect::<String>() + of
+    }
 }
 
 /// Every rule for the functions' stack, resolved for the stage `dev` in us-east-1 with the recovery Region us-west-2.
 pub fn check(stack: &Stack) -> Findings {
     let mut findings = Vec::new();
     let made: BTreeSet<&str> = stack.of_type("AWS::Lambda::Function").map(|(id, _)| id).collect();
-    let wanted: BTreeSet<String> = FUNCTIONS.iter().map(|(name, _)| logical(name) + "Function").collect();
+    let wanted: BTreeSet<String> = FUNCTIONS.iter().map(|function| function.id("Function")).collect();
     expect(&mut findings, made.iter().copied().eq(wanted.iter().map(String::as_str)), || {
         format!("the functions are {made:?}, not {wanted:?}")
     });
     let roles: BTreeSet<&str> =
         stack.of_type("AWS::Lambda::Function").map(|(_, f)| text(&f["Properties"]["Role"])).collect();
     expect(&mut findings, roles.len() == made.len(), || format!("functions share a role: {roles:?}"));
-    for (name, schedules) in FUNCTIONS {
-        function(stack, name, &mut findings);
-        failures(stack, name, &mut findings);
-        alarms(stack, name, &mut findings);
-        wakes(stack, name, schedules, &mut findings);
+    for function in FUNCTIONS {
+        configuration(stack, function, &mut findings);
+        log(stack, function, &mut findings);
+        failures(stack, function, &mut findings);
     }
-    rules(stack, &mut findings);
-    queues(stack, &mut findings);
-    alerts(stack, &mut findings);
+    wakes::check(stack, &mut findings);
+    queues::check(stack, &mut findings);
+    alarms::check(stack, &mut findings);
+    topics::check(stack, &mut findings);
     findings
 }
 
-fn function(stack: &Stack, name: &str, findings: &mut Findings) {
-    let id = logical(name) + "Function";
+fn configuration(stack: &Stack, about: &Function, findings: &mut Findings) {
+    let id = about.id("Function");
     let function = stack.get(&id);
-    let variables = "/Properties/Environment/Variables";
-    let log_group = logical(name) + "LogGroup";
-    let mut wanted = vec![
+    let name = about.name;
+    let wanted = [
         ("/Properties/FunctionName".to_owned(), json!(format!("tidemark-dev-{name}"))),
         ("/Properties/Runtime".to_owned(), json!("provided.al2023")),
         ("/Properties/Handler".to_owned(), json!("bootstrap")),
         ("/Properties/Architectures".to_owned(), json!(["arm64"])),
-        ("/Properties/Role".to_owned(), json!(format!("@{}Role.Arn", logical(name)))),
+        ("/Properties/Role".to_owned(), json!(format!("@{}.Arn", about.id("Role")))),
+        ("/Properties/Timeout".to_owned(), json!(about.timeout_seconds)),
+        ("/Properties/MemorySize".to_owned(), json!(about.memory_mib)),
         ("/Properties/LoggingConfig/LogFormat".to_owned(), json!("JSON")),
         ("/Properties/LoggingConfig/SystemLogLevel".to_owned(), json!("INFO")),
-        ("/Properties/LoggingConfig/LogGroup".to_owned(), json!(format!("@{log_group}"))),
+        ("/Properties/LoggingConfig/LogGroup".to_owned(), json!(format!("@{}", about.id("LogGroup")))),
     ];
     // The name by which CloudTrail, and the local cloud, tell whose call it was; 50 characters at most (AWS SDKs and
     // Tools Reference Guide, "Application ID").
     let app_id = format!("tidemark-{name}");
     expect(findings, app_id.len() <= 50, || format!("{app_id} is too long for an application id"));
-    wanted.extend(
-        [
-            ("TIDEMARK_STAGE", "dev"),
-            ("TIDEMARK_PLANS_PARAMETER", "@PlansParameter"),
-            ("TIDEMARK_VAULT_BUCKET", "tidemark-vault-dev-123456789012-us-east-1"),
-            ("TIDEMARK_RECOVERY_REGION", "us-west-2"),
-            ("TIDEMARK_RECOVERY_KEY", "arn:aws:kms:us-west-2:123456789012:alias/tidemark-dev"),
-            ("TIDEMARK_EVENT_BUS", "default"),
-            ("AWS_SDK_UA_APP_ID", &app_id),
-        ]
-        .map(|(key, value)| (format!("{variables}/{key}"), json!(value))),
-    );
+    let shared = [
+        ("TIDEMARK_STAGE", "dev"),
+        ("TIDEMARK_PLANS_PARAMETER", "@PlansParameter"),
+        ("TIDEMARK_VAULT_BUCKET", "tidemark-vault-dev-123456789012-us-east-1"),
+        ("TIDEMARK_STATE_BUCKET", "tidemark-state-dev-123456789012-us-east-1"),
+        ("TIDEMARK_RECOVERY_REGION", "us-west-2"),
+        ("TIDEMARK_RECOVERY_KEY", "arn:aws:kms:us-west-2:123456789012:alias/tidemark-dev"),
+        ("TIDEMARK_EVENT_BUS", "default"),
+        ("AWS_SDK_UA_APP_ID", &app_id),
+    ];
     for (pointer, value) in &wanted {
         expect_at(findings, &id, function, pointer, value);
     }
+    let variables = &function["Properties"]["Environment"]["Variables"];
+    for (key, value) in shared.iter().chain(about.variables) {
+        // A number becomes text in the environment.
+        let found = variables[key].as_str().map_or_else(|| variables[key].to_string(), str::to_owned);
+        expect(findings, found == *value, || format!("{id}: {key} is {found}, not {value}"));
+    }
+    let known = shared.len() + about.variables.len();
+    let found = variables.as_object().map_or(0, serde_json::Map::len);
+    expect(findings, found == known, || format!("{id} has {found} variables, of which {known} are known"));
+    // A lease that outlives its holder blocks the next; one that ends earlier lets two work at once.
+    let lease = text(&variables["TIDEMARK_LEASE_SECONDS"]);
+    let timeout = &function["Properties"]["Timeout"];
+    expect(findings, lease.is_empty() || lease.parse().ok() == timeout.as_u64(), || {
+        format!("{id}: a lease of {lease} s and a time-out of {timeout} s")
+    });
     let level = text(&function["Properties"]["LoggingConfig"]["ApplicationLogLevel"]);
     expect(findings, ["TRACE", "DEBUG", "INFO"].contains(&level), || {
         format!("{id}: the log level {level} drops the metrics (EMF lines count as INFO)")
     });
-    let timeout = function["Properties"]["Timeout"].as_u64().unwrap_or_default();
-    expect(findings, (60..=900).contains(&timeout), || format!("{id}: a time-out of {timeout} s"));
     let reserved = &function["Properties"]["ReservedConcurrentExecutions"];
     expect(findings, reserved.is_null(), || {
         format!("{id} reserves concurrency, which a new account refuses")
     });
-
-    let group = stack.get(&log_group);
-    let group_name = json!(format!("/aws/lambda/tidemark-dev-{name}"));
-    expect_at(findings, &log_group, group, "/Properties/LogGroupName", &group_name);
-    let retention = &group["Properties"]["RetentionInDays"];
-    expect(findings, !retention.is_null(), || format!("{log_group} keeps logs for ever"));
-    let role = logical(name) + "Role";
-    let writes = access::may(stack, &role, "logs:PutLogEvents", &format!("@{log_group}.Arn"));
-    expect(findings, writes, || format!("{role} may not write to {log_group}"));
 }
 
-fn failures(stack: &Stack, name: &str, findings: &mut Findings) {
-    let function = format!("@{}Function", logical(name));
+fn log(stack: &Stack, about: &Function, findings: &mut Findings) {
+    let (id, role) = (about.id("LogGroup"), about.id("Role"));
+    let group = stack.get(&id);
+    let name = json!(format!("/aws/lambda/tidemark-dev-{}", about.name));
+    expect_at(findings, &id, group, "/Properties/LogGroupName", &name);
+    let retention = &group["Properties"]["RetentionInDays"];
+    expect(findings, !retention.is_null(), || format!("{id} keeps logs for ever"));
+    let writes = access::may(stack, &role, "logs:PutLogEvents", &format!("@{id}.Arn"));
+    expect(findings, writes, || format!("{role} may not write to {id}"));
+}
+
+fn failures(stack: &Stack, about: &Function, findings: &mut Findings) {
+    let function = format!("@{}", about.id("Function"));
     let config = stack
         .of_type("AWS::Lambda::EventInvokeConfig")
         .map(|(_, config)| &config["Properties"])
         .find(|config| config["FunctionName"] == function.as_str())
         .unwrap_or(&Value::Null);
-    let what = format!("{name}'s asynchronous invocations");
+    let what = format!("{}'s asynchronous invocations", about.name);
+    let queue = format!("@{}.Arn", about.failures);
     expect_at(findings, &what, config, "/MaximumRetryAttempts", &json!(2));
     expect_at(findings, &what, config, "/MaximumEventAgeInSeconds", &json!(3600));
-    expect_at(
-        findings,
-        &what,
-        config,
-        "/DestinationConfig/OnFailure/Destination",
-        &json!("@FailuresQueue.Arn"),
-    );
-    let role = logical(name) + "Role";
-    let hands_over = access::may(stack, &role, "sqs:SendMessage", "@FailuresQueue.Arn");
+    expect_at(findings, &what, config, "/DestinationConfig/OnFailure/Destination", &json!(queue));
+    let role = about.id("Role");
+    let hands_over = access::may(stack, &role, "sqs:SendMessage", &queue);
     expect(findings, hands_over, || format!("{role} may not hand over its failures"));
-}
-
-fn alarms(stack: &Stack, name: &str, findings: &mut Findings) {
-    let function = format!("@{}Function", logical(name));
-    for (metric, missing, comparison) in [
-        ("Errors", "notBreaching", "GreaterThanOrEqualToThreshold"),
-        ("Throttles", "notBreaching", "GreaterThanOrEqualToThreshold"),
-        // Absence is the failure.
-        ("Invocations", "breaching", "LessThanThreshold"),
-    ] {
-        let alarm =
-            stack.of_type("AWS::CloudWatch::Alarm").map(|(_, alarm)| &alarm["Properties"]).find(|alarm| {
-                alarm["Namespace"] == "AWS/Lambda"
-                    && alarm["MetricName"] == metric
-                    && alarm["Dimensions"] == json!([{"Name": "FunctionName", "Value": function}])
-            });
-        let alarm = alarm.unwrap_or(&Value::Null);
-        let what = format!("the alarm on {name}'s {metric}");
-        expect_at(findings, &what, alarm, "/TreatMissingData", &json!(missing));
-        expect_at(findings, &what, alarm, "/ComparisonOperator", &json!(comparison));
-        expect_at(findings, &what, alarm, "/Threshold", &json!(1));
-    }
-}
-
-fn wakes(stack: &Stack, name: &str, schedules: &[Schedule], findings: &mut Findings) {
-    let function = format!("@{}Function.Arn", logical(name));
-    let made: Vec<&Value> = stack
-        .of_type("AWS::Scheduler::Schedule")
-        .map(|(_, schedule)| &schedule["Properties"])
-        .filter(|schedule| schedule["Target"]["Arn"] == function.as_str())
-        .collect();
-    expect(findings, made.len() == schedules.len(), || format!("{name} has {} schedules", made.len()));
-    for wanted in schedules {
-        let full = format!("tidemark-dev-{}", wanted.name);
-        let schedule = made.iter().copied().find(|s| s["Name"] == full.as_str()).unwrap_or(&Value::Null);
-        for (pointer, value) in [
-            ("/ScheduleExpression", json!(wanted.expression)),
-            ("/ScheduleExpressionTimezone", json!("UTC")),
-            ("/FlexibleTimeWindow/Mode", json!("OFF")),
-            ("/Target/Input", json!(wanted.input)),
-            ("/Target/DeadLetterConfig/Arn", json!("@UndeliveredQueue.Arn")),
-            ("/Target/RoleArn", json!(format!("@{}ScheduleRole.Arn", logical(name)))),
-        ] {
-            expect_at(findings, &full, schedule, pointer, &value);
-        }
-        let retries = schedule["Target"]["RetryPolicy"]["MaximumRetryAttempts"].as_u64();
-        expect(findings, retries.is_some_and(|retries| retries >= 1), || format!("{full} is never retried"));
-        let off = schedule["State"] == "DISABLED";
-        expect(findings, !off, || format!("{full} is switched off"));
-    }
-    let role = logical(name) + "ScheduleRole";
-    let arn = format!("arn:aws:lambda:us-east-1:123456789012:function:tidemark-dev-{name}");
-    expect(findings, access::may(stack, &role, "lambda:InvokeFunction", &arn), || {
-        format!("{role} may not wake {name}")
-    });
-    let other = format!("{arn}-other");
-    expect(findings, !access::may(stack, &role, "lambda:InvokeFunction", &other), || {
-        format!("{role} may wake more than {name}")
-    });
-    let keeps = access::may(stack, &role, "sqs:SendMessage", "@UndeliveredQueue.Arn");
-    expect(findings, keeps, || format!("{role} may not keep what it could not deliver"));
-}
-
-fn rules(stack: &Stack, findings: &mut Findings) {
-    for (id, rule) in stack.of_type("AWS::Events::Rule") {
-        let rule_name = text(&rule["Properties"]["Name"]);
-        expect(findings, rule_name.starts_with("tidemark-dev-"), || format!("{id} is named {rule_name}"));
-        expect_at(findings, id, rule, "/Properties/EventPattern/source", &json!(["aws.rds"]));
-        for target in list(&rule["Properties"]["Targets"]) {
-            expect_at(findings, id, target, "/DeadLetterConfig/Arn", &json!("@UndeliveredQueue.Arn"));
-            let retries = target["RetryPolicy"]["MaximumRetryAttempts"].as_u64();
-            expect(findings, retries.is_some_and(|retries| retries >= 1), || {
-                format!("{id} is never retried")
-            });
-            let function = text(&target["Arn"]).trim_end_matches(".Arn");
-            let permitted = stack.of_type("AWS::Lambda::Permission").any(|(_, permission)| {
-                let permission = &permission["Properties"];
-                permission["FunctionName"] == function
-                    && permission["Principal"] == "events.amazonaws.com"
-                    && permission["SourceArn"] == format!("@{id}.Arn")
-            });
-            expect(findings, permitted, || format!("{id} has no permission to wake {function}"));
-        }
-    }
-    let woken = |name: &str, event: &str| {
-        let function = format!("@{}Function.Arn", logical(name));
-        stack.of_type("AWS::Events::Rule").any(|(_, rule)| {
-            let ids = strings(&rule["Properties"]["EventPattern"]["detail"]["EventID"]);
-            ids.contains(&event)
-                && list(&rule["Properties"]["Targets"]).iter().any(|t| t["Arn"] == function.as_str())
-        })
-    };
-    for (name, events) in [
-        ("backup-rds", ["RDS-EVENT-0042", "RDS-EVENT-0091", "RDS-EVENT-0060"]),
-        ("restore-database", ["RDS-EVENT-0005", "RDS-EVENT-0019", "RDS-EVENT-0043"]),
-    ] {
-        for event in events {
-            expect(findings, woken(name, event), || format!("{event} does not wake {name}"));
-        }
-    }
-}
-
-fn queues(stack: &Stack, findings: &mut Findings) {
-    for (id, queue) in stack.of_type("AWS::SQS::Queue") {
-        expect_at(findings, id, queue, "/Properties/SqsManagedSseEnabled", &json!(true));
-        expect_at(findings, id, queue, "/Properties/MessageRetentionPeriod", &json!(1_209_600));
-        let watched =
-            stack.of_type("AWS::CloudWatch::Alarm").map(|(_, alarm)| &alarm["Properties"]).any(|alarm| {
-                alarm["MetricName"] == "ApproximateNumberOfMessagesVisible"
-                    && alarm["Dimensions"][0]["Value"] == format!("@{id}.QueueName")
-            });
-        expect(findings, watched, || format!("nobody is told what lands in {id}"));
-        let policies = || stack.of_type("AWS::SQS::QueuePolicy").map(|(_, policy)| &policy["Properties"]);
-        let tls = policies()
-            .filter(|policy| strings(&policy["Queues"]).contains(&format!("@{id}").as_str()))
-            .any(|policy| {
-                list(&policy["PolicyDocument"]["Statement"]).iter().any(|statement| {
-                    statement["Effect"] == "Deny"
-                        && statement["Condition"] == json!({"Bool": {"aws:SecureTransport": "false"}})
-                        && strings(&statement["Resource"]).contains(&format!("@{id}.Arn").as_str())
-                })
-            });
-        expect(findings, tls, || format!("{id} can be used without TLS"));
-    }
-    let redrive = stack.get("FailuresQueue");
-    let target = "/Properties/RedrivePolicy/deadLetterTargetArn";
-    expect_at(findings, "FailuresQueue", redrive, target, &json!("@FailuresDeadLetterQueue.Arn"));
-    let admits = stack.of_type("AWS::SQS::QueuePolicy").any(|(_, policy)| {
-        list(&policy["Properties"]["PolicyDocument"]["Statement"]).iter().any(|statement| {
-            statement["Effect"] == "Allow"
-                && statement["Principal"]["Service"] == "events.amazonaws.com"
-                && statement["Resource"] == "@UndeliveredQueue.Arn"
-                && statement["Condition"]["StringEquals"]["aws:SourceAccount"] == "123456789012"
-        })
-    });
-    expect(findings, admits, || "UndeliveredQueue does not admit what a rule could not deliver".into());
-}
-
-fn alerts(stack: &Stack, findings: &mut Findings) {
-    for (id, alarm) in stack.of_type("AWS::CloudWatch::Alarm") {
-        let tells = strings(&alarm["Properties"]["AlarmActions"]) == ["@AlertsTopic"];
-        expect(findings, tells, || format!("{id} tells nobody"));
-        let on = alarm["Properties"]["ActionsEnabled"] != false;
-        expect(findings, on, || format!("{id} is switched off"));
-        let name = text(&alarm["Properties"]["AlarmName"]);
-        expect(findings, name.starts_with("tidemark-dev-"), || {
-            format!("{id} is named {name}, which the topic's policy does not admit")
-        });
-    }
-    let topic = stack.get("AlertsTopic");
-    // Not alias/aws/sns: CloudWatch cannot publish under it.
-    expect_at(findings, "AlertsTopic", topic, "/Properties/KmsMasterKeyId", &json!("@AlertsKey"));
-    for (id, policy, action) in [
-        ("AlertsKey", &stack.get("AlertsKey")["Properties"]["KeyPolicy"], "kms:GenerateDataKey"),
-        ("AlertsKey", &stack.get("AlertsKey")["Properties"]["KeyPolicy"], "kms:Decrypt"),
-        ("AlertsTopicPolicy", &stack.get("AlertsTopicPolicy")["Properties"]["PolicyDocument"], "sns:Publish"),
-    ] {
-        let admits = list(&policy["Statement"]).iter().any(|statement| {
-            statement["Effect"] == "Allow"
-                && statement["Principal"]["Service"] == "cloudwatch.amazonaws.com"
-                && strings(&statement["Action"]).contains(&action)
-        });
-        expect(findings, admits, || format!("{id} does not let alarms {action}"));
-    }
 }
 
 /// What the translator hides: how each function is built, from its own crate's folder.
 pub fn builds(documents: &Documents, workspace: &Path) -> Findings {
     let mut findings = Vec::new();
-    for (name, _) in FUNCTIONS {
-        let id = logical(name) + "Function";
+    for about in FUNCTIONS {
+        let (id, name) = (about.id("Function"), about.name);
         let function = &documents.functions_source["Resources"][&id];
         expect_at(&mut findings, &id, function, "/Metadata/BuildMethod", &json!("rust-cargolambda"));
         expect_at(&mut findings, &id, function, "/Metadata/BuildProperties/Binary", &json!(name));

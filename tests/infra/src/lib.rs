@@ -5,11 +5,16 @@
 //! cloud drops much of what a template says (Object Lock, encryption, replication), so that nothing else would notice.
 
 pub mod access;
+mod alarms;
 pub mod functions;
 mod load;
+pub mod patterns;
+mod queues;
 mod resolve;
 pub mod stages;
+pub mod topics;
 pub mod vault;
+mod wakes;
 
 use serde_json::Value;
 

@@ -142,6 +142,9 @@ impl Scope<'_> {
     fn holds(&self, condition: &Value) -> Result<bool> {
         let members = condition.as_object().filter(|members| members.len() == 1);
         let (function, of) = members.and_then(|members| members.iter().next()).context("is none")?;
+        if let ("Condition", Value::String(other)) = (function.as_str(), of) {
+            return self.condition(other);
+        }
         let of = of.as_array().with_context(|| format!("{function} without a list"))?;
         Ok(match (function.as_str(), of.as_slice()) {
             ("Fn::Not", [one]) => !self.holds(one)?,
@@ -173,6 +176,7 @@ mod tests {
             "Conditions": {
                 "Replicates": {"Fn::Not": [{"Fn::Equals": [{"Ref": "Replica"}, ""]}]},
                 "Both": {"Fn::And": [{"Fn::Equals": [{"Ref": "Stage"}, "dev"]}, {"Fn::Equals": ["a", "a"]}]},
+                "Same": {"Condition": "Either"},
                 "Either": {"Fn::Or": [{"Fn::Equals": [{"Ref": "Stage"}, "prod"]}, {"Fn::Equals": ["a", "a"]}]},
             },
             "Resources": {
@@ -180,7 +184,7 @@ mod tests {
                     "Replication": {"Fn::If": ["Replicates", {"Role": {"Fn::GetAtt": ["Role", "Arn"]}}, {"Ref": "AWS::NoValue"}]},
                     "List": [{"Fn::If": ["Both", 1, 2]}, {"Ref": "AWS::NoValue"}, {"Fn::Split": [",", {"Ref": "List"}]}]},
                 "Role": {"Type": "T", "Condition": "Replicates"},
-                "Always": {"Type": "U", "Condition": "Either", "Of": {"Ref": "Bucket"}},
+                "Always": {"Type": "U", "Condition": "Same", "Of": {"Ref": "Bucket"}},
             },
         })
     }

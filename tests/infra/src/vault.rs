@@ -8,11 +8,15 @@ use crate::{Findings, Stack, expect, expect_at, list, strings, text};
 pub fn check(stack: &Stack, replica: Option<&str>) -> Findings {
     let mut findings = Vec::new();
     bucket(stack, &mut findings);
+    is_private(stack, "VaultBucket", &mut findings);
     key(stack, &mut findings);
     policy(stack, &mut findings);
     outlives(stack, &mut findings);
     match replica {
-        Some(region) => replication(stack, region, &mut findings),
+        Some(region) => {
+            replication(stack, region, &mut findings);
+            findings.extend(check_state(stack));
+        }
         None => {
             let configured = stack.get("VaultBucket").pointer("/Properties/ReplicationConfiguration");
             expect(&mut findings, configured.is_none(), || {
@@ -21,6 +25,9 @@ pub fn check(stack: &Stack, replica: Option<&str>) -> Findings {
             expect(&mut findings, stack.get("ReplicationRole").is_null(), || {
                 "ReplicationRole exists without a ReplicaRegion".into()
             });
+            expect(&mut findings, stack.get("StateBucket").is_null(), || {
+                "StateBucket exists where no functions run".into()
+            });
         }
     }
     findings
@@ -28,22 +35,12 @@ pub fn check(stack: &Stack, replica: Option<&str>) -> Findings {
 
 fn bucket(stack: &Stack, findings: &mut Findings) {
     let bucket = stack.get("VaultBucket");
-    let encryption = "/Properties/BucketEncryption/ServerSideEncryptionConfiguration/0";
-    let wanted = [
-        ("/Properties/VersioningConfiguration/Status".to_owned(), json!("Enabled")),
-        ("/Properties/ObjectLockEnabled".to_owned(), json!(true)),
-        ("/Properties/ObjectLockConfiguration/ObjectLockEnabled".to_owned(), json!("Enabled")),
-        ("/Properties/PublicAccessBlockConfiguration/BlockPublicAcls".to_owned(), json!(true)),
-        ("/Properties/PublicAccessBlockConfiguration/BlockPublicPolicy".to_owned(), json!(true)),
-        ("/Properties/PublicAccessBlockConfiguration/IgnorePublicAcls".to_owned(), json!(true)),
-        ("/Properties/PublicAccessBlockConfiguration/RestrictPublicBuckets".to_owned(), json!(true)),
-        ("/Properties/OwnershipControls/Rules/0/ObjectOwnership".to_owned(), json!("BucketOwnerEnforced")),
-        (format!("{encryption}/ServerSideEncryptionByDefault/SSEAlgorithm"), json!("aws:kms")),
-        (format!("{encryption}/ServerSideEncryptionByDefault/KMSMasterKeyID"), json!("@VaultKey.Arn")),
-        (format!("{encryption}/BucketKeyEnabled"), json!(true)),
-    ];
-    for (pointer, value) in &wanted {
-        expect_at(findings, "VaultBucket", bucket, pointer, value);
+    for (pointer, value) in [
+        ("/Properties/VersioningConfiguration/Status", json!("Enabled")),
+        ("/Properties/ObjectLockEnabled", json!(true)),
+        ("/Properties/ObjectLockConfiguration/ObjectLockEnabled", json!("Enabled")),
+    ] {
+        expect_at(findings, "VaultBucket", bucket, pointer, &value);
     }
 
     let retention = &bucket["Properties"]["ObjectLockConfiguration"]["Rule"]["DefaultRetention"];
@@ -57,16 +54,63 @@ fn bucket(stack: &Stack, findings: &mut Findings) {
     expect(findings, days.is_some_and(|days| days >= 8), || {
         format!("VaultBucket: a default retention that does not cover the daily tier: {retention}")
     });
+}
 
-    // A lifecycle that expires objects would delete backups without any of the checks before a deletion.
-    for rule in list(&bucket["Properties"]["LifecycleConfiguration"]["Rules"]) {
-        let expires = rule.as_object().is_some_and(|rule| rule.keys().any(|key| key.contains("Expiration")));
-        expect(findings, !expires, || format!("VaultBucket: a lifecycle rule deletes objects: {rule}"));
+/// Every rule for the state bucket, which is where the functions run.
+pub fn check_state(stack: &Stack) -> Findings {
+    let mut findings = Vec::new();
+    let (id, name) = ("StateBucket", "tidemark-state-dev-123456789012-");
+    let bucket = stack.get(id);
+    let named = text(&bucket["Properties"]["BucketName"]);
+    expect(&mut findings, named.starts_with(name), || format!("{id} is named {named}"));
+    is_private(stack, id, &mut findings);
+    // Each document is replaced every few minutes: versions and locks would keep them all.
+    for property in [
+        "VersioningConfiguration",
+        "ObjectLockEnabled",
+        "ObjectLockConfiguration",
+        "ReplicationConfiguration",
+    ] {
+        expect_at(&mut findings, id, bucket, &format!("/Properties/{property}"), &Value::Null);
     }
-    let aborts = list(&bucket["Properties"]["LifecycleConfiguration"]["Rules"]).iter().any(|rule| {
-        rule["Status"] == "Enabled" && rule["AbortIncompleteMultipartUpload"]["DaysAfterInitiation"].is_u64()
+    let policy = stack.get("StateBucketPolicy");
+    expect_at(&mut findings, "StateBucketPolicy", policy, "/Properties/Bucket", &json!("@StateBucket"));
+    let tls = json!([{
+        "Sid": "TlsOnly", "Effect": "Deny", "Principal": "*", "Action": "s3:*",
+        "Resource": ["@StateBucket.Arn", "@StateBucket.Arn/*"],
+        "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+    }]);
+    expect_at(&mut findings, "StateBucketPolicy", policy, "/Properties/PolicyDocument/Statement", &tls);
+    findings
+}
+
+/// Encrypted with our key, closed to the world and to other accounts, and nothing in it goes by age.
+fn is_private(stack: &Stack, id: &str, findings: &mut Findings) {
+    let bucket = stack.get(id);
+    let encryption = "/Properties/BucketEncryption/ServerSideEncryptionConfiguration/0";
+    for (pointer, value) in [
+        ("/Properties/PublicAccessBlockConfiguration/BlockPublicAcls".to_owned(), json!(true)),
+        ("/Properties/PublicAccessBlockConfiguration/BlockPublicPolicy".to_owned(), json!(true)),
+        ("/Properties/PublicAccessBlockConfiguration/IgnorePublicAcls".to_owned(), json!(true)),
+        ("/Properties/PublicAccessBlockConfiguration/RestrictPublicBuckets".to_owned(), json!(true)),
+        ("/Properties/OwnershipControls/Rules/0/ObjectOwnership".to_owned(), json!("BucketOwnerEnforced")),
+        (format!("{encryption}/ServerSideEncryptionByDefault/SSEAlgorithm"), json!("aws:kms")),
+        (format!("{encryption}/ServerSideEncryptionByDefault/KMSMasterKeyID"), json!("@VaultKey.Arn")),
+        (format!("{encryption}/BucketKeyEnabled"), json!(true)),
+    ] {
+        expect_at(findings, id, bucket, &pointer, &value);
+    }
+    let rules = list(&bucket["Properties"]["LifecycleConfiguration"]["Rules"]);
+    // A lifecycle that expires objects would delete backups without any of the checks before a deletion, or forget
+    // which alerts are open.
+    for rule in rules {
+        let expires = rule.as_object().is_some_and(|rule| rule.keys().any(|key| key.contains("Expiration")));
+        expect(findings, !expires, || format!("{id}: a lifecycle rule deletes objects: {rule}"));
+    }
+    let aborts = rules.iter().any(|rule| {
+        rule["Status"] == "Enabled" && rule["AbortIncompleteMultipartUpload"]["DaysAfterInitiation"] == 7
     });
-    expect(findings, aborts, || "VaultBucket: incomplete uploads are never removed".into());
+    expect(findings, aborts, || format!("{id}: incomplete uploads are never removed"));
 }
 
 fn key(stack: &Stack, findings: &mut Findings) {

@@ -34,7 +34,7 @@ fn features(package: &str) -> BTreeMap<String, BTreeSet<String>> {
 
 #[test]
 fn functions_share_what_they_compile() {
-    let all: Vec<_> = FUNCTIONS.iter().map(|(name, _)| (*name, features(name))).collect();
+    let all: Vec<_> = FUNCTIONS.iter().map(|function| (function.name, features(function.name))).collect();
     let mut differences = Vec::new();
     for (at, (one, crates)) in all.iter().enumerate() {
         for (other, others) in &all[at + 1..] {

@@ -64,7 +64,7 @@ impl Board {
 
     /// Writes `findings` if they differ from what stands there, or that is old. Tells what changed.
     pub(crate) async fn post(
-        self,
+        &mut self,
         documents: &impl Documents,
         function: &str,
         findings: Vec<Finding>,
@@ -79,10 +79,14 @@ impl Board {
         let later = keys(&findings);
         let change =
             Change { opened: later.difference(&earlier).count(), ended: earlier.difference(&later).count() };
-        let text = serde_json::to_string(&Findings { function: function.to_owned(), at: now, findings })
+        let findings = Findings { function: function.to_owned(), at: now, findings };
+        let text = serde_json::to_string(&findings)
             .map_err(|error| Error::permanent("FindingsUnwritable", error.to_string()))?;
         match documents.write(&board_name(function), &text, self.version.as_deref()).await? {
-            Some(_) => Ok(change),
+            Some(version) => {
+                *self = Self { before: Some(findings), version: Some(version) };
+                Ok(change)
+            }
             // Another pass of the function is a moment ahead; it looked at the same world.
             None => Ok(Change::default()),
         }

@@ -44,14 +44,24 @@ where
     for (resource, metrics) in &measured {
         measure(now, resource, metrics);
     }
+    let any_found = !findings.is_empty();
     let found = Found { findings, unknown: BTreeSet::new(), everything_unknown: incomplete, not_looked_for };
     let (summary, found) = (RefCell::new(Summary::new::<R>(now)), RefCell::new(found));
     let pass = Pass { reconciler, journal, now, deadline, budget, standings, summary, found };
+    let mut board = board.transpose();
+    if let (Ok(Some(board)), true) = (&mut board, any_found) {
+        // What is wrong is said before anything is done, so that nobody has to wait for it, or never hears of it.
+        pass.found.borrow_mut().everything_unknown = true;
+        pass.post(board).await;
+        pass.found.borrow_mut().everything_unknown = incomplete;
+    }
     stream::iter(decisions)
         .for_each_concurrent(budget.concurrency, |decision| pass.carry_out(decision))
         .await;
-    if let Some(board) = board {
-        pass.post(board).await;
+    match board {
+        Ok(Some(mut board)) => pass.post(&mut board).await,
+        Ok(None) => {}
+        Err(error) => pass.not_posted(error),
     }
     Ok(pass.summary.into_inner())
 }
@@ -208,30 +218,33 @@ impl<R: Reconciler, L: Ledger, F: Facts, D: Documents> Pass<'_, R, L, F, D> {
         }
     }
 
-    /// Posts what was found, for send-alert, and wakes it if that changed.
-    async fn post(&self, board: Result<Board>) {
-        let posted = timeout_at(self.deadline.last_call(), async {
-            let board = board?;
-            let mut found = self.found.take();
-            let findings = std::mem::take(&mut found.findings);
-            let findings = board.next(findings, |earlier| found.is_unknown(earlier));
+    /// Posts what was found so far, for send-alert, and wakes it if that changed.
+    async fn post(&self, board: &mut Board) {
+        let findings = {
+            let found = self.found.borrow();
             let findings: Vec<Finding> =
-                findings.into_iter().map(|finding| self.with_standing(finding)).collect();
-            let count = findings.len();
+                found.findings.iter().map(|finding| self.with_standing(finding.clone())).collect();
+            board.next(findings, |earlier| found.is_unknown(earlier))
+        };
+        let count = findings.len();
+        let posted = timeout_at(self.deadline.last_call(), async {
             let change = board.post(&self.journal.documents, R::NAME, findings, self.now).await?;
             if change.opened + change.ended > 0 {
                 self.journal.facts.publish(&self.changed(change.opened, change.ended)).await?;
             }
-            Ok(count)
+            Ok(())
         });
-        let posted = posted.await.map_err(|_| out_of_time()).and_then(|posted| posted);
-        match posted {
-            Ok(count) => self.summary.borrow_mut().findings = Some(count),
-            Err(error) => {
-                let resource = ResourceId::tidemark(R::NAME);
-                self.failed("action-failed", Failed { resource, action: "post-findings", error });
-            }
+        match posted.await.map_err(|_| out_of_time()).and_then(|posted| posted) {
+            Ok(()) => self.summary.borrow_mut().findings = Some(count),
+            Err(error) => self.not_posted(error),
         }
+    }
+
+    /// Nobody hears what this pass found: it has failed, and has no heartbeat.
+    fn not_posted(&self, error: Error) {
+        self.summary.borrow_mut().findings = None;
+        let resource = ResourceId::tidemark(R::NAME);
+        self.failed("action-failed", Failed { resource, action: "post-findings", error });
     }
 
     /// Whoever finds something says how the resource stands, if it can.

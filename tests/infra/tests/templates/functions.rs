@@ -1,0 +1,301 @@
+//! `infra/template.yaml`, all but the roles and how people are told.
+
+use infra_tests::{Findings, Stack, access, functions, resolve, topics};
+use serde_json::{Value, json};
+
+use crate::{HOME, REAL, at, each_is_noticed, none};
+
+pub(crate) fn stack(template: &Value) -> Stack {
+    resolve(template, HOME, &[]).expect("the functions' stack")
+}
+
+fn stack_in_vpc(template: &Value) -> Stack {
+    let vpc = [("VpcSubnetIds", "subnet-0a,subnet-0b"), ("VpcSecurityGroupIds", "sg-0a")];
+    resolve(template, HOME, &vpc).expect("the functions' stack in a VPC")
+}
+
+fn stack_with_email(template: &Value) -> Stack {
+    resolve(template, HOME, &[("AlertEmail", EMAIL)]).expect("the functions' stack with an address")
+}
+
+const EMAIL: &str = "on-call@example.com";
+
+pub(crate) fn function_findings(template: &Value) -> Findings {
+    let mut findings = functions::check(&stack(template));
+    findings.extend(access::the_state_is_divided(&stack(template)));
+    findings.extend(topics::check_email(&stack_with_email(template), EMAIL));
+    findings.extend(access::check(&stack(template), &access::of_the_functions(false)));
+    findings.extend(access::check(&stack_in_vpc(template), &access::of_the_functions(true)));
+    findings.extend(access::vpc_is_not_for_the_code(&stack_in_vpc(template)));
+    findings
+}
+
+#[test]
+fn the_functions_keep_every_rule() {
+    none(&function_findings(&REAL.functions));
+}
+
+#[test]
+fn each_function_is_built_from_its_own_crate() {
+    none(&functions::builds(&REAL, &toolbox::workspace()));
+}
+
+#[test]
+fn a_vpc_is_a_choice() {
+    let config = |stack: &Stack| stack.get("RestoreDatabaseFunction")["Properties"].get("VpcConfig").cloned();
+    assert_eq!(config(&stack(&REAL.functions)), None);
+    let inside = json!({"SubnetIds": ["subnet-0a", "subnet-0b"], "SecurityGroupIds": ["sg-0a"]});
+    assert_eq!(config(&stack_in_vpc(&REAL.functions)), Some(inside));
+}
+
+#[test]
+fn an_address_is_a_choice() {
+    let written = |stack: &Stack| {
+        let all = stack.of_type("AWS::SNS::Subscription");
+        all.filter(|(_, subscription)| subscription["Properties"]["Protocol"] == "email").count()
+    };
+    assert_eq!(written(&stack(&REAL.functions)), 0);
+    assert_eq!(written(&stack_with_email(&REAL.functions)), 2);
+}
+
+#[test]
+fn reminders_and_runbooks_are_choices() {
+    let chosen = [("ReminderHours", "24"), ("RunbooksUrl", "https://wiki.example.com/runbooks")];
+    let stack = resolve(&REAL.functions, HOME, &chosen).expect("the functions' stack");
+    let variables = &stack.get("SendAlertFunction")["Properties"]["Environment"]["Variables"];
+    assert_eq!(variables["TIDEMARK_REMINDER_HOURS"], "24");
+    assert_eq!(variables["TIDEMARK_RUNBOOKS_URL"], "https://wiki.example.com/runbooks");
+}
+
+#[test]
+fn what_others_need_is_in_the_outputs() {
+    for (output, value) in [
+        ("AlertsTopicArn", json!({"Ref": "AlertsTopic"})),
+        ("WatchTopicArn", json!({"Ref": "WatchTopic"})),
+        ("CanaryQueueUrl", json!({"Ref": "CanaryQueue"})),
+        ("FailuresQueueUrl", json!({"Ref": "FailuresQueue"})),
+        ("FailuresDeadLetterQueueUrl", json!({"Ref": "FailuresDeadLetterQueue"})),
+        ("UndeliveredQueueUrl", json!({"Ref": "UndeliveredQueue"})),
+        ("PlansParameterName", json!({"Ref": "PlansParameter"})),
+    ] {
+        assert_eq!(REAL.functions["Outputs"][output]["Value"], value, "{output}");
+    }
+    for function in functions::FUNCTIONS {
+        let id = function.id("Function");
+        assert_eq!(REAL.functions["Outputs"][id.clone() + "Name"]["Value"], json!({"Ref": id}));
+        assert_eq!(
+            REAL.functions["Outputs"][id.clone() + "Arn"]["Value"],
+            json!({"Fn::GetAtt": [id, "Arn"]})
+        );
+    }
+}
+
+#[test]
+fn the_default_plan_is_the_policy() {
+    let stack = stack(&REAL.functions);
+    let value = &stack.get("PlansParameter")["Properties"]["Value"];
+    let plans: Value = serde_json::from_str(value.as_str().unwrap_or_default()).expect("the plans are JSON");
+    let wanted = json!({"plans": {"default": {
+        "time_zone": "UTC",
+        "schedule": {"rds": "0 3 * * *", "redis": "0 */6 * * *", "turso": "0 * * * *"},
+        "keep": {"daily": 7, "weekly": 4, "monthly": 12, "annual": 7},
+        "objectives": {"rpo_minutes": 15, "rto_minutes": 60},
+    }}});
+    assert_eq!(plans, wanted);
+}
+
+#[test]
+fn a_spoilt_function_is_noticed() {
+    each_is_noticed(
+        &REAL.functions,
+        function_findings,
+        &[
+            ("/Resources/BackupRdsFunction", Value::Null, "the functions are"),
+            (
+                at("BackupRdsFunction", "Role"),
+                json!({"Fn::GetAtt": ["RestoreDatabaseRole", "Arn"]}),
+                "share a role",
+            ),
+            (at("BackupRdsFunction", "LoggingConfig/LogGroup"), Value::Null, "LogGroup"),
+            (
+                at("BackupRdsFunction", "LoggingConfig/ApplicationLogLevel"),
+                json!("WARN"),
+                "drops the metrics",
+            ),
+            (
+                at("BackupRdsFunction", "Environment/Variables/AWS_SDK_UA_APP_ID"),
+                json!("other"),
+                "AWS_SDK_UA_APP_ID",
+            ),
+            (
+                at("RestoreDatabaseFunction", "Environment/Variables/TIDEMARK_STAGE"),
+                Value::Null,
+                "TIDEMARK_STAGE",
+            ),
+            (at("BackupRdsFunction", "ReservedConcurrentExecutions"), json!(1), "reserves concurrency"),
+            (at("BackupRdsFunction", "Timeout"), json!(3), "BackupRdsFunction: /Properties/Timeout is 3"),
+            (at("BackupRdsLogGroup", "RetentionInDays"), Value::Null, "keeps logs for ever"),
+            (at("BackupRdsFunctionEventInvokeConfig", "DestinationConfig"), Value::Null, "OnFailure"),
+            (
+                at("BackupRdsFunctionEventInvokeConfig", "MaximumRetryAttempts"),
+                json!(0),
+                "MaximumRetryAttempts",
+            ),
+            ("/Resources/RestoreDatabaseFunctionEventInvokeConfig", Value::Null, "OnFailure"),
+            (
+                at("BackupRdsFunctionSlot", "ScheduleExpression"),
+                json!("cron(0 4 * * ? *)"),
+                "ScheduleExpression",
+            ),
+            (at("BackupRdsFunctionSlot", "Target/Input"), json!("{}"), "Target/Input"),
+            (at("BackupRdsFunctionTick", "Target/DeadLetterConfig"), Value::Null, "DeadLetterConfig"),
+            (at("BackupRdsFunctionTick", "State"), json!("DISABLED"), "is switched off"),
+            (at("RestoreDatabaseFunctionTick", "Target/RetryPolicy"), Value::Null, "is never retried"),
+            ("/Resources/RestoreDatabaseFunctionTick", Value::Null, "restore-database has 0 schedules"),
+            (
+                at("BackupRdsScheduleRole", "Policies/0/PolicyDocument/Statement/0/Resource"),
+                json!("arn:aws:lambda:us-east-1:123456789012:function:tidemark-dev-backup-rds*"),
+                "may wake more than backup-rds",
+            ),
+            (
+                at("BackupRdsFunctionSnapshotEvent", "EventPattern/detail/EventID/0"),
+                Value::Null,
+                "RDS-EVENT-0042",
+            ),
+            (
+                at("BackupRdsFunctionSnapshotEvent", "Targets/0/DeadLetterConfig"),
+                Value::Null,
+                "DeadLetterConfig",
+            ),
+            ("/Resources/BackupRdsFunctionSnapshotEventPermission", Value::Null, "no permission to wake"),
+            (at("FailuresQueue", "SqsManagedSseEnabled"), Value::Null, "SqsManagedSseEnabled"),
+            (at("FailuresQueue", "RedrivePolicy"), Value::Null, "deadLetterTargetArn"),
+            ("/Resources/QueuesPolicy", Value::Null, "can be used without TLS"),
+            (at("UndeliveredQueuePolicy", "PolicyDocument/Statement/0"), Value::Null, "does not admit"),
+            (
+                at("SendAlertFunction", "Environment/Variables/TIDEMARK_LEASE_SECONDS"),
+                json!("60"),
+                "a lease of 60 s and a time-out of 30 s",
+            ),
+            (at("SendAlertFunction", "Timeout"), json!(60), "a lease of 30 s and a time-out of 60 s"),
+            (at("WatchRpoFunction", "MemorySize"), json!(128), "WatchRpoFunction: /Properties/MemorySize"),
+            (
+                at("WatchRpoFunction", "Environment/Variables/TIDEMARK_STATE_BUCKET"),
+                Value::Null,
+                "TIDEMARK_STATE_BUCKET",
+            ),
+            (
+                at("SendAlertFunction", "Environment/Variables/TIDEMARK_SECRET"),
+                json!("x"),
+                "14 variables, of which 13 are known",
+            ),
+            ("/Resources/WatchRpoFunctionCanary", Value::Null, "watch-rpo has 1 schedules"),
+            (
+                at("WatchRpoFunctionCanary", "ScheduleExpression"),
+                json!("rate(1 day)"),
+                "tidemark-dev-watch-rpo-canary: /ScheduleExpression",
+            ),
+            (
+                at("WatchRpoFunctionInstanceEvent", "EventPattern/detail/EventID/0"),
+                Value::Null,
+                "RDS-EVENT-0028",
+            ),
+            (
+                at("SendAlertFunctionFacts", "EventPattern/source"),
+                json!(["aws.rds"]),
+                "tidemark-dev-send-alert-facts: /Properties/EventPattern",
+            ),
+            (
+                at("SendAlertFunctionAlarmEvent", "EventPattern/detail"),
+                Value::Null,
+                "tidemark-dev-send-alert-alarms: /Properties/EventPattern",
+            ),
+            (
+                at("SendAlertFunctionFacts", "State"),
+                json!("DISABLED"),
+                "tidemark-dev-send-alert-facts is switched off",
+            ),
+            (at("SendAlertFunctionFacts", "EventBusName"), json!("other"), "/Properties/EventBusName"),
+            (
+                at("SendAlertFunctionFacts", "Targets/1"),
+                json!({"Arn": {"Fn::GetAtt": ["BackupRdsFunction", "Arn"]}}),
+                "wakes 2 functions, not one",
+            ),
+            (
+                at("SendAlertFunctionFacts", "Targets/0/Arn"),
+                json!({"Fn::GetAtt": ["WatchRpoFunction", "Arn"]}),
+                "tidemark-dev-send-alert-facts: /Arn",
+            ),
+            (
+                "/Resources/Another",
+                json!({"Type": "AWS::Events::Rule", "Properties": {"Name": "tidemark-dev-another"}}),
+                "the rules are",
+            ),
+            (
+                "/Resources/SendAlertFunctionFailures",
+                Value::Null,
+                "send-alert's reading of FailuresQueue: /BatchSize",
+            ),
+            (
+                at("SendAlertFunctionCanaryReturn", "Enabled"),
+                json!(false),
+                "reading of CanaryQueue is switched off",
+            ),
+            (
+                at("SendAlertFunctionFailures", "FunctionResponseTypes"),
+                json!(["ReportBatchItemFailures"]),
+                "/FunctionResponseTypes",
+            ),
+            (
+                at("SendAlertFunctionFailures", "EventSourceArn"),
+                json!({"Fn::GetAtt": ["FailuresDeadLetterQueue", "Arn"]}),
+                "send-alert's reading of FailuresQueue",
+            ),
+            (at("FailuresQueue", "VisibilityTimeout"), json!(60), "FailuresQueue hides a message for 60 s"),
+            (at("CanaryQueue", "VisibilityTimeout"), Value::Null, "CanaryQueue hides a message for 30 s"),
+            (at("CanaryQueue", "RedrivePolicy"), Value::Null, "CanaryQueue gives send-alert a message"),
+            (
+                at("SendAlertFunctionEventInvokeConfig", "DestinationConfig/OnFailure/Destination"),
+                json!({"Fn::GetAtt": ["FailuresQueue", "Arn"]}),
+                "send-alert's asynchronous invocations",
+            ),
+            (
+                at("CanaryQueue", "SqsManagedSseEnabled"),
+                Value::Null,
+                "CanaryQueue: /Properties/SqsManagedSseEnabled",
+            ),
+            (
+                at("CanaryQueuePolicy", "PolicyDocument/Statement/1"),
+                Value::Null,
+                "CanaryQueue can be used without TLS",
+            ),
+            (
+                at("CanaryQueuePolicy", "PolicyDocument/Statement/0/Condition"),
+                Value::Null,
+                "CanaryQueue does not admit the canary",
+            ),
+            (
+                at("QueuesPolicy", "PolicyDocument/Statement/1"),
+                json!({"Effect": "Allow", "Principal": "*", "Action": "sqs:SendMessage",
+                    "Resource": {"Fn::GetAtt": ["FailuresQueue", "Arn"]}}),
+                "FailuresQueue admits 1 others, not 0",
+            ),
+            (
+                "/Resources/AnotherQueue",
+                json!({"Type": "AWS::SQS::Queue", "Properties": {}}),
+                "no alarm watches AnotherQueue",
+            ),
+        ],
+    );
+}
+
+#[test]
+fn a_build_from_elsewhere_is_noticed() {
+    let mut spoilt = REAL.clone();
+    spoilt.functions_source["Resources"]["BackupRdsFunction"]["Properties"]["CodeUri"] = json!("..");
+    spoilt.functions_source["Resources"]["RestoreDatabaseFunction"]["Metadata"]["BuildProperties"]["Binary"] =
+        json!("x");
+    spoilt.functions_source["Parameters"]["LogLevel"]["AllowedValues"] = json!(["INFO", "WARN"]);
+    let found = functions::builds(&spoilt, &toolbox::workspace());
+    assert_eq!(found.len(), 3, "{found:?}");
+}
