@@ -7,6 +7,7 @@ mod functions;
 mod roles;
 mod stages;
 mod vault;
+mod wakes;
 
 use std::sync::LazyLock;
 

@@ -109,7 +109,7 @@ fn a_spoilt_vault_is_noticed() {
             (bucket("Properties/OwnershipControls"), Value::Null, "ObjectOwnership"),
             (
                 bucket("Properties/LifecycleConfiguration/Rules/1"),
-                expiry.clone(),
+                expiry,
                 "VaultBucket: a lifecycle rule deletes objects",
             ),
             (bucket("Properties/LifecycleConfiguration"), Value::Null, "incomplete uploads"),
@@ -139,6 +139,26 @@ fn a_spoilt_vault_is_noticed() {
                 json!({"Effect": "Allow", "Principal": "*", "Action": "s3:GetObject", "Resource": "*"}),
                 "allows something",
             ),
+            (role("2/Action/2"), json!("s3:ReplicateDelete"), "may destroy: s3:ReplicateDelete"),
+            (role("1/Action/3"), json!("s3:GetObject"), "may not s3:GetObjectRetention"),
+            (role("4/Condition"), Value::Null, "without a kms:ViaService"),
+            (role("2/Resource"), json!("*"), "on *"),
+            (
+                "/Resources/ReplicationRole/Properties/AssumeRolePolicyDocument/Statement/0/Condition",
+                Value::Null,
+                "for another account",
+            ),
+        ],
+    );
+}
+
+#[test]
+fn a_spoilt_state_bucket_is_noticed() {
+    let expiry = json!({"Id": "old", "Status": "Enabled", "ExpirationInDays": 30});
+    each_is_noticed(
+        &REAL.vault,
+        vault_findings,
+        &[
             ("/Resources/StateBucket/Condition", Value::Null, "StateBucket exists where no functions run"),
             ("/Resources/StateBucket/DeletionPolicy", json!("Delete"), "StateBucket: /DeletionPolicy"),
             (
@@ -168,26 +188,13 @@ fn a_spoilt_vault_is_noticed() {
                 json!(true),
                 "StateBucket: /Properties/ObjectLockEnabled",
             ),
-            (
-                at("StateBucket", "LifecycleConfiguration/Rules/1"),
-                expiry.clone(),
-                "StateBucket: a lifecycle rule",
-            ),
+            (at("StateBucket", "LifecycleConfiguration/Rules/1"), expiry, "StateBucket: a lifecycle rule"),
             (at("StateBucket", "LifecycleConfiguration"), Value::Null, "StateBucket: incomplete uploads"),
             (at("StateBucketPolicy", "PolicyDocument/Statement/0"), Value::Null, "StateBucketPolicy: "),
             (
                 at("StateBucketPolicy", "PolicyDocument/Statement/1"),
                 json!({"Effect": "Allow", "Principal": "*", "Action": "s3:GetObject", "Resource": "*"}),
                 "StateBucketPolicy: ",
-            ),
-            (role("2/Action/2"), json!("s3:ReplicateDelete"), "may destroy: s3:ReplicateDelete"),
-            (role("1/Action/3"), json!("s3:GetObject"), "may not s3:GetObjectRetention"),
-            (role("4/Condition"), Value::Null, "without a kms:ViaService"),
-            (role("2/Resource"), json!("*"), "on *"),
-            (
-                "/Resources/ReplicationRole/Properties/AssumeRolePolicyDocument/Statement/0/Condition",
-                Value::Null,
-                "for another account",
             ),
         ],
     );
