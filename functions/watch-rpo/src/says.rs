@@ -32,7 +32,7 @@ fn finding(
 }
 
 pub(crate) fn rpo_exceeded(watched: &Watched<'_>, newest: Newest, age: SignedDuration) -> Finding {
-    let (id, rpo) = (&watched.instance.id, watched.rpo());
+    let rpo = watched.rpo();
     let from = newest.instant().unwrap_or(watched.seen_since);
     let writing = watched.writing_since(from);
     let newest = match newest.instant() {
@@ -43,11 +43,11 @@ pub(crate) fn rpo_exceeded(watched: &Watched<'_>, newest: Newest, age: SignedDur
             length(age)
         ),
         Some(newest) => format!("the newest restorable second is {}, {} ago", second(newest), length(age)),
-        None => format!(
-            "there is no restorable second yet, {} after it was first seen protected, at {}",
-            length(age),
-            second(watched.seen_since)
-        ),
+        None => {
+            let what = if watched.has_automated_backups() { "restorable second" } else { "recovery point" };
+            let seen = second(watched.seen_since);
+            format!("there is no {what} yet, {} after it was first seen protected, at {seen}", length(age))
+        }
     };
     let ends = if age > rpo {
         String::new()
@@ -60,11 +60,29 @@ pub(crate) fn rpo_exceeded(watched: &Watched<'_>, newest: Newest, age: SignedDur
         Severity::Critical,
         after(writing, rpo),
         format!("{newest}; the objective is {}{ends}", length(rpo)),
-        format!(
-            "See what RDS says of it: `aws rds describe-events --source-type db-instance --source-identifier {id} --duration \
-             1440`. It ships logs every five minutes unless the storage is full, the key is gone or automated backups are off; if \
-             none of these is so, ask AWS support. Until it is mended, a snapshot holds today's state: `aws rds create-db-snapshot`."
-        ),
+        next_for_rpo(watched),
+    )
+}
+
+fn next_for_rpo(watched: &Watched<'_>) -> String {
+    let id = &watched.instance.id;
+    if !watched.has_automated_backups() {
+        return "Turn automated backups on, as the finding automated-backups-off says: nothing else meets an objective of minutes."
+            .to_owned();
+    }
+    format!(
+        "See what RDS says of it: {}. It ships logs every five minutes unless the storage is full, the key is gone or automated \
+         backups are off; if none of these is so, ask AWS support. Until it is mended, a snapshot holds today's state: `aws rds \
+         create-db-snapshot --db-instance-identifier {id} --db-snapshot-identifier {id}-by-hand`.",
+        events(watched)
+    )
+}
+
+/// How to read what happened to an instance in the last day.
+fn events(watched: &Watched<'_>) -> String {
+    format!(
+        "`aws rds describe-events --source-type db-instance --source-identifier {} --duration 1440`",
+        watched.instance.id
     )
 }
 
@@ -113,19 +131,26 @@ fn modify(watched: &Watched<'_>, days: i32) -> String {
 }
 
 pub(crate) fn unhealthy(watched: &Watched<'_>, now: Timestamp) -> Finding {
-    let Instance { id, status, .. } = watched.instance;
+    let Instance { id, status, allocated_gib, .. } = watched.instance;
+    // What the states mean: User Guide, "Viewing DB instance status".
     let next = match status.as_str() {
-        "storage-full" => {
-            "Give it more storage: `aws rds modify-db-instance --allocated-storage … --apply-immediately`."
+        "storage-full" => format!(
+            "Give it more storage: `aws rds modify-db-instance --db-instance-identifier {id} --allocated-storage {} \
+             --apply-immediately`.",
+            allocated_gib + allocated_gib / 5 + 1
+        ),
+        "inaccessible-encryption-credentials-recoverable" => format!(
+            "Enable its KMS key again and let RDS use it, then `aws rds start-db-instance --db-instance-identifier {id}`; RDS waits \
+             for seven days."
+        ),
+        "inaccessible-encryption-credentials" => {
+            "Its KMS key is gone for it: restore it under another name with restore-database, \
+             from a copy in the recovery Region, which is under another key."
                 .to_owned()
         }
-        status if status.starts_with("inaccessible-encryption-credentials") => format!(
-            "Enable its KMS key again and let RDS use it, then `aws rds start-db-instance --db-instance-identifier {id}`; RDS gives \
-             it seven days."
-        ),
         _ => format!(
-            "See why: `aws rds describe-events --source-type db-instance --source-identifier {id} --duration 1440`. If it cannot be \
-             mended, restore it under another name with restore-database."
+            "See why: {}. If it cannot be mended, restore it under another name with restore-database.",
+            events(watched)
         ),
     };
     finding(

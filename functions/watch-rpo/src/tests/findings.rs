@@ -280,9 +280,9 @@ async fn a_database_that_is_protected_no_more_is_told_for_a_day(#[case] gone: bo
     let mut world = World::calm("2026-11-22T12:00:00Z");
     world.tick().await;
     if gone {
-        world.drop("orders")
+        world.drop("orders");
     } else {
-        world.orders().tags.clear()
+        world.orders().tags.clear();
     }
     assert_eq!(world.tick_at("2026-11-22T12:01:00Z").await, ["protection-lost"]);
     let finding = world.finding("protection-lost");

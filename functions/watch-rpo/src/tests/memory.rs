@@ -71,7 +71,7 @@ async fn one_that_cannot_be_read_is_replaced() {
 #[tokio::test]
 async fn one_that_lacks_what_was_added_later_is_understood() {
     let mut world = World::calm("2026-11-22T12:00:00Z");
-    world.remember(json!({"rds/orders": {"seen_since": "2026-11-01T12:00:00Z", "worst": null}}));
+    world.remember(&json!({"rds/orders": {"seen_since": "2026-11-01T12:00:00Z", "worst": null}}));
     world.tick().await;
     let memory = orders(&world.memory("2026-11"));
     assert_eq!((&memory["seen_since"], &memory["plan"]), (&json!("2026-11-01T12:00:00Z"), &json!("default")));

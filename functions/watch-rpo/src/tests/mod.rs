@@ -122,7 +122,7 @@ impl World {
     /// `orders`, long protected, with the recovery points and copies of three nights.
     fn calm(now: &str) -> Self {
         let world = Self::new(now, [database("orders", "db-1")]);
-        world.remember(json!({"rds/orders": {
+        world.remember(&json!({"rds/orders": {
             "seen_since": "2026-11-01T12:00:00Z", "plan": "default", "incarnation": "db-1", "worst": null,
         }}));
         for day in ["2026-11-20", "2026-11-21", "2026-11-22"] {
@@ -134,7 +134,7 @@ impl World {
     }
 
     /// Leaves `resources` in the memory of November.
-    fn remember(&self, resources: Value) {
+    fn remember(&self, resources: &Value) {
         let memory = json!({"month": "2026-11", "snapshots_seen_at": null, "resources": resources});
         self.documents().put("watch/2026-11.json", &memory.to_string());
     }

@@ -88,7 +88,7 @@ impl Any {
             });
             (format!("rds/orders{number}"), remembered)
         });
-        world.remember(Value::Object(remembered.collect()));
+        world.remember(&Value::Object(remembered.collect()));
         world.sync();
         world
     }
