@@ -16,7 +16,11 @@ VALUES = {
 
 
 def resolved(value):
-    if isinstance(value, dict) and set(value) == {"Fn::Sub"}:
+    if isinstance(value, list):
+        return [resolved(item) for item in value]
+    if isinstance(value, dict) and set(value) != {"Fn::Sub"}:
+        return {key: resolved(item) for key, item in value.items()}
+    if isinstance(value, dict):
         text = value["Fn::Sub"]
         for name, replacement in VALUES.items():
             text = text.replace("${%s}" % name, replacement)
@@ -50,7 +54,14 @@ def check_function(name, function, defaults):
     same(f"{name} role", role["AssumeRolePolicyDocument"]["Statement"][0]["Principal"]["Service"], "lambda.amazonaws.com")
     asynchronous = client("lambda").get_function_event_invoke_config(FunctionName=name, Qualifier="$LATEST")
     same(f"{name} retries", asynchronous["MaximumRetryAttempts"], defaults["EventInvokeConfig"]["MaximumRetryAttempts"])
-    assert asynchronous["DestinationConfig"]["OnFailure"]["Destination"].endswith(f"tidemark-{STAGE}-failures")
+    own = function.get("EventInvokeConfig", defaults["EventInvokeConfig"])
+    queue = own["DestinationConfig"]["OnFailure"]["Destination"]["Fn::GetAtt"][0]
+    same(f"{name} failures", asynchronous["DestinationConfig"]["OnFailure"]["Destination"], queue_arn(queue))
+
+
+def queue_arn(logical_id):
+    name = resolved(infra["Resources"][logical_id]["Properties"]["QueueName"])
+    return f"arn:aws:sqs:{HOME}:{ACCOUNT}:{name}"
 
 
 def check_event(function, event):
@@ -64,10 +75,15 @@ def check_event(function, event):
         for key, value in properties["RetryPolicy"].items():
             same(f"{name} {key}", found["Target"]["RetryPolicy"][key], value)
         target = found["Target"]["Arn"]
+    elif event["Type"] == "SQS":
+        name = queue_arn(properties["Queue"]["Fn::GetAtt"][0])
+        found = client("lambda").list_event_source_mappings(EventSourceArn=name)["EventSourceMappings"]
+        same(name, [mapping["BatchSize"] for mapping in found], [properties["BatchSize"]])
+        target = found[0]["FunctionArn"]
     else:
         name = resolved(properties["RuleName"])
         found = client("events").describe_rule(Name=name)
-        same(name, json.loads(found["EventPattern"]), json.loads(json.dumps(properties["Pattern"])))
+        same(name, json.loads(found["EventPattern"]), json.loads(json.dumps(resolved(properties["Pattern"]))))
         target = client("events").list_targets_by_rule(Rule=name)["Targets"][0]["Arn"]
     assert target.endswith(f":function:{function}"), f"{name} targets {target}"
 
@@ -95,10 +111,20 @@ for resource in infra["Resources"].values():
         arn = f"arn:aws:sns:{HOME}:{ACCOUNT}:{resolved(properties['TopicName'])}"
         client("sns").get_topic_attributes(TopicArn=arn)
     elif kind == "AWS::SQS::Queue":
-        client("sqs").get_queue_url(QueueName=resolved(properties["QueueName"]))
+        url = client("sqs").get_queue_url(QueueName=resolved(properties["QueueName"]))["QueueUrl"]
+        found = client("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
+        same(f"{url} hides", int(found["VisibilityTimeout"]), properties.get("VisibilityTimeout", 30))
     elif kind == "AWS::CloudWatch::Alarm":
         found = client("cloudwatch").describe_alarms(AlarmNames=[resolved(properties["AlarmName"])])["MetricAlarms"]
         same("alarm", found[0]["Threshold"], float(properties["Threshold"]))
+        same("alarm's actions", len(found[0]["AlarmActions"]), len(properties.get("AlarmActions", [])))
+    elif kind == "AWS::SNS::Subscription" and "Condition" not in resource:
+        topic = resolved(infra["Resources"][properties["TopicArn"]["Ref"]]["Properties"]["TopicName"])
+        arn = f"arn:aws:sns:{HOME}:{ACCOUNT}:{topic}"
+        found = client("sns").list_subscriptions_by_topic(TopicArn=arn)["Subscriptions"]
+        found = [client("sns").get_subscription_attributes(SubscriptionArn=one["SubscriptionArn"])["Attributes"]
+                 for one in found if one["Protocol"] == properties["Protocol"]]
+        same("filters", [json.loads(one["FilterPolicy"]) for one in found], [properties["FilterPolicy"]])
     else:
         continue
     CHECKED["others"] += kind != "AWS::Serverless::Function"
@@ -118,6 +144,15 @@ for region in (HOME, RECOVERY):
     assert s3.get_public_access_block(Bucket=name)["PublicAccessBlockConfiguration"]["BlockPublicPolicy"]
     lifecycle = s3.get_bucket_lifecycle_configuration(Bucket=name)["Rules"]
     same("lifecycle", [rule["ID"] for rule in lifecycle], [rule["Id"] for rule in bucket["LifecycleConfiguration"]["Rules"]])
+
+# What the functions remember is in the home Region only, under the same key.
+state = f"tidemark-state-{STAGE}-{ACCOUNT}-{HOME}"
+rule = client("s3").get_bucket_encryption(Bucket=state)["ServerSideEncryptionConfiguration"]["Rules"][0]
+alias = client("kms").describe_key(KeyId=f"alias/tidemark-{STAGE}")["KeyMetadata"]["Arn"]
+same("state's key", rule["ApplyServerSideEncryptionByDefault"]["KMSMasterKeyID"], alias)
+same("state's versioning", client("s3").get_bucket_versioning(Bucket=state).get("Status"), None)
+names = [bucket["Name"] for bucket in client("s3").list_buckets()["Buckets"]]
+same("state buckets", [name for name in names if name.startswith("tidemark-state-")], [state])
 
 # What the properties are for: an object is locked, encrypted under our key, and copied to the other Region.
 home, key = client("s3"), "deployed-test"
