@@ -69,7 +69,8 @@ async fn a_subscriber_gets_the_body_of_its_protocol_and_only_what_its_filter_let
     assert_eq!(all.messages().await.unwrap(), received);
     // One without the attribute does not match: the key must be there for `anything-but`.
     let filtered = open.messages().await.unwrap();
-    assert_eq!(filtered, received[..1]);
+    let ids: Vec<_> = filtered.iter().map(|message| &message.message_id).collect();
+    assert_eq!(ids, [&received[0].message_id]);
     let error = open.wait("a fourth", Duration::ZERO, |messages| messages.len() == 4).await.unwrap_err();
     assert!(matches!(&error, Error::Deadline { last, .. } if last.contains("orders: opened")), "{error}");
 }
@@ -82,6 +83,10 @@ async fn what_sns_refuses_is_refused() {
         (json!({"Message": "m", "Subject": "two\nlines"}), "Subject"),
         (json!({"Message": "{\"sqs\":\"b\"}", "MessageStructure": "json"}), "No default entry"),
         (json!({"Message": "{", "MessageStructure": "json"}), "failed to parse"),
+        (
+            json!({"Message": "m", "MessageAttributes": {"plan": {"DataType": "String", "StringValue": ""}}}),
+            "'plan' must contain non-empty",
+        ),
     ] {
         let said = publish(&topic, message).await;
         assert!(said.contains(expected), "{expected}: {said}");

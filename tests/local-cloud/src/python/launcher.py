@@ -6,7 +6,7 @@
 3. Every invocation of a function is measured: initialisation, duration, peak memory.
 4. The function behind a connection can be killed, and functions can be frozen for a while.
 5. What was sent to a queue is known after it was deleted, as CloudWatch knows it.
-6. SNS refuses the messages that AWS refuses: a subject that is too long, a body without a default.
+6. SNS refuses the messages that AWS refuses: a subject that is too long, an empty attribute, a body without a default.
 7. Alarms change their state only by SetAlarmState: MiniStack's own evaluation looks neither at dimensions nor at
    missing data, and would contradict ours (`alarms`).
 
@@ -290,29 +290,36 @@ def watch_queues():
 
 
 def check_publishing():
-    """What AWS refuses (SNS API Reference, "Publish": Subject, MessageStructure) and MiniStack lets pass."""
+    """What AWS refuses (SNS API Reference, "Publish" and "MessageAttributeValue") and MiniStack lets pass."""
     from ministack.services import sns
 
+    expect_names(sns, "_p", "_error", "_parse_message_attributes")
     publish = expect(sns._publish, "params")
 
     def refusal(params):
+        """The code and the message, or None."""
         subject, message = sns._p(params, "Subject"), sns._p(params, "Message")
         if len(subject) > 100 or any(ord(character) < 32 or ord(character) == 127 for character in subject):
-            return "Subject"
+            return "InvalidParameter", "Invalid parameter: Subject"
         if not message:
-            return "Empty message"
+            return "InvalidParameter", "Invalid parameter: Empty message"
+        for name, value in sns._parse_message_attributes(params).items():
+            if "StringValue" not in value and "BinaryValue" not in value:
+                return "ParameterValueInvalid", f"The message attribute '{name}' must contain non-empty message " \
+                    f"attribute value for message attribute type '{value['DataType']}'."
         if sns._p(params, "MessageStructure") == "json":
+            structure = "Invalid parameter: Message Structure -"
             try:
                 bodies = json.loads(message)
             except ValueError:
-                return "Message Structure - JSON message body failed to parse"
+                return "InvalidParameter", f"{structure} JSON message body failed to parse"
             if not isinstance(bodies, dict) or not isinstance(bodies.get("default"), str):
-                return "Message Structure - No default entry in JSON message body"
+                return "InvalidParameter", f"{structure} No default entry in JSON message body"
         return None
 
     def checked(params):
-        reason = refusal(params)
-        return publish(params) if reason is None else sns._error("InvalidParameter", f"Invalid parameter: {reason}", 400)
+        refused = refusal(params)
+        return publish(params) if refused is None else sns._error(*refused, 400)
 
     sns._publish = checked
 
