@@ -14,45 +14,14 @@ use std::{
 };
 
 use anyhow::{Context, Result};
-use common::cloud;
-use domain::{RecoveryPointId, ResourceId, Schedule, Slot, tag};
-use jiff::{SignedDuration, Timestamp};
+use common::{cloud, protected, slots};
 use local_cloud::{Call, CallFilter};
-use local_rds::{Quotas, Seed, SeedSnapshot};
+use local_rds::Quotas;
 use serde_json::json;
 use tokio::sync::Mutex;
 
 /// One at a time: each sets up the whole account.
 static ACCOUNT: Mutex<()> = Mutex::const_new(());
-
-/// A simulated instance under the default plan, with a recovery point for each of `slots`.
-fn protected(name: &str, slots: &[Slot]) -> Seed {
-    let mut seed = Seed::new(name, Timestamp::now() - SignedDuration::from_hours(24 * 60));
-    seed.tags.insert(tag::PLAN.to_owned(), "default".to_owned());
-    seed.snapshots = slots.iter().map(|slot| recovery_point(name, *slot)).collect();
-    seed
-}
-
-fn recovery_point(name: &str, slot: Slot) -> SeedSnapshot {
-    let tags = [
-        (tag::PLAN, "default".to_owned()),
-        (tag::RESOURCE, ResourceId::rds(name).to_string()),
-        (tag::SLOT, slot.to_string()),
-    ];
-    SeedSnapshot {
-        identifier: RecoveryPointId::new(name, name, slot, 1).to_string(),
-        // Taken so long ago that the ledger is not asked about it any more.
-        taken: slot.instant() - SignedDuration::from_hours(15 * 24),
-        tags: tags.map(|(key, value)| (key.to_owned(), value)).into(),
-    }
-}
-
-/// The last `count` slots of the default plan, the current one first.
-fn slots(count: i64) -> Vec<Slot> {
-    let schedule = Schedule::parse("0 3 * * *", "UTC").unwrap();
-    let current = schedule.latest_at(Timestamp::now()).unwrap();
-    (0..count).map(|day| Slot::at(current.instant() - SignedDuration::from_hours(24 * day))).collect()
-}
 
 fn pages(calls: &[Call]) -> BTreeMap<String, usize> {
     let mut pages = BTreeMap::new();

@@ -2,7 +2,10 @@
 
 use std::{collections::BTreeSet, sync::LazyLock};
 
+use domain::{RecoveryPointId, ResourceId, Schedule, Slot, tag};
+use jiff::{SignedDuration, Timestamp};
 use local_cloud::{CallFilter, Cloud, Options, Progress};
+use local_rds::{Seed, SeedSnapshot};
 
 struct Lines;
 
@@ -39,4 +42,36 @@ pub(crate) fn changes(function: &str, name: &str) -> Vec<String> {
         .filter(|call| call.resource.as_deref().is_some_and(|resource| resource.contains(name)))
         .map(|call| call.action)
         .collect()
+}
+
+/// A simulated instance under the default plan, with a recovery point for each of `slots`.
+#[allow(dead_code, reason = "not every test binary seeds")]
+pub(crate) fn protected(name: &str, slots: &[Slot]) -> Seed {
+    let mut seed = Seed::new(name, Timestamp::now() - SignedDuration::from_hours(24 * 60));
+    seed.tags.insert(tag::PLAN.to_owned(), "default".to_owned());
+    seed.snapshots = slots.iter().map(|slot| recovery_point(name, *slot)).collect();
+    seed
+}
+
+#[allow(dead_code, reason = "not every test binary seeds")]
+fn recovery_point(name: &str, slot: Slot) -> SeedSnapshot {
+    let tags = [
+        (tag::PLAN, "default".to_owned()),
+        (tag::RESOURCE, ResourceId::rds(name).to_string()),
+        (tag::SLOT, slot.to_string()),
+    ];
+    SeedSnapshot {
+        identifier: RecoveryPointId::new(name, name, slot, 1).to_string(),
+        // Taken so long ago that the ledger is not asked about it any more.
+        taken: slot.instant() - SignedDuration::from_hours(15 * 24),
+        tags: tags.map(|(key, value)| (key.to_owned(), value)).into(),
+    }
+}
+
+/// The last `count` slots of the default plan, the current one first.
+#[allow(dead_code, reason = "not every test binary seeds")]
+pub(crate) fn slots(count: i64) -> Vec<Slot> {
+    let schedule = Schedule::parse("0 3 * * *", "UTC").unwrap();
+    let current = schedule.latest_at(Timestamp::now()).unwrap();
+    (0..count).map(|day| Slot::at(current.instant() - SignedDuration::from_hours(24 * day))).collect()
 }

@@ -1,0 +1,110 @@
+//! Every call of every function, broken in every way. One case again: `TIDEMARK_SWEEP=backup-rds/rds.CopyDBSnapshot cargo
+//! test -p scenarios --test sweep`.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    reason = "a panic is how a test fails, and progress is for who watches"
+)]
+
+mod common;
+
+use anyhow::Result;
+use common::{cloud, protected};
+use futures::future::BoxFuture;
+use local_rds::Seed;
+use scenarios::sweep::{Case, Sweep};
+use serde_json::json;
+use tokio::sync::Mutex;
+
+/// One at a time: each forgets what all functions remember.
+static ACCOUNT: Mutex<()> = Mutex::const_new(());
+
+async fn sweep(sweep: Sweep) -> Result<()> {
+    let _alone = ACCOUNT.lock().await;
+    let only = std::env::var("TIDEMARK_SWEEP").ok();
+    if only.as_ref().is_some_and(|only| !only.starts_with(sweep.function)) {
+        return Ok(());
+    }
+    let swept = sweep.run(cloud(), only.as_deref()).await?;
+    eprintln!(
+        "sweep of {}: {} calls, {} cases, in {:.1} s",
+        sweep.function,
+        swept.calls,
+        swept.cases,
+        swept.took.as_secs_f64()
+    );
+    Ok(())
+}
+
+fn seed(case: &Case<'_>, seed: Seed) -> Result<()> {
+    Ok(cloud().rds().seed(case.estate.home(), [seed])?)
+}
+
+/// A slot, from snapshot over copy to ledger.
+fn back_up<'c>(case: &'c Case<'c>) -> BoxFuture<'c, Result<()>> {
+    Box::pin(async {
+        seed(case, protected(&case.name, &[]))?;
+        case.settle().await
+    })
+}
+
+/// A person's restore, asked again and again until somebody answers.
+fn restore<'c>(case: &'c Case<'c>) -> BoxFuture<'c, Result<()>> {
+    Box::pin(async {
+        seed(case, protected(&case.name, &[]))?;
+        let target = format!("{}-restored", case.name);
+        let request = json!({"resource": case.name, "to": "latest", "as": target});
+        while case.ask("restore-database", &request).await?.is_none() {}
+        case.settle().await
+    })
+}
+
+/// Automated backups are found off, and then on again.
+fn watch<'c>(case: &'c Case<'c>) -> BoxFuture<'c, Result<()>> {
+    Box::pin(async {
+        seed(case, Seed { retention_days: 0, ..protected(&case.name, &[]) })?;
+        case.settle().await?;
+        seed(case, protected(&case.name, &[]))?;
+        case.settle().await
+    })
+}
+
+/// Two conditions, of which one after the other ends.
+fn tell<'c>(case: &'c Case<'c>) -> BoxFuture<'c, Result<()>> {
+    Box::pin(async {
+        let finding = |kind: &str| {
+            json!({
+                "resource": format!("rds/{}", case.name), "kind": kind, "severity": "critical",
+                "since": "2026-11-22T03:00:00Z", "says": "it is broken", "next": "mend it"
+            })
+        };
+        case.post("watch-rpo", json!([finding("slot-missed")])).await?;
+        case.settle().await?;
+        case.post("backup-rds", json!([finding("recovery-point-failed")])).await?;
+        case.settle().await?;
+        case.post("watch-rpo", json!([])).await?;
+        case.post("backup-rds", json!([])).await?;
+        case.settle().await
+    })
+}
+
+#[tokio::test]
+async fn backup_rds() -> Result<()> {
+    sweep(Sweep { function: "backup-rds", script: back_up }).await
+}
+
+#[tokio::test]
+async fn restore_database() -> Result<()> {
+    sweep(Sweep { function: "restore-database", script: restore }).await
+}
+
+#[tokio::test]
+async fn watch_rpo() -> Result<()> {
+    sweep(Sweep { function: "watch-rpo", script: watch }).await
+}
+
+#[tokio::test]
+async fn send_alert() -> Result<()> {
+    sweep(Sweep { function: "send-alert", script: tell }).await
+}
