@@ -35,10 +35,56 @@ pub(super) struct Metric<'a> {
 pub(super) struct Queue {
     pub(super) name: String,
     pub(super) region: String,
+    pub(super) created: f64,
+    /// Whether a function is fed from it: Lambda asks it all the time then, which keeps it active.
+    pub(super) polled: bool,
     /// When each message was sent to it, also of those that are gone.
     pub(super) sent: Vec<f64>,
-    /// When each of those was sent that can be received now.
-    pub(super) visible: Vec<f64>,
+    /// Those that are in it.
+    pub(super) waiting: Vec<Waiting>,
+}
+
+/// A message in a queue.
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
+pub(super) struct Waiting {
+    pub(super) sent: f64,
+    /// From when on it can be received.
+    pub(super) visible: f64,
+}
+
+impl Queue {
+    /// When each message was sent to it, oldest first.
+    pub(super) fn arrivals(&self) -> Vec<Timestamp> {
+        self.sent.iter().filter_map(|sent| instant(*sent)).collect()
+    }
+
+    /// Whether SQS reports on it in the minute that ends at `end`.
+    fn is_active(&self, end: Timestamp) -> bool {
+        let before = |seconds: f64| instant(seconds).is_some_and(|at| at <= end);
+        let recently =
+            |seconds: f64| instant(seconds).is_some_and(|at| at <= end && end.duration_since(at) <= ACTIVE);
+        before(self.created)
+            && (self.polled
+                || self.waiting.iter().any(|message| before(message.sent))
+                || self.sent.iter().any(|sent| recently(*sent)))
+    }
+
+    /// What SQS reports in the minute that ends at `end`, besides what was sent in it.
+    fn reported(&self, metric: &str, end: Timestamp) -> Option<f64> {
+        let before = |seconds: f64| instant(seconds).filter(|at| *at <= end);
+        match metric {
+            "ApproximateNumberOfMessagesVisible" => {
+                let visible = self.waiting.iter().filter(|message| before(message.visible).is_some()).count();
+                Some(u32::try_from(visible).map_or(f64::MAX, f64::from))
+            }
+            "ApproximateAgeOfOldestMessage" => {
+                let oldest = self.waiting.iter().filter_map(|message| before(message.sent)).min();
+                Some(oldest.map_or(0.0, |oldest| end.duration_since(oldest).as_secs_f64()))
+            }
+            "NumberOfMessagesSent" => Some(0.0),
+            _ => None,
+        }
+    }
 }
 
 /// All there is to know, of one Region.
@@ -83,37 +129,19 @@ impl Sources {
             return Vec::new();
         };
         let Some(queue) = self.queues.iter().find(|queue| queue.name == *name) else { return Vec::new() };
-        let (sent, visible) = (instants(&queue.sent), instants(&queue.visible));
         let minutes = i64::try_from(reach.as_secs() / 60).unwrap_or(i64::MAX);
-        // SQS reports every minute: a queue's state at the minute's end.
         let ends = (0..=minutes).filter_map(|ago| at.checked_sub(SignedDuration::from_mins(ago)).ok());
-        let reported = ends.filter_map(|end| {
-            let waiting: Vec<_> = visible.iter().filter(|sent| **sent <= end).collect();
-            let active = sent.iter().any(|sent| *sent <= end && end.duration_since(*sent) <= ACTIVE);
-            if waiting.is_empty() && !active {
-                return None;
-            }
-            let value = match metric.name {
-                "ApproximateNumberOfMessagesVisible" => {
-                    u32::try_from(waiting.len()).map_or(f64::MAX, f64::from)
-                }
-                "ApproximateAgeOfOldestMessage" => {
-                    waiting.iter().min().map_or(0.0, |oldest| end.duration_since(**oldest).as_secs_f64())
-                }
-                "NumberOfMessagesSent" => 0.0,
-                _ => return None,
-            };
-            Some(Sample { at: end, value })
-        });
-        let arrivals = sent.iter().filter(|_| metric.name == "NumberOfMessagesSent");
-        reported.chain(arrivals.map(|at| Sample { at: *at, value: 1.0 })).collect()
+        let reported = ends
+            .filter(|end| queue.is_active(*end))
+            .filter_map(|end| Some(Sample { at: end, value: queue.reported(metric.name, end)? }));
+        let arrivals = queue.arrivals().into_iter().filter(|_| metric.name == "NumberOfMessagesSent");
+        reported.chain(arrivals.map(|at| Sample { at, value: 1.0 })).collect()
     }
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "milliseconds since 1970 are far below 2^53")]
-fn instants(seconds: &[f64]) -> Vec<Timestamp> {
-    let instant = |seconds: &f64| Timestamp::from_millisecond((seconds * 1000.0) as i64).ok();
-    seconds.iter().filter_map(instant).collect()
+fn instant(seconds: f64) -> Option<Timestamp> {
+    Timestamp::from_millisecond((seconds * 1000.0) as i64).ok()
 }
 
 /// What a line in Embedded Metric Format says of a metric (CloudWatch User Guide, "Specification: Embedded metric
@@ -222,23 +250,31 @@ mod tests {
 
     #[test]
     fn a_queue_is_reported_on_every_minute_while_it_is_active() {
+        let waiting = |sent, visible| Waiting { sent, visible };
         let queue = Queue {
             name: "failures".to_owned(),
             region: "us-east-1".to_owned(),
+            created: 900.0,
+            polled: false,
             sent: vec![1000.0, 1030.0, 1100.0],
-            visible: vec![1030.0, 1100.0],
+            // Somebody has the first of the two, and will not delete it.
+            waiting: vec![waiting(1030.0, 1500.0), waiting(1100.0, 1100.0)],
         };
-        let sources = Sources { queues: vec![queue], ..Sources::default() };
+        let sources = Sources { queues: vec![queue.clone()], ..Sources::default() };
         let last = |name, end: i64| -> Option<f64> {
             let metric = metric("AWS/SQS", name, &[("QueueName", "failures")]);
             let samples = sources.samples(&metric, at(end), Duration::from_mins(1));
             samples.iter().find(|sample| sample.at == at(end)).map(|sample| sample.value)
         };
         assert_eq!(last("ApproximateNumberOfMessagesVisible", 990), None);
-        assert_eq!(last("ApproximateNumberOfMessagesVisible", 1060), Some(1.0));
+        assert_eq!(last("ApproximateNumberOfMessagesVisible", 1060), Some(0.0));
+        assert_eq!(last("ApproximateNumberOfMessagesVisible", 1400), Some(1.0));
         assert_eq!(last("ApproximateNumberOfMessagesVisible", 2000), Some(2.0));
         assert_eq!(last("ApproximateAgeOfOldestMessage", 2030), Some(1000.0));
         assert_eq!(last("ApproximateNumberOfMessagesDelayed", 2030), None);
+        let polled = Queue { polled: true, sent: Vec::new(), waiting: Vec::new(), ..queue.clone() };
+        assert!(polled.is_active(at(1_000_000)) && !polled.is_active(at(800)), "from its making on");
+        assert!(!Queue { polled: false, ..polled }.is_active(at(1000)));
         let sent = metric("AWS/SQS", "NumberOfMessagesSent", &[("QueueName", "failures")]);
         let samples = sources.samples(&sent, at(1110), Duration::from_mins(3));
         assert!((samples.iter().map(|sample| sample.value).sum::<f64>() - 3.0).abs() < f64::EPSILON);

@@ -79,8 +79,7 @@ impl Cloud {
     /// future; all of them, by name.
     ///
     /// With `silent_since`, what functions measured and how they were invoked after that instant does not count, as if
-    /// nothing had run since. What lies in queues counts always: only messages that can be received now, each from its
-    /// arrival on.
+    /// nothing had run since. What lies in queues counts always: what is in them now, each message from its arrival on.
     ///
     /// An alarm whose state changes is set to it, so that its actions are carried out, and the event
     /// `CloudWatch Alarm State Change` is put on the default bus of its Region. Metrics without a source here (see
@@ -160,11 +159,21 @@ impl Cloud {
             }
             sources.invocations = self.all_measurements().await?;
         }
-        let queues = self.inner.api.launcher("queues").await?;
-        let queues: Vec<Queue> = serde_json::from_value(queues)
-            .map_err(|error| Error::unexpected("the launcher's queues", error.to_string()))?;
-        sources.queues = queues.into_iter().filter(|queue| queue.region == region).collect();
+        sources.queues = self.queues().await?.into_iter().filter(|queue| queue.region == region).collect();
         Ok(sources)
+    }
+
+    async fn queues(&self) -> Result<Vec<Queue>, Error> {
+        serde_json::from_value(self.inner.api.launcher("queues").await?)
+            .map_err(|error| Error::unexpected("the launcher's queues", error.to_string()))
+    }
+
+    /// When each message was sent to a queue of the home Region, oldest first, whatever has become of it.
+    pub async fn arrivals(&self, queue: &str) -> Result<Vec<Timestamp>, Error> {
+        let queues = self.queues().await?;
+        let mut found = queues.iter().filter(|found| found.name == queue && found.region == self.home());
+        let found = found.next().map(Queue::arrivals);
+        found.ok_or_else(|| Error::unexpected("the list of queues", format!("no queue {queue}")))
     }
 
     async fn change_state(

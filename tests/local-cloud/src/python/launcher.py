@@ -257,9 +257,10 @@ def pause_schedules():
 
 def watch_queues():
     """What is in each queue, and when each message was sent to it, also of those that are gone."""
-    from ministack.services import sqs
+    from ministack.services import lambda_svc, sqs
 
     expect_names(sqs, "_queues")
+    expect_names(lambda_svc, "_esms")
     get_queue = expect(sqs._get_q, "url", "action")
     arrivals = {}
 
@@ -272,17 +273,25 @@ def watch_queues():
                 known[message["id"]] = message["sent_at"]
         return queue
 
+    def waiting(message):
+        # One that somebody has received comes back if it is not deleted; else it was there from its arrival on.
+        hidden = message["visible_at"] > time.time()
+        return {"sent": message["sent_at"], "visible": message["visible_at"] if hidden else message["sent_at"]}
+
+    def told(region, queue, polled):
+        arn = note(queue)["attributes"]["QueueArn"]
+        return {
+            "name": arn.rsplit(":", 1)[-1],
+            "region": region,
+            "created": float(queue["attributes"]["CreatedTimestamp"]),
+            "polled": arn in polled,
+            "sent": sorted(arrivals[arn].values()),
+            "waiting": [waiting(message) for message in list(queue["messages"])],
+        }
+
     def queues():
-        found = list(sqs._queues._data.items())
-        return [
-            {
-                "name": note(queue)["attributes"]["QueueArn"].rsplit(":", 1)[-1],
-                "region": region,
-                "sent": sorted(arrivals[queue["attributes"]["QueueArn"]].values()),
-                "visible": sorted(m["sent_at"] for m in list(queue["messages"]) if m["visible_at"] <= time.time()),
-            }
-            for (_, region, _), queue in found
-        ]
+        polled = {esm["EventSourceArn"] for esm in list(lambda_svc._esms._data.values()) if esm["State"] == "Enabled"}
+        return [told(region, queue, polled) for (_, region, _), queue in list(sqs._queues._data.items())]
 
     # Every action on a queue comes by here, before it takes anything away.
     sqs._get_q = lambda url, action=None: note(get_queue(url, action))
