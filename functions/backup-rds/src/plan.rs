@@ -2,10 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use domain::{
-    BackupPlan, Engine, Finding, RecoveryPointId, RecoveryPointState, ResourceId, Severity, Slot, Standing,
-    tag,
-};
+use domain::{BackupPlan, Engine, RecoveryPointId, RecoveryPointState, ResourceId, Slot, Standing, tag};
 use jiff::{SignedDuration, Timestamp};
 use rds::{Instance, NewCopy, NewSnapshot, Tags};
 use reconcile::{EntryKey, Metric, Outcome, Plan};
@@ -185,7 +182,6 @@ impl Planner<'_> {
         room: &mut i64,
     ) {
         let attempts = self.taken.get(&(instance.incarnation.as_str(), slot)).cloned().unwrap_or_default();
-        self.find_failed("recovery-point-failed", "snapshot", &attempts);
         let next = match attempts.last() {
             None => 1,
             Some(point) => match point.snapshot.state() {
@@ -257,7 +253,6 @@ impl Planner<'_> {
         let resource = &point.resource;
         let source = &point.snapshot.id;
         let attempts = self.copied.get(source.as_str()).cloned().unwrap_or_default();
-        self.find_failed("copy-failed", "copy", &attempts);
         let next = match attempts.last() {
             None => 1,
             Some(copy) => match copy.snapshot.state() {
@@ -298,24 +293,6 @@ impl Planner<'_> {
         let (resource, slot, name) = (resource.clone(), point.slot, region.name.clone());
         let reason = format!("{source} has no copy in {name}");
         self.plan.act(&point.resource, Action::Copy { resource, slot, region: name, new }, reason);
-    }
-
-    /// RDS gave up on a snapshot or copy, and none has completed in its place. Once there was a third, it is refused.
-    fn find_failed(&mut self, kind: &str, what: &str, attempts: &[&RecoveryPoint]) {
-        let failed = |point: &&&RecoveryPoint| point.snapshot.state() == RecoveryPointState::Failed;
-        let completed =
-            attempts.last().is_some_and(|last| last.snapshot.state() == RecoveryPointState::Completed);
-        let Some(point) = attempts.iter().find(failed).filter(|_| !completed) else { return };
-        self.plan.find(Finding {
-            resource: point.resource.clone(),
-            kind: kind.to_owned(),
-            code: Some("SnapshotFailed".to_owned()),
-            severity: Severity::Warning,
-            since: point.requested_at.unwrap_or(self.now),
-            says: format!("RDS gave up on {what} {}, for slot {}", point.snapshot.id, point.slot),
-            next: format!("It is tried {ATTEMPTS} times; meanwhile look at the events of the instance."),
-            standing: Standing::default(),
-        });
     }
 
     fn is_stuck(&self, point: &RecoveryPoint) -> bool {

@@ -20,9 +20,20 @@ pub const RECOVERY_POINT_SHRUNK: &str = "recovery-point-shrunk";
 pub const REPLICATION_BEHIND: &str = "replication-behind";
 /// A database was protected and is not any more.
 pub const PROTECTION_LOST: &str = "protection-lost";
+/// RDS gave up on the snapshot of the newest slot, and none has completed in its place yet.
+pub const RECOVERY_POINT_FAILED: &str = "recovery-point-failed";
+/// RDS gave up on the copy of the newest recovery point, and none has completed in its place yet.
+pub const COPY_FAILED: &str = "copy-failed";
 /// Nothing: it shows once a day that findings become alerts.
 pub const CANARY: &str = "canary";
 
 /// Those that only a look at snapshots and replicated backups can find, or find no more.
-pub(crate) const SEEN_IN_SNAPSHOTS: [&str; 5] =
-    [SLOT_MISSED, COPY_MISSING, COPY_BEHIND, RECOVERY_POINT_SHRUNK, REPLICATION_BEHIND];
+pub(crate) const SEEN_IN_SNAPSHOTS: [&str; 7] = [
+    SLOT_MISSED,
+    RECOVERY_POINT_FAILED,
+    COPY_FAILED,
+    COPY_MISSING,
+    COPY_BEHIND,
+    RECOVERY_POINT_SHRUNK,
+    REPLICATION_BEHIND,
+];

@@ -12,12 +12,15 @@ use serde::{Deserialize, Serialize};
 use crate::observe::is_credible;
 
 /// A month.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Memory {
     /// `2026-11`, in UTC.
     pub(crate) month: String,
-    /// When snapshots and replicated backups were last looked at.
-    #[serde(default)]
+    /// How many minutes lie between two looks at snapshots and replicated backups.
+    #[serde(default = "each_minute")]
+    pub(crate) look_minutes: i64,
+    /// When they were last looked at; not kept while that is in each minute.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) snapshots_seen_at: Option<Timestamp>,
     #[serde(default)]
     pub(crate) resources: BTreeMap<ResourceId, Remembered>,
@@ -65,6 +68,10 @@ pub(crate) struct Found {
     pub(crate) memory: Memory,
 }
 
+fn each_minute() -> i64 {
+    1
+}
+
 fn name(month: &str) -> String {
     format!("watch/{month}.json")
 }
@@ -96,7 +103,13 @@ pub(crate) async fn read(documents: &impl Documents, now: Timestamp) -> Result<F
 async fn begin(documents: &impl Documents, month: &str, previous: &str) -> Result<Memory> {
     let name = name(previous);
     let before = documents.read(&name).await?.and_then(|document| parse(&name, &document.text));
-    let mut memory = before.unwrap_or_default();
+    let nothing = || Memory {
+        month: month.to_owned(),
+        look_minutes: 1,
+        snapshots_seen_at: None,
+        resources: BTreeMap::new(),
+    };
+    let mut memory = before.unwrap_or_else(nothing);
     month.clone_into(&mut memory.month);
     memory.resources.retain(|_, remembered| remembered.seen_since.is_some());
     for remembered in memory.resources.values_mut() {
@@ -121,6 +134,12 @@ impl Memory {
             remembered.seen_since = remembered.seen_since.map(|since| since.min(now));
         }
         self
+    }
+
+    /// Notes that snapshots were looked at, if that decides when the next look is.
+    pub(crate) fn note_look(&mut self, look_minutes: i64, now: Timestamp) {
+        self.look_minutes = look_minutes;
+        self.snapshots_seen_at = (look_minutes > 1).then_some(now);
     }
 
     /// As it is written.

@@ -7,7 +7,10 @@ use plans::Plans;
 use rds::{Instance, Rds, Snapshot};
 use reconcile::{Documents, Error, Reconciler, Result, Wake, board_name, parse_findings};
 
-use crate::{Ask, memory};
+use crate::{
+    Ask,
+    memory::{self, Memory},
+};
 
 /// The function, with the outside systems that it sees.
 pub struct WatchRpo<R, P, D> {
@@ -42,6 +45,8 @@ pub(crate) struct Snapshots {
     /// The recovery points that were taken at home.
     pub(crate) home: Result<Vec<Point>, Arc<Error>>,
     pub(crate) away: Result<Away, Arc<Error>>,
+    /// How many there are in both Regions, whosever they are.
+    pub(crate) count: usize,
 }
 
 /// What the recovery Region holds.
@@ -105,9 +110,11 @@ pub(crate) fn is_credible(at: Timestamp, now: Timestamp) -> bool {
     at.duration_since(now) <= CLOCK_SKEW
 }
 
-/// How old a look at snapshots becomes before it is repeated. They change a few times a day, and a fleet has many pages
-/// of them: one minute's look must cost only the pages of `DescribeDBInstances`.
-pub(crate) const LOOK_EVERY: SignedDuration = SignedDuration::from_mins(5);
+/// How often snapshots are looked at: each minute, as everything is, as long as that costs at most fifty pages; with more
+/// of them less often, so that the cost of a minute stays what it is, but never less often than every five minutes.
+pub(crate) fn look_minutes(snapshots: usize) -> i64 {
+    i64::try_from(snapshots.div_ceil(5_000)).unwrap_or(i64::MAX).clamp(1, 5)
+}
 
 /// An event has them looked at again, but a night's hundred events within a minute cost one look.
 const LOOK_AT_EVENTS_EVERY: SignedDuration = SignedDuration::from_mins(1);
@@ -125,7 +132,7 @@ where
     let current = async { try_join!(function.plans.read(), function.home.instances()) };
     let remembered = async {
         let (board, memory) = try_join!(board(function), memory::read(&function.documents, now))?;
-        let due = is_due(&ask, memory.memory.snapshots_seen_at, now);
+        let due = is_due(&ask, &memory.memory, now);
         let snapshots = OptionFuture::from(due.then(|| Box::pin(look(function, now)))).await;
         Ok((board, memory, snapshots))
     };
@@ -145,38 +152,48 @@ where
     Ok(findings.map(|findings| findings.findings).unwrap_or_default())
 }
 
-fn is_due(ask: &Ask, seen_at: Option<Timestamp>, now: Timestamp) -> bool {
+fn is_due(ask: &Ask, memory: &Memory, now: Timestamp) -> bool {
     let every = match ask {
         Ask::Canary => return true,
         Ask::Watch(Wake::Event { .. }) => LOOK_AT_EVENTS_EVERY,
-        Ask::Watch(_) => LOOK_EVERY,
+        Ask::Watch(_) => SignedDuration::from_mins(memory.look_minutes),
     };
-    seen_at.is_none_or(|seen_at| now.duration_since(seen_at) >= every)
+    // Wakes come a second early or late.
+    let every = every - SignedDuration::from_secs(5);
+    memory.snapshots_seen_at.is_none_or(|seen_at| now.duration_since(seen_at) >= every)
 }
 
 async fn look<R: Rds, P, D>(function: &WatchRpo<R, P, D>, now: Timestamp) -> Snapshots {
     let away = async {
         let replicas = async { function.recovery.automated_backups().await };
-        let (copies, backups) = try_join!(points(&function.recovery, now), replicas)?;
+        let ((copies, count), backups) = try_join!(points(&function.recovery, now), replicas)?;
         // `retained`: the instance is gone or its replication was stopped, so nothing is behind.
         let replicas = backups.into_iter().filter(|backup| backup.status != "retained");
         let replicas = replicas.filter_map(|backup| {
             Some(Replica { incarnation: backup.incarnation, latest: backup.window?.latest })
         });
-        Ok(Away { copies, replicas: replicas.collect() })
+        Ok((Away { copies, replicas: replicas.collect() }, count))
     };
     let (home, away) = join!(points(&function.home, now), away);
+    let (at_home, there) =
+        (home.as_ref().map_or(0, |(_, count)| *count), away.as_ref().map_or(0, |(_, count)| *count));
+    let (home, away) = (home.map(|(points, _)| points), away.map(|(away, _)| away));
     // A copy at home comes from a deployment whose recovery Region this is: that one looks after it.
     let home = home.map(|points| points.into_iter().filter(|point| !point.is_copy).collect());
-    Snapshots { home: home.map_err(Arc::new), away: away.map_err(|error: Error| Arc::new(error)) }
+    let away = away.map_err(|error: Error| Arc::new(error));
+    Snapshots { home: home.map_err(Arc::new), away, count: at_home + there }
 }
 
-/// The recovery points of a Region. One for a slot that is yet to come is nobody's: it would fill every slot until then.
-async fn points(rds: &impl Rds, now: Timestamp) -> Result<Vec<Point>> {
-    let mut points = Vec::new();
+/// The recovery points of a Region, and how many manual snapshots there are. One for a slot that is yet to come is nobody's: it would fill every slot until then.
+async fn points(rds: &impl Rds, now: Timestamp) -> Result<(Vec<Point>, usize)> {
+    let (mut points, mut count) = (Vec::new(), 0);
     let ours = |snapshot| Point::of(snapshot).filter(|point| is_credible(point.slot.instant(), now));
-    rds.visit_manual_snapshots(|snapshot| points.extend(ours(snapshot))).await?;
-    Ok(points)
+    rds.visit_manual_snapshots(|snapshot| {
+        count += 1;
+        points.extend(ours(snapshot));
+    })
+    .await?;
+    Ok((points, count))
 }
 
 /// The plan under which an instance stands, by its tag.

@@ -11,7 +11,7 @@ use crate::{
     act::Action,
     kind,
     memory::{Memory, Worst},
-    observe::{LOOK_EVERY, Observed, plan_tag, resource},
+    observe::{Observed, look_minutes, plan_tag, resource},
     points::Index,
     restorable::{Newest, Watched, is_idle, is_unhealthy},
     says,
@@ -19,6 +19,9 @@ use crate::{
 
 /// How long it is told that a database is protected no more, before that is taken for meant.
 const LOST: SignedDuration = SignedDuration::from_hours(24);
+
+/// How old the note that an instance is stopped becomes before it is made anew.
+const IDLE_NOTED_EVERY: SignedDuration = SignedDuration::from_mins(5);
 
 /// How long the daily canary lives: one alert, and one that it has ended.
 const CANARY: SignedDuration = SignedDuration::from_mins(5);
@@ -65,7 +68,7 @@ impl<'o> Planner<'o> {
             return self.plan.leave(&["refused"]);
         };
         match &snapshots.home {
-            Ok(_) => self.memory.snapshots_seen_at = Some(self.now),
+            Ok(_) => self.memory.note_look(look_minutes(snapshots.count), self.now),
             Err(error) => self.plan.do_without("snapshots", error),
         }
         if let Err(error) = &snapshots.away {
@@ -112,7 +115,7 @@ impl<'o> Planner<'o> {
         let seen_since = *remembered.seen_since.get_or_insert(now);
         remembered.plan = Some(plan.name.to_string());
         remembered.incarnation = Some(instance.incarnation.clone());
-        let fresh = |until: Timestamp| now.duration_since(until) < LOOK_EVERY;
+        let fresh = |until: Timestamp| now.duration_since(until) < IDLE_NOTED_EVERY;
         // Of one that is stopped every five minutes is often enough: the memory is not written in each for it.
         if is_idle(instance) && (instance.status == "starting" || !remembered.idle_until.is_some_and(fresh)) {
             remembered.idle_until = Some(now);

@@ -11,6 +11,7 @@ use jiff::{SignedDuration, Timestamp};
 use rds::Instance;
 
 use crate::{
+    kind,
     observe::{Away, Point, Snapshots},
     restorable::{Watched, after},
     says,
@@ -57,6 +58,8 @@ impl<'o> Index<'o> {
     pub(crate) fn findings(&self, watched: &Watched<'_>, now: Timestamp, region: &str) -> Vec<Finding> {
         let found = [
             self.slot_missed(watched, now),
+            self.given_up(watched),
+            self.copy_given_up(watched, region),
             self.copy_late(watched, now, region),
             self.shrunk(watched),
             self.replication_behind(watched, now, region),
@@ -70,6 +73,26 @@ impl<'o> Index<'o> {
         let due = due(watched, slot.instant(), watched.plan.objectives.slot_grace);
         let missed = due <= now && newest.is_none_or(|point| point.slot < slot);
         missed.then(|| says::slot_missed(watched, slot, newest, due))
+    }
+
+    /// RDS gave up on the snapshot of the newest slot, and has completed none in its place.
+    fn given_up(&self, watched: &Watched<'_>) -> Option<Finding> {
+        let points = self.home.as_ref()?.get(&key(&watched.instance.incarnation, &watched.instance.id))?;
+        let newest = points.first()?.slot;
+        let of_slot = || points.iter().take_while(|point| point.slot == newest);
+        let failed = of_slot().find(|point| point.state == RecoveryPointState::Failed)?;
+        let replaced = of_slot().any(|point| point.state == RecoveryPointState::Completed);
+        (!replaced).then(|| says::given_up(watched, kind::RECOVERY_POINT_FAILED, "snapshot", failed))
+    }
+
+    /// The same for the copy of the newest recovery point.
+    fn copy_given_up(&self, watched: &Watched<'_>, region: &str) -> Option<Finding> {
+        let point = self.completed(watched.instance)?.next()?;
+        let copies: Vec<&Point> = self.away.as_ref()?.copies(watched.instance, point).collect();
+        let failed = copies.iter().find(|copy| copy.state == RecoveryPointState::Failed)?;
+        let replaced = copies.iter().any(|copy| copy.state == RecoveryPointState::Completed);
+        let what = format!("copy in {region}");
+        (!replaced).then(|| says::given_up(watched, kind::COPY_FAILED, &what, failed))
     }
 
     /// The newest recovery point that should be in the recovery Region by now is not, and no later one is.

@@ -189,6 +189,22 @@ pub(crate) fn slot_missed(
     )
 }
 
+/// Told at once, and not only when the slot's grace is over: it is tried again, and whatever was wrong may last.
+pub(crate) fn given_up(watched: &Watched<'_>, kind: &str, what: &str, point: &Point) -> Finding {
+    let finding = finding(
+        &watched.resource,
+        kind,
+        Severity::Warning,
+        point.taken,
+        format!(
+            "RDS gave up on {what} {}, for slot {}, and none has completed in its place yet",
+            point.id, point.slot
+        ),
+        format!("backup-rds tries three times by itself. See what RDS says: {}.", events(watched)),
+    );
+    Finding { code: Some("SnapshotFailed".to_owned()), ..finding }
+}
+
 pub(crate) fn copy_missing(
     watched: &Watched<'_>,
     point: &Point,
