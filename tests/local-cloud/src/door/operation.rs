@@ -26,6 +26,8 @@ pub(crate) enum Protocol {
     /// JSON, with or without REST.
     #[default]
     Json,
+    /// CBOR as of Smithy RPC v2.
+    Cbor,
 }
 
 /// What can be said before the body is read. `None`: only the body tells (the Query protocol).
@@ -39,7 +41,7 @@ pub(crate) fn from_head<B>(request: &Request<B>, scope: &Scope) -> Option<Operat
     // Smithy RPC v2: /service/NAME/operation/NAME.
     if let Some((_, action)) = path.strip_prefix("/service/").and_then(|rest| rest.split_once("/operation/"))
     {
-        return Some(Operation { action: action.to_owned(), resource: None, protocol: Protocol::Json });
+        return Some(Operation { action: action.to_owned(), resource: None, protocol: Protocol::Cbor });
     }
     let query = request.uri().query().unwrap_or_default();
     let known = match scope.service.as_str() {

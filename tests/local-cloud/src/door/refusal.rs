@@ -16,9 +16,10 @@ pub(crate) struct Refusal<'a> {
 impl Refusal<'_> {
     pub(crate) fn response(&self, protocol: Protocol) -> Response<Bytes> {
         let (content_type, body) = match protocol {
-            Protocol::S3 => ("application/xml", self.s3()),
-            Protocol::Query => ("text/xml", self.query()),
-            Protocol::Json => ("application/json", self.json()),
+            Protocol::S3 => ("application/xml", self.s3().into_bytes()),
+            Protocol::Query => ("text/xml", self.query().into_bytes()),
+            Protocol::Json => ("application/json", self.json().into_bytes()),
+            Protocol::Cbor => ("application/cbor", self.cbor()),
         };
         let mut response = Response::new(Bytes::from(body));
         *response.status_mut() =
@@ -29,6 +30,10 @@ impl Refusal<'_> {
             ("x-amz-request-id", self.request_id),
             ("x-amzn-errortype", self.code),
         ];
+        if protocol == Protocol::Cbor {
+            // Without it a client takes the answer for no RPC v2 at all (Smithy, "RPC v2 CBOR protocol").
+            response.headers_mut().insert("smithy-protocol", http::HeaderValue::from_static("rpc-v2-cbor"));
+        }
         for (name, value) in headers {
             if let Ok(value) = value.parse() {
                 response.headers_mut().insert(name, value);
@@ -59,7 +64,18 @@ impl Refusal<'_> {
     }
 
     fn json(&self) -> String {
-        serde_json::json!({"__type": self.code, "message": self.message}).to_string()
+        self.members().to_string()
+    }
+
+    fn cbor(&self) -> Vec<u8> {
+        let mut body = Vec::new();
+        // A map of two texts: nothing that could not be written.
+        let _ = ciborium::into_writer(&self.members(), &mut body);
+        body
+    }
+
+    fn members(&self) -> serde_json::Value {
+        serde_json::json!({"__type": self.code, "message": self.message})
     }
 }
 
@@ -70,7 +86,7 @@ pub(crate) fn throttling(service: &str, protocol: Protocol) -> (&'static str, u1
         ("lambda", _) => ("TooManyRequestsException", 429),
         ("scheduler", _) => ("ThrottlingException", 429),
         (_, Protocol::Query) => ("Throttling", 400),
-        (_, Protocol::Json) => ("ThrottlingException", 400),
+        (_, Protocol::Json | Protocol::Cbor) => ("ThrottlingException", 400),
     }
 }
 
@@ -86,20 +102,20 @@ pub(crate) fn internal(service: &str, protocol: Protocol) -> &'static str {
         ("events", _) => "InternalException",
         ("kms", _) => "KMSInternalException",
         ("logs", _) => "ServiceUnavailableException",
-        (_, Protocol::Json) => "InternalServerError",
+        (_, Protocol::Json | Protocol::Cbor) => "InternalServerError",
     }
 }
 
-/// AWS's error code in an answer: the header, else the body's `<Code>` or `__type`.
+/// AWS's error code in an answer: the header, else the body's `<Code>` or `__type` (JSON or CBOR).
 pub(crate) fn error_code(headers: &http::HeaderMap, body: &[u8]) -> Option<String> {
     if let Some(value) = headers.get("x-amzn-errortype").and_then(|value| value.to_str().ok()) {
         return Some(short(value));
     }
-    let text = std::str::from_utf8(body).ok()?;
-    if let Some((_, rest)) = text.split_once("<Code>") {
+    if let Some((_, rest)) = std::str::from_utf8(body).ok().and_then(|text| text.split_once("<Code>")) {
         return rest.split_once("</Code>").map(|(code, _)| code.to_owned());
     }
-    let value: serde_json::Value = serde_json::from_str(text).ok()?;
+    let value: serde_json::Value =
+        serde_json::from_slice(body).ok().or_else(|| ciborium::from_reader(body).ok())?;
     ["__type", "code", "Code"].iter().find_map(|name| value.get(name)?.as_str()).map(short)
 }
 
@@ -115,7 +131,7 @@ mod tests {
 
     #[test]
     fn what_is_written_can_be_read_back_in_every_protocol() {
-        for protocol in [Protocol::S3, Protocol::Query, Protocol::Json] {
+        for protocol in [Protocol::S3, Protocol::Query, Protocol::Json, Protocol::Cbor] {
             let refusal = Refusal { status: 503, code: "SlowDown", message: "a < b & c", request_id: "id" };
             let response = refusal.response(protocol);
             assert_eq!(response.status(), 503);
