@@ -20,9 +20,9 @@ pub const RECOVERY_POINT_SHRUNK: &str = "recovery-point-shrunk";
 pub const REPLICATION_BEHIND: &str = "replication-behind";
 /// A database was protected and is not any more.
 pub const PROTECTION_LOST: &str = "protection-lost";
-/// RDS gave up on the snapshot of the newest slot, and none has completed in its place yet.
+/// RDS gave up on a snapshot, and none of its slot or a later one has completed yet.
 pub const RECOVERY_POINT_FAILED: &str = "recovery-point-failed";
-/// RDS gave up on the copy of the newest recovery point, and none has completed in its place yet.
+/// RDS gave up on a copy, and none of its slot or a later one has completed yet.
 pub const COPY_FAILED: &str = "copy-failed";
 /// Nothing: it shows once a day that findings become alerts.
 pub const CANARY: &str = "canary";

@@ -9,7 +9,7 @@ use jiff::{Timestamp, ToSpan, tz::TimeZone};
 use reconcile::{Documents, Error, Result};
 use serde::{Deserialize, Serialize};
 
-use crate::observe::is_credible;
+use crate::observe::{MOST_LOOK_MINUTES, is_credible};
 
 /// A month.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -19,7 +19,7 @@ pub(crate) struct Memory {
     /// How many minutes lie between two looks at snapshots and replicated backups.
     #[serde(default = "each_minute")]
     pub(crate) look_minutes: i64,
-    /// When they were last looked at; not kept while that is in each minute.
+    /// When they were last looked at; while that is in each minute, kept only of a look that an event asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) snapshots_seen_at: Option<Timestamp>,
     #[serde(default)]
@@ -125,10 +125,12 @@ fn parse(name: &str, text: &str) -> Option<Memory> {
 }
 
 impl Memory {
-    /// Without instants that cannot have been: one in the year 9999 would otherwise keep a finding away for ever.
+    /// Without what cannot have been: an instant in the year 9999, or a million minutes between two looks, would
+    /// otherwise keep a finding away for ever.
     fn believed(mut self, now: Timestamp) -> Self {
         let credible = |at: &Timestamp| is_credible(*at, now);
-        self.snapshots_seen_at = self.snapshots_seen_at.filter(credible);
+        self.look_minutes = self.look_minutes.clamp(1, MOST_LOOK_MINUTES);
+        self.snapshots_seen_at = self.snapshots_seen_at.filter(credible).map(|at| at.min(now));
         for remembered in self.resources.values_mut() {
             remembered.idle_until = remembered.idle_until.filter(credible);
             remembered.seen_since = remembered.seen_since.map(|since| since.min(now));
@@ -136,10 +138,10 @@ impl Memory {
         self
     }
 
-    /// Notes that snapshots were looked at, if that decides when the next look is.
-    pub(crate) fn note_look(&mut self, look_minutes: i64, now: Timestamp) {
+    /// Notes that snapshots were looked at, if that decides when the next look is: of the next event, or of time.
+    pub(crate) fn note_look(&mut self, look_minutes: i64, by_event: bool, now: Timestamp) {
         self.look_minutes = look_minutes;
-        self.snapshots_seen_at = (look_minutes > 1).then_some(now);
+        self.snapshots_seen_at = (by_event || look_minutes > 1).then_some(now);
     }
 
     /// As it is written.

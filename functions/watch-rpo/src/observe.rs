@@ -35,6 +35,8 @@ pub struct Observed {
     pub(crate) memory: memory::Found,
     /// `None` in the minutes in which nobody looked.
     pub(crate) snapshots: Option<Snapshots>,
+    /// Whether an event woke the function, and not its time.
+    pub(crate) by_event: bool,
     /// The recovery Region's name.
     pub(crate) recovery: String,
 }
@@ -110,10 +112,17 @@ pub(crate) fn is_credible(at: Timestamp, now: Timestamp) -> bool {
     at.duration_since(now) <= CLOCK_SKEW
 }
 
-/// How often snapshots are looked at: each minute, as everything is, as long as that costs at most fifty pages; with more
-/// of them less often, so that the cost of a minute stays what it is, but never less often than every five minutes.
+/// How many snapshots may be listed in a minute: fifty pages of a hundred.
+pub(crate) const SNAPSHOTS_A_MINUTE: usize = 5_000;
+
+/// How many minutes may lie between two looks at snapshots, however many there are.
+pub(crate) const MOST_LOOK_MINUTES: i64 = 5;
+
+/// How often snapshots are looked at: each minute, as everything is, as long as that is cheap; with more of them less
+/// often, so that the cost of a minute stays what it is, but never less often than every five minutes.
 pub(crate) fn look_minutes(snapshots: usize) -> i64 {
-    i64::try_from(snapshots.div_ceil(5_000)).unwrap_or(i64::MAX).clamp(1, 5)
+    let minutes = snapshots.div_ceil(SNAPSHOTS_A_MINUTE);
+    i64::try_from(minutes).unwrap_or(i64::MAX).clamp(1, MOST_LOOK_MINUTES)
 }
 
 /// An event has them looked at again, but a night's hundred events within a minute cost one look.
@@ -138,7 +147,8 @@ where
     };
     let ((plans, instances), (board, memory, snapshots)) = try_join!(current, remembered)?;
     let (canary, recovery) = (ask == Ask::Canary, function.recovery.region().to_owned());
-    Ok(Observed { canary, plans, instances, board, memory, snapshots, recovery })
+    let by_event = matches!(ask, Ask::Watch(Wake::Event { .. }));
+    Ok(Observed { canary, plans, instances, board, memory, snapshots, by_event, recovery })
 }
 
 async fn board<R, P, D: Documents>(function: &WatchRpo<R, P, D>) -> Result<Vec<Finding>>
@@ -156,6 +166,8 @@ fn is_due(ask: &Ask, memory: &Memory, now: Timestamp) -> bool {
     let every = match ask {
         Ask::Canary => return true,
         Ask::Watch(Wake::Event { .. }) => LOOK_AT_EVENTS_EVERY,
+        // Each minute, even if an event had them looked at half a minute ago.
+        Ask::Watch(_) if memory.look_minutes == 1 => return true,
         Ask::Watch(_) => SignedDuration::from_mins(memory.look_minutes),
     };
     // Wakes come a second early or late.
@@ -184,7 +196,8 @@ async fn look<R: Rds, P, D>(function: &WatchRpo<R, P, D>, now: Timestamp) -> Sna
     Snapshots { home: home.map_err(Arc::new), away, count: at_home + there }
 }
 
-/// The recovery points of a Region, and how many manual snapshots there are. One for a slot that is yet to come is nobody's: it would fill every slot until then.
+/// The recovery points of a Region, and how many manual snapshots there are. One for a slot that is yet to come is
+/// nobody's: it would fill every slot until then.
 async fn points(rds: &impl Rds, now: Timestamp) -> Result<(Vec<Point>, usize)> {
     let (mut points, mut count) = (Vec::new(), 0);
     let ours = |snapshot| Point::of(snapshot).filter(|point| is_credible(point.slot.instant(), now));

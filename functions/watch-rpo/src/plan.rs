@@ -67,8 +67,11 @@ impl<'o> Planner<'o> {
             // So that a Region which refused the last look is not taken for mended until the next.
             return self.plan.leave(&["refused"]);
         };
+        // What one Region holds is no reason to look more often at both.
+        let least = if snapshots.away.is_err() { self.memory.look_minutes } else { 1 };
+        let minutes = look_minutes(snapshots.count).max(least);
         match &snapshots.home {
-            Ok(_) => self.memory.note_look(look_minutes(snapshots.count), self.now),
+            Ok(_) => self.memory.note_look(minutes, self.observed.by_event, self.now),
             Err(error) => self.plan.do_without("snapshots", error),
         }
         if let Err(error) = &snapshots.away {

@@ -2,16 +2,15 @@
 //! walk through those of all others.
 
 use std::{
-    cmp::max,
+    cmp::{max, min},
     collections::{BTreeMap, HashMap},
 };
 
-use domain::{Finding, RecoveryPointId, RecoveryPointState};
+use domain::{Finding, RecoveryPointId, RecoveryPointState, Slot};
 use jiff::{SignedDuration, Timestamp};
 use rds::Instance;
 
 use crate::{
-    kind,
     observe::{Away, Point, Snapshots},
     restorable::{Watched, after},
     says,
@@ -64,7 +63,9 @@ impl<'o> Index<'o> {
             self.shrunk(watched),
             self.replication_behind(watched, now, region),
         ];
-        found.into_iter().flatten().collect()
+        // RDS's clock may be a little ahead of this one.
+        let begun = |finding: Finding| Finding { since: min(finding.since, now), ..finding };
+        found.into_iter().flatten().map(begun).collect()
     }
 
     /// The latest slot whose grace has passed has no recovery point, and no later one has.
@@ -75,24 +76,21 @@ impl<'o> Index<'o> {
         missed.then(|| says::slot_missed(watched, slot, newest, due))
     }
 
-    /// RDS gave up on the snapshot of the newest slot, and has completed none in its place.
+    /// RDS gave up on a snapshot, and has completed none in its place. One that has only begun puts nothing right.
     fn given_up(&self, watched: &Watched<'_>) -> Option<Finding> {
-        let points = self.home.as_ref()?.get(&key(&watched.instance.incarnation, &watched.instance.id))?;
-        let newest = points.first()?.slot;
-        let of_slot = || points.iter().take_while(|point| point.slot == newest);
-        let failed = of_slot().find(|point| point.state == RecoveryPointState::Failed)?;
-        let replaced = of_slot().any(|point| point.state == RecoveryPointState::Completed);
-        (!replaced).then(|| says::given_up(watched, kind::RECOVERY_POINT_FAILED, "snapshot", failed))
+        let Instance { id, incarnation, .. } = watched.instance;
+        let points = self.home.as_ref()?.get(&key(incarnation, id))?;
+        let failed = newest_failed(points.iter().copied())?;
+        Some(says::recovery_point_failed(watched, failed))
     }
 
-    /// The same for the copy of the newest recovery point.
+    /// The same for a copy.
     fn copy_given_up(&self, watched: &Watched<'_>, region: &str) -> Option<Finding> {
-        let point = self.completed(watched.instance)?.next()?;
-        let copies: Vec<&Point> = self.away.as_ref()?.copies(watched.instance, point).collect();
-        let failed = copies.iter().find(|copy| copy.state == RecoveryPointState::Failed)?;
-        let replaced = copies.iter().any(|copy| copy.state == RecoveryPointState::Completed);
-        let what = format!("copy in {region}");
-        (!replaced).then(|| says::given_up(watched, kind::COPY_FAILED, &what, failed))
+        // Copies may bear the name that the database had when its newest recovery point was taken.
+        let newest = self.completed(watched.instance)?.next();
+        let name = newest.map_or(watched.instance.id.as_str(), |point| &point.resource);
+        let failed = newest_failed(self.away.as_ref()?.all_copies(watched.instance, name))?;
+        Some(says::copy_failed(watched, failed, region))
     }
 
     /// The newest recovery point that should be in the recovery Region by now is not, and no later one is.
@@ -141,13 +139,18 @@ fn due(watched: &Watched<'_>, slot: Timestamp, grace: SignedDuration) -> Timesta
     after(max(slot, watched.seen_since), grace)
 }
 
+/// Recovery points from the oldest to the newest.
+fn order(point: &Point) -> (Slot, Timestamp, &str) {
+    (point.slot, point.taken, &point.id)
+}
+
 fn by_instance(points: &[Point]) -> HashMap<Key<'_>, Vec<&Point>> {
     let mut groups: HashMap<Key<'_>, Vec<&Point>> = HashMap::new();
     for point in points {
         groups.entry(key(&point.incarnation, &point.resource)).or_default().push(point);
     }
     for group in groups.values_mut() {
-        group.sort_unstable_by(|a, b| (b.slot, b.taken, &b.id).cmp(&(a.slot, a.taken, &a.id)));
+        group.sort_unstable_by(|a, b| order(b).cmp(&order(a)));
     }
     groups
 }
@@ -168,22 +171,46 @@ impl<'o> AwayIndex<'o> {
     }
 
     /// The copies of `point` and of later recovery points of the same instance.
-    ///
-    /// AWS does not promise that a copy keeps `DbiResourceId`, which "is unique to an AWS Region"; its name, which says
-    /// the same, is ours.
     fn copies<'s>(
         &'s self,
         instance: &'s Instance,
         point: &'s Point,
     ) -> impl Iterator<Item = &'o Point> + use<'s, 'o> {
-        let (incarnation, slot) = (instance.incarnation.as_str(), point.slot);
-        let same = self.copies.get(&key(&instance.incarnation, &instance.id)).into_iter().flatten();
-        let named = self.by_name.get(point.resource.as_str()).into_iter().flatten();
-        let named = named.filter(move |copy| {
-            copy.slot >= slot && copy.incarnation != incarnation && is_named_for(copy, incarnation)
-        });
-        same.filter(move |copy| copy.slot >= slot).chain(named).copied()
+        let slot = point.slot;
+        self.all_copies(instance, &point.resource).filter(move |copy| copy.slot >= slot)
     }
+
+    /// The copies of an instance's recovery points, taken while it bore `name`.
+    ///
+    /// AWS does not promise that a copy keeps `DbiResourceId`, which "is unique to an AWS Region"; its name, which says
+    /// the same, is ours.
+    fn all_copies<'s>(
+        &'s self,
+        instance: &'s Instance,
+        name: &'s str,
+    ) -> impl Iterator<Item = &'o Point> + use<'s, 'o> {
+        let incarnation = instance.incarnation.as_str();
+        let same = self.copies.get(&key(incarnation, &instance.id)).into_iter().flatten();
+        let named = self.by_name.get(name).into_iter().flatten();
+        let named =
+            named.filter(move |copy| copy.incarnation != incarnation && is_named_for(copy, incarnation));
+        same.chain(named).copied()
+    }
+}
+
+/// The newest that failed, unless one of its slot or a later one completed.
+fn newest_failed<'o>(points: impl Iterator<Item = &'o Point>) -> Option<&'o Point> {
+    let (mut completed, mut failed) = (None, None::<&Point>);
+    for point in points {
+        match point.state {
+            RecoveryPointState::Completed => completed = max(completed, Some(point.slot)),
+            RecoveryPointState::Failed if failed.is_none_or(|newest| order(newest) < order(point)) => {
+                failed = Some(point);
+            }
+            RecoveryPointState::Failed | RecoveryPointState::Pending => {}
+        }
+    }
+    failed.filter(|point| Some(point.slot) > completed)
 }
 
 fn is_named_for(copy: &Point, incarnation: &str) -> bool {

@@ -189,18 +189,35 @@ pub(crate) fn slot_missed(
     )
 }
 
-/// Told at once, and not only when the slot's grace is over: it is tried again, and whatever was wrong may last.
-pub(crate) fn given_up(watched: &Watched<'_>, kind: &str, what: &str, point: &Point) -> Finding {
+pub(crate) fn recovery_point_failed(watched: &Watched<'_>, point: &Point) -> Finding {
+    let Point { id, slot, .. } = point;
+    given_up(
+        watched,
+        kind::RECOVERY_POINT_FAILED,
+        &format!("snapshot {id}, for slot {slot}"),
+        point,
+        &events(watched),
+    )
+}
+
+pub(crate) fn copy_failed(watched: &Watched<'_>, copy: &Point, region: &str) -> Finding {
+    let Point { id, slot, .. } = copy;
+    // What becomes of a copy is told as the copy's events, in its Region (User Guide, "Amazon RDS event categories").
+    let events = format!(
+        "`aws rds describe-events --region {region} --source-type db-snapshot --source-identifier {id} --duration 1440`"
+    );
+    given_up(watched, kind::COPY_FAILED, &format!("copy {id} in {region}, for slot {slot}"), copy, &events)
+}
+
+/// Told at once, and not only when a grace is over: it is tried again, and whatever was wrong may last.
+fn given_up(watched: &Watched<'_>, kind: &str, what: &str, point: &Point, events: &str) -> Finding {
     let finding = finding(
         &watched.resource,
         kind,
         Severity::Warning,
         point.taken,
-        format!(
-            "RDS gave up on {what} {}, for slot {}, and none has completed in its place yet",
-            point.id, point.slot
-        ),
-        format!("backup-rds tries three times by itself. See what RDS says: {}.", events(watched)),
+        format!("RDS gave up on {what}, and none has completed in its place yet"),
+        format!("backup-rds tries three times by itself. See what RDS says: {events}."),
     );
     Finding { code: Some("SnapshotFailed".to_owned()), ..finding }
 }

@@ -34,7 +34,7 @@ async fn the_oldest_instant_there_is_overflows_nothing() {
 
 #[tokio::test]
 async fn a_clock_that_goes_back_between_passes_changes_nothing() {
-    let mut world = World::calm("2026-11-23T04:01:00Z");
+    let mut world = World::large("2026-11-23T04:01:00Z");
     world.tick().await;
     let before = world.board();
     assert_eq!(world.tick_at("2026-11-23T03:59:30Z").await, ["slot-missed"], "nobody looked at snapshots");
@@ -131,6 +131,14 @@ async fn every_text_names_the_resource_the_value_and_what_is_allowed() {
     world
         .databases
         .insert("new".to_owned(), Instance { status: "failed".to_owned(), ..database("new", "db-3") });
+    let tonight = point("db-1", "2026-11-23T03:00:00Z");
+    world.account.put_snapshot(HOME, Snapshot { status: "failed".to_owned(), ..tonight });
+    world.databases.insert("sales".to_owned(), database("sales", "db-5"));
+    let mut sold = point("db-5", "2026-11-23T03:00:00Z");
+    sold.id = sold.id.replace("orders", "sales");
+    sold.tags.insert(tag::RESOURCE.to_owned(), "rds/sales".to_owned());
+    world.account.put_snapshot(AWAY, Snapshot { status: "failed".to_owned(), ..copy(&sold) });
+    world.account.put_snapshot(HOME, sold);
     let mut untagged = database("untagged", "db-4");
     untagged.tags.clear();
     world.databases.insert("untagged".to_owned(), untagged);
@@ -139,13 +147,14 @@ async fn every_text_names_the_resource_the_value_and_what_is_allowed() {
         "rds/orders": seen("2026-11-01T12:00:00Z"),
         "rds/off": seen("2026-11-01T12:00:00Z"),
         "rds/new": seen("2026-11-23T11:40:00Z"),
+        "rds/sales": seen("2026-11-01T12:00:00Z"),
         "rds/gone": seen("2026-11-01T12:00:00Z"),
         "rds/untagged": {"seen_since": "2026-11-01T12:00:00Z", "worst": null},
     }));
     world.ask(Ask::Canary).await.unwrap();
     let board = world.board();
     let kinds: BTreeSet<_> = board.iter().map(|finding| finding.kind.as_str()).collect();
-    assert_eq!(kinds.len(), 10, "{kinds:?}");
+    assert_eq!(kinds.len(), 12, "{kinds:?}");
     let severity = |severity: Severity| severity.as_str();
     let texts: Vec<String> = board
         .iter()

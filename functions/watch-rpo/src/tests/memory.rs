@@ -45,7 +45,7 @@ async fn the_worst_minute_is_never_replaced_by_a_better_one() {
 
 #[tokio::test]
 async fn it_is_written_only_when_something_changed() {
-    let mut world = World::calm("2026-11-22T12:00:00Z");
+    let mut world = World::large("2026-11-22T12:00:00Z");
     world.tick().await;
     let before = world.documents().writes();
     for _ in 0..4 {
@@ -81,7 +81,7 @@ async fn one_that_lacks_what_was_added_later_is_understood() {
 async fn instants_that_cannot_have_been_keep_nothing_away() {
     let mut world = World::calm("2026-11-23T04:00:00Z");
     let never = "9999-12-30T00:00:00Z";
-    let memory = json!({"month": "2026-11", "snapshots_seen_at": never, "resources": {
+    let memory = json!({"month": "2026-11", "look_minutes": 5, "snapshots_seen_at": never, "resources": {
         "rds/orders": {"seen_since": never, "idle_until": never, "incarnation": "db-1", "worst": null},
     }});
     world.documents().put("watch/2026-11.json", &memory.to_string());

@@ -1,10 +1,12 @@
 //! The function over an account in memory, one minute after another.
 
 mod findings;
+mod given_up;
 mod hostile;
 mod memory;
 mod passes;
 mod random;
+mod rhythm;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -19,7 +21,10 @@ use serde_json::{Value, json};
 use state::FakeDocuments;
 use vault::FakeLedger;
 
-use crate::{Ask, WatchRpo};
+use crate::{
+    Ask, WatchRpo,
+    observe::{MOST_LOOK_MINUTES, SNAPSHOTS_A_MINUTE},
+};
 
 const HOME: &str = "us-east-1";
 const AWAY: &str = "us-west-2";
@@ -65,6 +70,11 @@ fn database(id: &str, incarnation: &str) -> Instance {
         database: None,
         tags: Tags::from([(tag::PLAN.to_owned(), "default".to_owned())]),
     }
+}
+
+/// What RDS tells when a database has failed, and the like.
+fn event() -> Ask {
+    Ask::Watch(Wake::Event { source: "aws.rds".to_owned(), detail_type: "RDS DB Instance Event".to_owned() })
 }
 
 /// A completed recovery point of `orders`, as both Regions know it.
@@ -131,6 +141,23 @@ impl World {
             world.account.put_snapshot(HOME, point);
         }
         world
+    }
+
+    /// `calm`, in an account that holds so many snapshots that they are looked at every five minutes only.
+    fn large(now: &str) -> Self {
+        let world = Self::calm(now);
+        // And some more, so that a test may remove a few.
+        world.fill(4 * SNAPSHOTS_A_MINUTE + 100);
+        world
+    }
+
+    /// Adds snapshots that are not Tidemark's, by turns in both Regions, until there are `count` in all.
+    fn fill(&self, count: usize) {
+        let there = self.account.snapshots(HOME).len() + self.account.snapshots(AWAY).len();
+        let foreign = Snapshot { tags: Tags::default(), ..point("db-of-another", "2026-11-01T03:00:00Z") };
+        for (n, region) in (there..count).zip([HOME, AWAY].into_iter().cycle()) {
+            self.account.put_snapshot(region, Snapshot { id: format!("by-hand-{n}"), ..foreign.clone() });
+        }
     }
 
     /// Leaves `resources` in the memory of November.

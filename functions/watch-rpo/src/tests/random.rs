@@ -30,7 +30,8 @@ prop_compose! {
 prop_compose! {
     fn any_snapshot()(
         number in 0..4_u8, incarnation in 0..4_u8, slot in -3..12_i64, attempt in 1..3_u32, gib in 0..200_i32,
-        status in prop::sample::select(&SNAPSHOTS[..]), copied in any::<bool>(),
+        status in prop::sample::select(&SNAPSHOTS[..]), copied in any::<bool>(), told in prop::bool::weighted(0.8),
+        ahead in prop::option::weighted(0.1, 0..4_i64),
     ) -> Snapshot {
         let incarnation = if incarnation == 0 { String::new() } else { format!("db-{incarnation}") };
         let slot = Slot::at(at("2026-11-22T03:00:00Z") - SignedDuration::from_hours(24 * slot));
@@ -40,6 +41,12 @@ prop_compose! {
         snapshot.tags.insert(tag::RESOURCE.to_owned(), format!("rds/{name}"));
         status.clone_into(&mut snapshot.status);
         snapshot.allocated_gib = gib;
+        if let Some(seconds) = ahead {
+            snapshot.created = Some(now() + SignedDuration::from_secs(seconds));
+        }
+        if !told {
+            snapshot.incarnation.clear();
+        }
         if copied { copy(&snapshot) } else { snapshot }
     }
 }
