@@ -1,3 +1,5 @@
+use std::time::{Duration, Instant};
+
 use alerts::{Message, Topic};
 use domain::ResourceId;
 use futures::{StreamExt, stream};
@@ -76,6 +78,7 @@ async fn tell<A, T: Topic, D: Documents>(
     now: Timestamp,
 ) -> Result<Done> {
     let documents = &function.documents;
+    let held = Held::of(&telling.claim);
     let claim = text(OPEN, &telling.claim)?;
     let Some(version) = documents.write(OPEN, &claim, telling.version.as_deref()).await? else {
         return Ok(Done::underway().with("told", "by another invocation"));
@@ -83,7 +86,7 @@ async fn tell<A, T: Topic, D: Documents>(
     let mut open = telling.claim.clone();
     let (mut told, mut failure) = (Vec::new(), None);
     let published: Vec<_> = stream::iter(&telling.messages)
-        .map(async |outgoing| (outgoing, function.topic.publish(&outgoing.message).await))
+        .map(async |outgoing| (outgoing, publish(&function.topic, &outgoing.message, &held).await))
         .buffered(AT_ONCE)
         .collect()
         .await;
@@ -98,10 +101,42 @@ async fn tell<A, T: Topic, D: Documents>(
     }
     // Without the lease: what did not go out is still pending, and the next tick tries it at once.
     open.lease = None;
-    let confirmed = documents.write(OPEN, &text(OPEN, &open)?, Some(&version)).await?;
+    let open = text(OPEN, &open)?;
+    let confirmed = match documents.write(OPEN, &open, Some(&version)).await {
+        // What was told and not written down is told again: it is worth a second attempt.
+        Err(_) => documents.write(OPEN, &open, Some(&version)).await?,
+        Ok(confirmed) => confirmed,
+    };
     match failure {
         Some(error) => Err(error),
         None => Ok(Done { unfinished: confirmed.is_none(), ..Done::default() }.with("told", told)),
+    }
+}
+
+/// Publishes, unless the lease has run out: the process may have been frozen meanwhile, and another invocation has begun
+/// where this one stood.
+async fn publish(topic: &impl Topic, message: &Message, held: &Held) -> Result<String> {
+    if held.since.elapsed() >= held.lease {
+        let id = &message.id;
+        return Err(Error::retryable(
+            "LeaseOver",
+            format!("{id} was not published in time; the next tick does it"),
+        ));
+    }
+    topic.publish(message).await
+}
+
+/// The right to publish, counted by a clock that nobody sets.
+struct Held {
+    since: Instant,
+    lease: Duration,
+}
+
+impl Held {
+    fn of(claim: &Open) -> Self {
+        let lease = claim.lease.as_ref().map(|lease| lease.until.duration_since(lease.taken_at));
+        let lease = lease.and_then(|lease| Duration::try_from(lease).ok()).unwrap_or_default();
+        Self { since: Instant::now(), lease }
     }
 }
 

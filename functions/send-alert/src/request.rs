@@ -66,11 +66,11 @@ struct Attributes {
 /// came from a queue of failures.
 fn receive(records: &Value) -> Result<Received> {
     let records: Vec<Record> = Vec::deserialize(records).map_err(|error| {
-        Error::misconfigured(
-            "MalformedEvent",
-            "the payload has Records that are no batch of SQS messages; nothing was done",
-        )
-        .caused_by(error)
+        // Of a hostile payload only a short piece may reach the log.
+        let why = alerts::plain(&error.to_string(), 200);
+        let message =
+            format!("the payload has Records that are no batch of SQS messages ({why}); nothing was done");
+        Error::misconfigured("MalformedEvent", message)
     })?;
     let mut received = Received::default();
     for record in &records {

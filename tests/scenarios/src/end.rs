@@ -6,7 +6,7 @@ use anyhow::{Result, ensure};
 use local_cloud::Cloud;
 use serde_json::Value;
 
-use crate::{Estate, sweep::state_bucket};
+use crate::{Estate, alerting::state_bucket};
 
 /// What is there at the end.
 #[derive(Clone, Debug, PartialEq)]

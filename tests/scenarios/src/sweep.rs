@@ -4,17 +4,20 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,
+    ops::Deref,
     sync::{Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
 use anyhow::{Context, Result, bail, ensure};
-use futures::future::BoxFuture;
+use futures::{StreamExt, future::BoxFuture, stream};
 use local_cloud::{Call, CallFilter, Cloud, Effect, Fault, Inbox};
 use serde_json::{Value, json};
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::{
     Estate,
+    alerting::state_bucket,
     end::{self, End},
 };
 
@@ -94,40 +97,106 @@ pub struct Swept {
     pub took: Duration,
 }
 
+/// Clouds on which cases run at the same time: a case mostly waits, for the retries of an SDK or for a lease.
+pub struct Clouds {
+    free: Mutex<Vec<Cloud>>,
+    permits: Semaphore,
+    count: usize,
+}
+
+/// A cloud for as long as a case takes.
+struct Taken<'c> {
+    clouds: &'c Clouds,
+    /// `None` only while dropping.
+    cloud: Option<Cloud>,
+    _permit: SemaphorePermit<'c>,
+}
+
+impl Clouds {
+    /// These, in which from now on nothing happens by itself.
+    pub async fn new(clouds: Vec<Cloud>) -> Result<Self> {
+        for cloud in &clouds {
+            quiet(cloud).await?;
+        }
+        let count = clouds.len();
+        Ok(Self { free: Mutex::new(clouds), permits: Semaphore::new(count), count })
+    }
+
+    async fn take(&self) -> Taken<'_> {
+        // Never closed, and there is a cloud for each permit.
+        loop {
+            if let Ok(permit) = self.permits.acquire().await {
+                let cloud = self.free.lock().unwrap_or_else(PoisonError::into_inner).pop();
+                return Taken { clouds: self, cloud, _permit: permit };
+            }
+        }
+    }
+}
+
+impl Deref for Taken<'_> {
+    type Target = Cloud;
+
+    fn deref(&self) -> &Cloud {
+        #[expect(clippy::expect_used, reason = "it is taken out only while dropping")]
+        self.cloud.as_ref().expect("a cloud")
+    }
+}
+
+impl Drop for Taken<'_> {
+    fn drop(&mut self) {
+        let mut free = self.clouds.free.lock().unwrap_or_else(PoisonError::into_inner);
+        free.extend(self.cloud.take());
+    }
+}
+
+/// Nothing wakes functions but the script: what events do besides is tried elsewhere.
+async fn quiet(cloud: &Cloud) -> Result<()> {
+    cloud.rds_events(local_cloud::EventDelivery::Never);
+    let events = aws_sdk_eventbridge::Client::new(&cloud.config(&cloud.stack().home_region));
+    for rule in events.list_rules().send().await?.rules() {
+        events.disable_rule().name(rule.name().unwrap_or_default()).send().await?;
+    }
+    // A second instead of thirty, so that those who wait for a killed one's lease do not wait long.
+    Ok(cloud.set_environment("send-alert", "TIDEMARK_LEASE_SECONDS", "1").await?)
+}
+
 impl Sweep {
-    /// Runs every case, or those whose name begins with `only` (`backup-rds/rds.CreateDBSnapshot`). Every case that does
-    /// not end as it should is named in the error.
-    pub async fn run(&self, cloud: &Cloud, only: Option<&str>) -> Result<Swept> {
+    /// Runs every case, or those whose name begins with `only` (`backup-rds/rds.CreateDBSnapshot`), on as many clouds as
+    /// there are. Every case that does not end as it should is named in the error.
+    pub async fn run(&self, clouds: &Clouds, only: Option<&str>) -> Result<Swept> {
         let begun = Instant::now();
-        quiet(cloud).await?;
-        let first = self.case(cloud, "calm-1", None).await.context("the undisturbed run")?;
-        let second = self.case(cloud, "calm-2", None).await.context("the undisturbed run, once more")?;
+        let first = self.calm(clouds, "calm-1").await?;
+        let second = self.calm(clouds, "calm-2").await?;
         ensure!(
             first.steps == second.steps && first.end == second.end,
             "{}: two undisturbed runs differ, so that no sweep can judge: {first:#?}, {second:#?}",
             self.function
         );
-        let (mut cases, mut wrong) = (0, Vec::new());
-        for step in &first.steps {
-            for way in WAYS {
-                let name = format!("{}/{step}/{way}", self.function);
-                if only.is_some_and(|only| !name.starts_with(only)) {
-                    continue;
-                }
-                cases += 1;
-                if let Err(error) = self.judge(cloud, cases, step, way, &first.end).await {
-                    wrong.push(format!("{name}: {error:#}"));
-                }
-            }
-        }
+        let cases = first.steps.iter().flat_map(|step| WAYS.map(|way| (step, way)));
+        let cases = cases.map(|(step, way)| (format!("{}/{step}/{way}", self.function), step, way));
+        let cases: Vec<_> =
+            cases.filter(|(name, ..)| only.is_none_or(|only| name.starts_with(only))).enumerate().collect();
+        let count = cases.len();
+        let judged = stream::iter(cases).map(async |(number, (name, step, way))| {
+            let cloud = clouds.take().await;
+            let outcome = self.judge(&cloud, number, step, way, &first.end).await;
+            outcome.err().map(|error| format!("{name}: {error:#}"))
+        });
+        let wrong: Vec<String> =
+            judged.buffer_unordered(clouds.count).filter_map(async |wrong| wrong).collect().await;
         ensure!(
             wrong.is_empty(),
-            "{} of {cases} cases did not end as they should. One again: TIDEMARK_SWEEP=<case> cargo test -p scenarios \
+            "{} of {count} cases did not end as they should. One again: TIDEMARK_SWEEP=<case> cargo test -p scenarios \
              --test sweep\n{}",
             wrong.len(),
             wrong.join("\n")
         );
-        Ok(Swept { calls: first.steps.len(), cases, took: begun.elapsed() })
+        Ok(Swept { calls: first.steps.len(), cases: count, took: begun.elapsed() })
+    }
+
+    async fn calm(&self, clouds: &Clouds, name: &str) -> Result<Run> {
+        let cloud = clouds.take().await;
+        self.case(&cloud, name, None).await.context("an undisturbed run")
     }
 
     async fn judge(&self, cloud: &Cloud, number: usize, step: &Step, way: Way, calm: &End) -> Result<()> {
@@ -143,9 +212,10 @@ impl Sweep {
 
     async fn case(&self, cloud: &Cloud, name: &str, fault: Option<(&Step, Way)>) -> Result<Run> {
         let topic = cloud.stack().outputs.get("AlertsTopicArn").context("no output AlertsTopicArn")?;
-        forget_everything(cloud).await?;
+        let estate = Estate::new(cloud);
+        estate.forget().await?;
         let case = Case {
-            estate: Estate::new(cloud),
+            estate,
             name: name.to_owned(),
             function: self.function,
             inbox: cloud.inbox(topic, None).await?,
@@ -245,16 +315,14 @@ impl Case<'_> {
         let begun = Instant::now();
         loop {
             let worked = self.ask(self.function, &tick).await?;
+            let calm = is_settled(worked.as_ref());
+            // As long as nothing was wrong there is nothing to tell; at the end it is asked in any case.
             let told = match self.function {
                 "send-alert" => worked.clone(),
-                _ => self.ask("send-alert", &tick).await?,
+                _ if calm || self.anything_found() => self.ask("send-alert", &tick).await?,
+                _ => None,
             };
-            let is_settled = |answer: &Option<Value>| {
-                answer
-                    .as_ref()
-                    .is_some_and(|answer| answer["unfinished"] == 0 && answer["acted"] == json!([]))
-            };
-            if is_settled(&worked) && is_settled(&told) {
+            if calm && is_settled(told.as_ref()) {
                 return Ok(());
             }
             if begun.elapsed() > PATIENCE {
@@ -263,6 +331,10 @@ impl Case<'_> {
             }
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
+    }
+
+    fn anything_found(&self) -> bool {
+        !self.found.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
     }
 
     /// Puts findings on a function's board, in that function's stead.
@@ -309,28 +381,8 @@ impl Case<'_> {
     }
 }
 
-pub(crate) fn state_bucket(cloud: &Cloud) -> Result<&str> {
-    cloud.stack().vault.get("StateBucketName").map(String::as_str).context("no output StateBucketName")
-}
-
-/// Nothing wakes functions but the script: what events do besides is tried elsewhere.
-async fn quiet(cloud: &Cloud) -> Result<()> {
-    cloud.rds_events(local_cloud::EventDelivery::Never);
-    let events = aws_sdk_eventbridge::Client::new(&cloud.config(&cloud.stack().home_region));
-    for rule in events.list_rules().send().await?.rules() {
-        events.disable_rule().name(rule.name().unwrap_or_default()).send().await?;
-    }
-    // A second instead of thirty, so that those who wait for a killed one's lease do not wait long.
-    Ok(cloud.set_environment("send-alert", "TIDEMARK_LEASE_SECONDS", "1").await?)
-}
-
-/// What functions remembered of the case before.
-async fn forget_everything(cloud: &Cloud) -> Result<()> {
-    let bucket = state_bucket(cloud)?;
-    for key in cloud.object_keys(bucket, "").await? {
-        cloud.delete_object(bucket, &key).await?;
-    }
-    Ok(())
+fn is_settled(answer: Option<&Value>) -> bool {
+    answer.is_some_and(|answer| answer["unfinished"] == 0 && answer["acted"] == json!([]))
 }
 
 /// Takes away what the case made, so that the next one makes the same calls.

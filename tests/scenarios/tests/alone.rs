@@ -14,9 +14,8 @@ use std::{
 };
 
 use anyhow::{Context, Result};
-use common::{cloud, protected, slots};
+use common::{big_account, cloud, protected, slots};
 use local_cloud::{Call, CallFilter};
-use local_rds::Quotas;
 use serde_json::json;
 use tokio::sync::Mutex;
 
@@ -29,10 +28,6 @@ fn pages(calls: &[Call]) -> BTreeMap<String, usize> {
         *pages.entry(format!("{} {}", call.region, call.action)).or_default() += 1;
     }
     pages
-}
-
-fn big_account() -> Quotas {
-    Quotas { instances: 10_000, manual_snapshots: 100_000, ..Quotas::default() }
 }
 
 #[tokio::test]

@@ -10,23 +10,31 @@
 mod common;
 
 use anyhow::Result;
-use common::{cloud, protected};
+use common::{protected, start};
 use futures::future::BoxFuture;
 use local_rds::Seed;
-use scenarios::sweep::{Case, Sweep};
+use scenarios::sweep::{Case, Clouds, Sweep};
 use serde_json::json;
-use tokio::sync::Mutex;
+use tokio::sync::OnceCell;
 
-/// One at a time: each forgets what all functions remember.
-static ACCOUNT: Mutex<()> = Mutex::const_new(());
+/// More than there are processors: cases mostly wait.
+static CLOUDS: OnceCell<Clouds> = OnceCell::const_new();
+
+async fn clouds() -> Result<&'static Clouds> {
+    CLOUDS
+        .get_or_try_init(async || {
+            let starting: Vec<_> = (0..3).map(|_| std::thread::spawn(start)).collect();
+            Clouds::new(starting.into_iter().map(|cloud| cloud.join().unwrap()).collect()).await
+        })
+        .await
+}
 
 async fn sweep(sweep: Sweep) -> Result<()> {
-    let _alone = ACCOUNT.lock().await;
     let only = std::env::var("TIDEMARK_SWEEP").ok();
     if only.as_ref().is_some_and(|only| !only.starts_with(sweep.function)) {
         return Ok(());
     }
-    let swept = sweep.run(cloud(), only.as_deref()).await?;
+    let swept = sweep.run(clouds().await?, only.as_deref()).await?;
     eprintln!(
         "sweep of {}: {} calls, {} cases, in {:.1} s",
         sweep.function,
@@ -38,7 +46,7 @@ async fn sweep(sweep: Sweep) -> Result<()> {
 }
 
 fn seed(case: &Case<'_>, seed: Seed) -> Result<()> {
-    Ok(cloud().rds().seed(case.estate.home(), [seed])?)
+    Ok(case.estate.cloud.rds().seed(case.estate.home(), [seed])?)
 }
 
 /// A slot, from snapshot over copy to ledger.

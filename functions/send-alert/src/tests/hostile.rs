@@ -8,6 +8,7 @@ use super::*;
 #[case::nothing(json!(null))]
 #[case::list(json!([]))]
 #[case::records_are_no_list(json!({"Records": "x"}))]
+#[case::records_are_huge(json!({"Records": "x".repeat(200_000)}))]
 #[case::records_are_no_objects(json!({"Records": [1, 2]}))]
 #[case::of_another_service(json!({"Records": [{"eventSource": "aws:s3", "eventSourceARN": "a", "body": "b"}]}))]
 #[case::body_is_no_text(json!({"Records": [{"eventSource": "aws:sqs", "eventSourceARN": "a", "body": {"a": 1}}]}))]

@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, sync::LazyLock};
 use domain::{RecoveryPointId, ResourceId, Schedule, Slot, tag};
 use jiff::{SignedDuration, Timestamp};
 use local_cloud::{CallFilter, Cloud, Options, Progress};
-use local_rds::{Seed, SeedSnapshot};
+use local_rds::{Quotas, Seed, SeedSnapshot};
 
 struct Lines;
 
@@ -15,7 +15,11 @@ impl Progress for Lines {
     }
 }
 
-static CLOUD: LazyLock<Cloud> = LazyLock::new(|| {
+#[allow(dead_code, reason = "not every test binary shares one")]
+static CLOUD: LazyLock<Cloud> = LazyLock::new(start);
+
+/// Starts one more.
+pub(crate) fn start() -> Cloud {
     // A runtime of its own: the first test's would end with that test.
     let start = || {
         tokio::runtime::Runtime::new()
@@ -23,9 +27,10 @@ static CLOUD: LazyLock<Cloud> = LazyLock::new(|| {
             .block_on(Cloud::start(Options::default(), std::sync::Arc::new(Lines)))
     };
     std::thread::spawn(start).join().unwrap().unwrap()
-});
+}
 
 /// The cloud that the tests of this binary share.
+#[allow(dead_code, reason = "not every test binary shares one")]
 pub(crate) fn cloud() -> &'static Cloud {
     &CLOUD
 }
@@ -74,4 +79,10 @@ pub(crate) fn slots(count: i64) -> Vec<Slot> {
     let schedule = Schedule::parse("0 3 * * *", "UTC").unwrap();
     let current = schedule.latest_at(Timestamp::now()).unwrap();
     (0..count).map(|day| Slot::at(current.instant() - SignedDuration::from_hours(24 * day))).collect()
+}
+
+/// Room for whatever a test needs.
+#[allow(dead_code, reason = "not every test binary needs it")]
+pub(crate) fn big_account() -> Quotas {
+    Quotas { instances: 10_000, manual_snapshots: 100_000, ..Quotas::default() }
 }

@@ -1,0 +1,90 @@
+//! What scenarios about alerts have in common: a memory to begin with, inboxes, and what a message says.
+
+use anyhow::{Context, Result};
+use local_cloud::{Cloud, Inbox, Received};
+use serde_json::{Value, json};
+
+use crate::Estate;
+
+/// A message of send-alert, as a subscriber's program reads it.
+#[derive(Clone, Debug)]
+pub struct Alert {
+    /// The message as it was delivered.
+    pub received: Received,
+    /// Its JSON form.
+    pub body: Value,
+}
+
+impl Alert {
+    /// `opened`, `updated`, `reminder`, `cleared` or `digest`.
+    pub fn event(&self) -> &str {
+        self.body["event"].as_str().unwrap_or_default()
+    }
+
+    /// What names the message.
+    pub fn id(&self) -> &str {
+        self.body["id"].as_str().unwrap_or_default()
+    }
+
+    /// The kinds that it is about.
+    pub fn kinds(&self) -> Vec<&str> {
+        self.body["kinds"].as_array().into_iter().flatten().filter_map(Value::as_str).collect()
+    }
+}
+
+/// Reads messages of send-alert.
+pub fn alerts(messages: &[Received]) -> Result<Vec<Alert>> {
+    let alert = |received: &Received| {
+        let body = serde_json::from_str(&received.body);
+        let body = body.with_context(|| format!("no JSON: {:?}", received.body))?;
+        Ok(Alert { received: received.clone(), body })
+    };
+    messages.iter().map(alert).collect()
+}
+
+/// The state bucket, in which functions remember.
+pub(crate) fn state_bucket(cloud: &Cloud) -> Result<&str> {
+    cloud.stack().vault.get("StateBucketName").map(String::as_str).context("no output StateBucketName")
+}
+
+impl Estate<'_> {
+    /// What functions remember is forgotten: open alerts, findings, who is watched since when.
+    pub async fn forget(&self) -> Result<()> {
+        let bucket = state_bucket(self.cloud)?;
+        for key in self.cloud.object_keys(bucket, "").await? {
+            self.cloud.delete_object(bucket, &key).await?;
+        }
+        Ok(())
+    }
+
+    /// watch-rpo has seen these protected for weeks.
+    pub async fn remember_watched(&self, names: &[&str]) -> Result<()> {
+        let since = jiff::Timestamp::now() - jiff::SignedDuration::from_hours(24 * 28);
+        let resource = |name: &&str| (format!("rds/{name}"), json!({"seen_since": since, "worst": null}));
+        let resources: serde_json::Map<String, Value> = names.iter().map(resource).collect();
+        let month = jiff::Timestamp::now().strftime("%Y-%m").to_string();
+        let memory = json!({"month": month, "resources": resources});
+        let bucket = state_bucket(self.cloud)?;
+        Ok(self.cloud.put_object(bucket, &format!("watch/{month}.json"), memory.to_string()).await?)
+    }
+
+    /// A subscriber of the alerts.
+    pub async fn subscribe(&self, filter: Value) -> Result<Inbox> {
+        self.inbox("AlertsTopicArn", Some(filter)).await
+    }
+
+    /// A subscriber of what CloudWatch says without us.
+    pub async fn subscribe_to_watch(&self) -> Result<Inbox> {
+        self.inbox("WatchTopicArn", None).await
+    }
+
+    async fn inbox(&self, output: &str, filter: Option<Value>) -> Result<Inbox> {
+        let topic = self.cloud.stack().outputs.get(output).with_context(|| format!("no output {output}"))?;
+        Ok(self.cloud.inbox(topic, filter).await?)
+    }
+
+    /// A subscriber of all that is said of one database.
+    pub async fn subscribe_to(&self, name: &str) -> Result<Inbox> {
+        self.subscribe(json!({"resource": [format!("rds/{name}")]})).await
+    }
+}
