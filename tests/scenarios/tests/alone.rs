@@ -95,7 +95,22 @@ async fn a_settled_tick_over_fifteen_thousand_recovery_points_costs_pages() -> R
     let added = total - before.values().sum::<usize>();
     // 500 instances are 5 pages, 15,000 snapshots 150 in each Region; a few more where pages were not full before.
     assert!(added <= 5 + 150 + 150, "{added} calls more than without them");
+
+    // The watcher's first look is at everything, and with so many snapshots the next minute's is at instances alone.
+    let look = watch().await?;
+    let minute = watch().await?;
+    eprintln!("watch-rpo over the same: a look {look:#?}, an ordinary minute {minute:#?}");
+    let pages = |calls: &BTreeMap<String, usize>| calls.values().sum::<usize>();
+    assert!(pages(&look) <= 5 + 2 * (150 + 6) + 12, "{look:?}");
+    assert!(pages(&minute) <= 5 + 3 + 12, "{minute:?}");
     Ok(())
+}
+
+/// The calls of one minute of the watcher.
+async fn watch() -> Result<BTreeMap<String, usize>> {
+    cloud().forget_calls();
+    cloud().fire_schedule("watch-rpo-tick").await?.into_payload()?;
+    Ok(pages(&cloud().calls(&CallFilter::all().function("watch-rpo"))))
 }
 
 /// The calls of one tick after which nothing is left to do, by Region and action.

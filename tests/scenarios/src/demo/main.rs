@@ -1,5 +1,6 @@
 //! `cargo demo`: a real database is backed up, broken and restored, by the deployed functions, on a cloud of this machine.
 
+mod broken;
 mod report;
 mod story;
 mod telling;

@@ -69,7 +69,8 @@ impl Report {
 
     /// Whether every check held.
     pub(crate) fn all_held(&self) -> bool {
-        held(&self.story.pitr) && held(&self.story.copy)
+        let heard = &self.story.heard;
+        held(&self.story.pitr) && held(&self.story.copy) && heard.cleared && heard.duplicates == 0
     }
 
     /// For a person.
@@ -99,6 +100,16 @@ impl Report {
         ] {
             restores.add_row(row);
         }
+        let heard = &self.story.heard;
+        let mut alerts = Table::new();
+        alerts.load_style(UTF8_FULL_CONDENSED);
+        alerts.set_header(["a broken backup", "after"]);
+        alerts.add_row(["one alert", &format!("{:.2} s from the refused call", heard.seconds_to_alert)]);
+        alerts.add_row([
+            "one all-clear",
+            &format!("{:.2} s from the accepted one", heard.seconds_to_all_clear),
+        ]);
+        alerts.add_row(["anything said twice", if heard.duplicates == 0 { "no" } else { "YES" }]);
         let mut functions = Table::new();
         functions.load_style(UTF8_FULL_CONDENSED);
         functions.set_header([
@@ -120,7 +131,7 @@ impl Report {
             ]);
         }
         format!(
-            "{restores}\n\n{functions}\n(functions built for a quick demo; `cargo bench -p bench` measures release builds)"
+            "{restores}\n\n{alerts}\n\n{functions}\n(functions built for a quick demo; `cargo bench -p bench` measures release builds)"
         )
     }
 
@@ -147,6 +158,12 @@ impl Report {
                     "digest_matches": copy.digests_match,
                     "restore_duration_ms": self.story.copy_restore_duration_ms,
                 },
+            },
+            "alert": {
+                "seconds_to_alert": self.story.heard.seconds_to_alert,
+                "seconds_to_all_clear": self.story.heard.seconds_to_all_clear,
+                "cleared": self.story.heard.cleared,
+                "duplicates": self.story.heard.duplicates,
             },
             "functions": self.functions,
         })

@@ -6,7 +6,10 @@ use local_cloud::Cloud;
 use scenarios::{Commit, Contents, Database, Digest, Estate, Writer, poll};
 use serde_json::json;
 
-use crate::telling::Telling;
+use crate::{
+    broken::{self, Heard},
+    telling::Telling,
+};
 
 const DATABASE: &str = "orders";
 const TABLES: [&str; 3] = ["pgbench_accounts", "pgbench_branches", "pgbench_tellers"];
@@ -26,6 +29,8 @@ pub(crate) struct Story {
     pub(crate) copy_restore_duration_ms: i64,
     pub(crate) backup_duration_ms: i64,
     pub(crate) copy_duration_ms: i64,
+    /// What was heard of a backup that was broken.
+    pub(crate) heard: Heard,
 }
 
 /// What was there against what came back.
@@ -88,6 +93,7 @@ pub(crate) async fn run(cloud: &Cloud, telling: &Telling) -> Result<Story> {
     );
     telling.fact(&format!("{} rows, as of the snapshot", copy.rows_restored));
 
+    let heard = broken::run(&estate, DATABASE, telling).await?;
     let copy_region = estate.recovery().to_owned();
     Ok(Story {
         pitr,
@@ -100,6 +106,7 @@ pub(crate) async fn run(cloud: &Cloud, telling: &Telling) -> Result<Story> {
         copy_restore_duration_ms,
         backup_duration_ms,
         copy_duration_ms,
+        heard,
     })
 }
 

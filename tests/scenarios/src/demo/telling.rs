@@ -30,6 +30,13 @@ impl Telling {
         line(&format!("  {seconds:6.1} s  {fact}"));
     }
 
+    /// Somebody else's words.
+    pub(crate) fn quote(&self, lines: &[String]) {
+        for quoted in lines {
+            line(&format!("           │ {quoted}"));
+        }
+    }
+
     pub(crate) fn up(&self, cloud: &Cloud) {
         let stack = cloud.stack();
         let functions: Vec<&str> = stack.functions.keys().map(String::as_str).collect();
