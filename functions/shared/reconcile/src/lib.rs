@@ -8,7 +8,11 @@
 //!
 //! A function crate implements [`Reconciler`] and hands it to [`serve`]; everything that functions have in common
 //! happens here, once: parsing of what woke it, the deadline, the concurrency budget, the isolation of one resource's
-//! failure from all others, ledger entries and the facts published from them, metrics, logs and error types.
+//! failure from all others, ledger entries and the facts published from them, findings, metrics, logs and error types.
+//!
+//! What a pass finds wrong is posted on the function's board, a document in the state bucket that send-alert reads: once
+//! before anything is done, and again with what failed. What stands there no more has ended; what could not be looked at
+//! stays as it was. A pass whose findings stand there gives a heartbeat.
 //!
 //! Nothing here waits for the cloud to finish something. A pass does what can be done now and reports how much is
 //! *unfinished*; the next tick goes on from what it then observes. So a pass may be killed at any instruction or run
