@@ -113,7 +113,7 @@ pub const FUNCTIONS: &[Function] = &[
     },
     Function {
         name: "watch-rpo",
-        timeout_seconds: 60,
+        timeout_seconds: 120,
         memory_mib: 512,
         variables: &[],
         schedules: &[
