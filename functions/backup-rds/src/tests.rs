@@ -24,25 +24,8 @@ struct World {
 }
 
 fn instance(id: &str, incarnation: &str, plan: Option<&str>) -> Instance {
-    Instance {
-        id: id.to_owned(),
-        arn: format!("arn:aws:rds:{HOME}:123456789012:db:{id}"),
-        incarnation: incarnation.to_owned(),
-        status: "available".to_owned(),
-        engine: "postgres".to_owned(),
-        class: "db.t4g.medium".to_owned(),
-        allocated_gib: 20,
-        latest_restorable: None,
-        retention_days: 7,
-        endpoint: None,
-        subnet_group: None,
-        security_groups: Vec::new(),
-        parameter_group: None,
-        option_group: None,
-        multi_az: false,
-        database: None,
-        tags: plan.map(|plan| (domain::tag::PLAN.to_owned(), plan.to_owned())).into_iter().collect(),
-    }
+    let tags = plan.map(|plan| (domain::tag::PLAN.to_owned(), plan.to_owned())).into_iter().collect();
+    Instance { tags, ..Instance::fake(HOME, id, incarnation) }
 }
 
 impl World {

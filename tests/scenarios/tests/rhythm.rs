@@ -76,25 +76,8 @@ fn seconds(seconds: i64) -> SignedDuration {
 }
 
 fn orders() -> Instance {
-    Instance {
-        id: "orders".to_owned(),
-        arn: format!("arn:aws:rds:{HOME}:123456789012:db:orders"),
-        incarnation: "db-1".to_owned(),
-        status: "available".to_owned(),
-        engine: "postgres".to_owned(),
-        class: "db.t4g.medium".to_owned(),
-        allocated_gib: 20,
-        latest_restorable: None,
-        retention_days: 7,
-        endpoint: None,
-        subnet_group: None,
-        security_groups: Vec::new(),
-        parameter_group: None,
-        option_group: None,
-        multi_az: false,
-        database: None,
-        tags: [(tag::PLAN.to_owned(), "default".to_owned())].into(),
-    }
+    let tags = [(tag::PLAN.to_owned(), "default".to_owned())].into();
+    Instance { tags, ..Instance::fake(HOME, "orders", "db-1") }
 }
 
 /// A recovery point of `orders` for the slot, in that state.

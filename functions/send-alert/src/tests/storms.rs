@@ -6,17 +6,9 @@ use super::*;
 const SNS_BYTES: usize = 256 * 1024;
 
 fn bytes(message: &Message) -> usize {
-    // As alerts::SnsTopic sends it: each body is a JSON string within a JSON object.
-    let bodies = json!({
-        "default": message.json.to_string(),
-        "email": message.text,
-        "https": message.chat.to_string(),
-        "http": message.chat.to_string(),
-        "sms": message.subject,
-    });
     let attributes: usize =
         message.attributes.iter().map(|(name, values)| name.len() + json!(values).to_string().len()).sum();
-    bodies.to_string().len() + attributes
+    message.bodies().len() + attributes
 }
 
 fn many(count: usize) -> Vec<Finding> {

@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// One message to everybody who subscribes.
 #[derive(Clone, Debug, PartialEq)]
@@ -17,6 +17,21 @@ pub struct Message {
     pub chat: Value,
     /// For filter policies. Several values make a `String.Array`, which matches if one of them does.
     pub attributes: BTreeMap<&'static str, Vec<String>>,
+}
+
+impl Message {
+    /// One text for each protocol (SNS guide, "Sending different message payloads"). The default goes to SQS, Lambda and
+    /// whatever else is a program; together with the attributes they may be 256 KB.
+    pub fn bodies(&self) -> String {
+        let bodies = json!({
+            "default": self.json.to_string(),
+            "email": self.text,
+            "https": self.chat.to_string(),
+            "http": self.chat.to_string(),
+            "sms": self.subject,
+        });
+        bodies.to_string()
+    }
 }
 
 /// The longest subject: SNS takes fewer than 100 characters (API reference, `Publish`).

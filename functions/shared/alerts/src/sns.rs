@@ -30,22 +30,13 @@ impl SnsTopic {
 impl Topic for SnsTopic {
     async fn publish(&self, message: &Message) -> Result<String> {
         let doing = format!("publish {} to {}", message.id, self.arn);
-        // One text for each protocol (SNS guide, "Sending different message payloads"). The default goes to SQS, Lambda and
-        // whatever else is a program; together they may be 256 KB.
-        let bodies = json!({
-            "default": message.json.to_string(),
-            "email": message.text,
-            "https": message.chat.to_string(),
-            "http": message.chat.to_string(),
-            "sms": message.subject,
-        });
         let mut request = self
             .client
             .publish()
             .topic_arn(&self.arn)
             .subject(&message.subject)
             .message_structure("json")
-            .message(bodies.to_string());
+            .message(message.bodies());
         for (name, values) in &message.attributes {
             request = request.message_attributes(*name, attribute(values, &doing)?);
         }

@@ -86,7 +86,7 @@ impl Finding {
 pub struct Findings {
     /// Which function.
     pub function: String,
-    /// A pass that began then saw this. Renewed every ten minutes while nothing changes.
+    /// When the last pass began that failed in nothing but what it found. Renewed every ten minutes while nothing changes.
     pub at: Timestamp,
     /// What it found, in the order of [`Finding::key`].
     pub findings: Vec<Finding>,

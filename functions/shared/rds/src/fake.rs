@@ -130,6 +130,31 @@ impl FakeAccount {
     }
 }
 
+impl Instance {
+    /// A PostgreSQL instance that is available, with automated backups and without tags.
+    pub fn fake(region: &str, id: &str, incarnation: &str) -> Self {
+        Self {
+            id: id.to_owned(),
+            arn: format!("arn:aws:rds:{region}:123456789012:db:{id}"),
+            incarnation: incarnation.to_owned(),
+            status: "available".to_owned(),
+            engine: "postgres".to_owned(),
+            class: "db.t4g.medium".to_owned(),
+            allocated_gib: 20,
+            latest_restorable: None,
+            retention_days: 7,
+            endpoint: None,
+            subnet_group: None,
+            security_groups: Vec::new(),
+            parameter_group: None,
+            option_group: None,
+            multi_az: false,
+            database: None,
+            tags: Tags::new(),
+        }
+    }
+}
+
 /// One Region of a [`FakeAccount`].
 #[derive(Clone, Debug)]
 pub struct FakeRds {

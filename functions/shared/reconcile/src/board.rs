@@ -63,23 +63,32 @@ impl Board {
     }
 
     /// Writes `findings` if they differ from what stands there, or that is old. Tells what changed.
+    ///
+    /// Only a pass that is `well`, which failed in nothing but what it says here, moves the board's instant on: whoever
+    /// waits for the function to be well again waits for that.
     pub(crate) async fn post(
         &mut self,
         documents: &impl Documents,
         function: &str,
         findings: Vec<Finding>,
+        well: bool,
         now: Timestamp,
     ) -> Result<Change> {
         let before = self.before.as_ref();
         let same = before.is_some_and(|before| before.findings == findings);
-        if same && before.is_some_and(|before| now.duration_since(before.at) < RENEWED) {
+        let at = match before {
+            Some(before) if !well => before.at,
+            None if !well => Timestamp::UNIX_EPOCH,
+            _ => now,
+        };
+        if same && before.is_some_and(|before| at.duration_since(before.at) < RENEWED) {
             return Ok(Change::default());
         }
         let earlier = before.map(|before| keys(&before.findings)).unwrap_or_default();
         let later = keys(&findings);
         let change =
             Change { opened: later.difference(&earlier).count(), ended: earlier.difference(&later).count() };
-        let findings = Findings { function: function.to_owned(), at: now, findings };
+        let findings = Findings { function: function.to_owned(), at, findings };
         let text = serde_json::to_string(&findings)
             .map_err(|error| Error::permanent("FindingsUnwritable", error.to_string()))?;
         match documents.write(&board_name(function), &text, self.version.as_deref()).await? {

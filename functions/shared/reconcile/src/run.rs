@@ -45,21 +45,27 @@ where
         measure(now, resource, metrics);
     }
     let any_found = !findings.is_empty();
-    let found = Found { findings, unknown: BTreeSet::new(), everything_unknown: incomplete, not_looked_for };
+    let found = Found {
+        findings,
+        unknown: BTreeSet::new(),
+        everything_unknown: incomplete,
+        not_looked_for,
+        unsaid: false,
+    };
     let (summary, found) = (RefCell::new(Summary::new::<R>(now)), RefCell::new(found));
     let pass = Pass { reconciler, journal, now, deadline, budget, standings, summary, found };
     let mut board = board.transpose();
     if let (Ok(Some(board)), true) = (&mut board, any_found) {
         // What is wrong is said before anything is done, so that nobody has to wait for it, or never hears of it.
         pass.found.borrow_mut().everything_unknown = true;
-        pass.post(board).await;
+        pass.post(board, false).await;
         pass.found.borrow_mut().everything_unknown = incomplete;
     }
     stream::iter(decisions)
         .for_each_concurrent(budget.concurrency, |decision| pass.carry_out(decision))
         .await;
     match board {
-        Ok(Some(mut board)) => pass.post(&mut board).await,
+        Ok(Some(mut board)) => pass.post(&mut board, true).await,
         Ok(None) => {}
         Err(error) => pass.not_posted(error),
     }
@@ -87,6 +93,8 @@ struct Found {
     unknown: BTreeSet<ResourceId>,
     everything_unknown: bool,
     not_looked_for: Vec<&'static str>,
+    /// Something failed that no finding says, because the next tick may not meet it.
+    unsaid: bool,
 }
 
 impl Found {
@@ -193,6 +201,7 @@ impl<R: Reconciler, L: Ledger, F: Facts, D: Documents> Pass<'_, R, L, F, D> {
         let mut found = self.found.borrow_mut();
         if error.kind() == Kind::Retryable {
             found.unknown.insert(resource.clone());
+            found.unsaid = true;
         } else {
             found.findings.push(self.finding(kind, resource, error));
         }
@@ -219,16 +228,16 @@ impl<R: Reconciler, L: Ledger, F: Facts, D: Documents> Pass<'_, R, L, F, D> {
     }
 
     /// Posts what was found so far, for send-alert, and wakes it if that changed.
-    async fn post(&self, board: &mut Board) {
+    async fn post(&self, board: &mut Board, last: bool) {
         let findings = {
             let found = self.found.borrow();
             let findings: Vec<Finding> =
                 found.findings.iter().map(|finding| self.with_standing(finding.clone())).collect();
             board.next(findings, |earlier| found.is_unknown(earlier))
         };
-        let count = findings.len();
+        let (count, well) = (findings.len(), last && !self.found.borrow().unsaid);
         let posted = timeout_at(self.deadline.last_call(), async {
-            let change = board.post(&self.journal.documents, R::NAME, findings, self.now).await?;
+            let change = board.post(&self.journal.documents, R::NAME, findings, well, self.now).await?;
             if change.opened + change.ended > 0 {
                 self.journal.facts.publish(&self.changed(change.opened, change.ended)).await?;
             }

@@ -59,7 +59,7 @@ where
     };
     emit(R::NAME, now, &outcome, begun.elapsed(), init);
     let mut summary = outcome?;
-    match summary.take_error() {
+    match summary.take_unsaid_error() {
         Some(error) => Err(error),
         None => Ok(R::answer(summary)),
     }
@@ -100,7 +100,7 @@ fn emit(
     logs::metric_line(&metrics::embedded(now, &[("function", function)], &values));
 }
 
-/// The pass looked at everything, and what it found can be read: what alarms on its absence listen for.
+/// What the pass found can be read: what alarms on its absence listen for.
 fn heartbeat(summary: &Summary) -> impl Iterator<Item = Metric> {
     let findings = summary.findings.into_iter();
     findings.flat_map(|count| [Metric::count("heartbeat", 1), Metric::count("findings", count)])

@@ -2,7 +2,7 @@ use domain::ResourceId;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use crate::{Error, Timestamp};
+use crate::{Error, Kind, Timestamp};
 
 /// What a pass did, as its invoker and the log read it.
 #[derive(Debug, Serialize)]
@@ -90,10 +90,19 @@ impl Summary {
         json
     }
 
+    /// The error with which the invocation fails, if anything failed that nobody hears of otherwise.
+    ///
+    /// What stands on the board is told from there, for as long as it lasts. If the invocation failed for it as well,
+    /// Lambda would retry it and hand it over each time, and people would be told of the function besides.
+    pub fn take_unsaid_error(&mut self) -> Option<Error> {
+        let is_said = self.findings.is_some()
+            && self.failed.iter().all(|failed| failed.error.kind() != Kind::Retryable);
+        if is_said { None } else { self.take_error() }
+    }
+
     /// The pass's error, if anything failed: that one itself, or one that names them all.
     ///
-    /// Errors are collected and then returned, so that the invocation counts as failed: Lambda retries it and at last
-    /// hands it to the OnFailure destination. A pass that says nothing of its failures would be a silent one.
+    /// Errors are collected and then returned, so that one stops no other.
     pub fn take_error(&mut self) -> Option<Error> {
         if self.failed.len() == 1 {
             return self.failed.pop().map(|failed| failed.error);

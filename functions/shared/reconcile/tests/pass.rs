@@ -266,6 +266,31 @@ async fn a_pass_that_did_not_come_to_a_resource_ends_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_stands_on_the_board_does_not_fail_the_invocation_too() {
+    let memory = Memory::default();
+    let said = &mut pass(&[work("a", 1, Some("Broken"))], &memory, 100, 1).await;
+    assert_eq!((said.failed.len(), said.take_unsaid_error().is_none()), (1, true));
+    // It hangs: the next tick may go on with it, so that nobody says anything of it yet.
+    let unsaid = &mut pass(&[work("a", 1_000, None)], &memory, 100, 1).await;
+    assert_eq!(unsaid.take_unsaid_error().unwrap().code(), "OutOfTime");
+}
+
+#[tokio::test(start_paused = true)]
+async fn only_a_pass_that_is_well_moves_the_board_on() {
+    let memory = Memory::default();
+    let at = |second: i64| Timestamp::from_second(second).unwrap();
+    let board_at = |memory: &Memory| {
+        let text = memory.documents.borrow().get(&board_name("toy")).cloned().unwrap();
+        serde_json::from_str::<Findings>(&text).unwrap().at
+    };
+    pass_at(&[], &memory, 100, 1, at(0)).await;
+    pass_at(&[work("a", 1_000, None)], &memory, 100, 1, at(1_000)).await;
+    assert_eq!(board_at(&memory), at(0));
+    pass_at(&[work("a", 1, Some("Broken"))], &memory, 100, 1, at(2_000)).await;
+    assert_eq!(board_at(&memory), at(2_000), "what it says is no reason to think it unwell");
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_unchanged_board_is_written_anew_every_ten_minutes() {
     let memory = Memory::default();
     let at = |second: i64| Timestamp::from_second(second).unwrap();

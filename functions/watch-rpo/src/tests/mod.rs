@@ -51,25 +51,8 @@ struct World {
 }
 
 fn database(id: &str, incarnation: &str) -> Instance {
-    Instance {
-        id: id.to_owned(),
-        arn: format!("arn:aws:rds:{HOME}:123456789012:db:{id}"),
-        incarnation: incarnation.to_owned(),
-        status: "available".to_owned(),
-        engine: "postgres".to_owned(),
-        class: "db.t4g.medium".to_owned(),
-        allocated_gib: 100,
-        latest_restorable: None,
-        retention_days: 7,
-        endpoint: None,
-        subnet_group: None,
-        security_groups: Vec::new(),
-        parameter_group: None,
-        option_group: None,
-        multi_az: false,
-        database: None,
-        tags: Tags::from([(tag::PLAN.to_owned(), "default".to_owned())]),
-    }
+    let tags = Tags::from([(tag::PLAN.to_owned(), "default".to_owned())]);
+    Instance { tags, allocated_gib: 100, ..Instance::fake(HOME, id, incarnation) }
 }
 
 /// What RDS tells when a database has failed, and the like.
