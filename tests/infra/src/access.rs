@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
+use crate::functions::FUNCTIONS;
 use crate::{Findings, Stack, expect, list, strings, text};
 
 /// What a role may do, exactly.
@@ -20,7 +21,7 @@ pub struct Role {
 }
 
 /// What `LoopPolicy` gives to every function.
-const LOOP: [&str; 8] = [
+const LOOP: [&str; 7] = [
     "events:PutEvents",
     "kms:Decrypt",
     "kms:GenerateDataKey",
@@ -28,7 +29,6 @@ const LOOP: [&str; 8] = [
     "s3:ListBucket",
     "s3:PutObject",
     "sqs:SendMessage",
-    "ssm:GetParameter",
 ];
 
 /// What `RestoreDatabaseRole` may do besides when it is deployed into a VPC; for the Lambda service, not for the code.
@@ -61,6 +61,7 @@ pub fn of_the_functions(in_vpc: bool) -> Vec<Role> {
             "rds:DescribeAccountAttributes",
             "rds:DescribeDBInstances",
             "rds:DescribeDBSnapshots",
+            "ssm:GetParameter",
         ],
         anywhere: vec!["rds:DescribeAccountAttributes"],
         destructive: vec![],
@@ -96,6 +97,7 @@ pub fn of_the_functions(in_vpc: bool) -> Vec<Role> {
             "rds:DescribeDBInstanceAutomatedBackups",
             "rds:DescribeDBInstances",
             "rds:DescribeDBSnapshots",
+            "ssm:GetParameter",
         ],
         ..Role::default()
     };
@@ -212,30 +214,61 @@ pub fn vpc_is_not_for_the_code(stack: &Stack) -> Findings {
     findings
 }
 
-/// Who may read and write which folder of the state bucket. (That nobody may delete there is in the lists of actions.)
+/// Who may do what in the state bucket, exactly: each function writes its own board and no other's.
 pub fn the_state_is_divided(stack: &Stack) -> Findings {
     let mut findings = Vec::new();
-    let bucket = "arn:aws:s3:::tidemark-state-dev-123456789012-us-east-1";
     for (role, _) in stack.of_type("AWS::IAM::Role") {
-        let function = !role.ends_with("ScheduleRole");
-        for (folder, its) in [
-            ("findings", function),
-            ("watch", role == "WatchRpoRole"),
-            ("alerts", role == "SendAlertRole"),
-            ("others", false),
-        ] {
-            for action in ["s3:GetObject", "s3:PutObject"] {
-                let may = may(stack, role, action, &format!("{bucket}/{folder}/one.json"));
-                expect(&mut findings, may == its, || {
-                    format!("{role} may {}{action} in {folder}/", if may { "" } else { "not " })
-                });
-            }
+        let wanted = in_the_state(role);
+        let statements = statements(stack, role);
+        let granted: BTreeSet<(String, String)> = allowed(&statements)
+            .flat_map(|statement| {
+                let resources = strings(&statement["Resource"]).into_iter().filter_map(place_in_the_state);
+                resources.flat_map(|place| {
+                    strings(&statement["Action"])
+                        .into_iter()
+                        .map(move |action| (action.to_owned(), place.clone()))
+                })
+            })
+            .collect();
+        for (action, place) in granted.difference(&wanted) {
+            findings.push(format!("{role} may {action} in the state bucket: {place}"));
         }
-        // Or what is not there is a 403.
-        let lists = may(stack, role, "s3:ListBucket", bucket);
-        expect(&mut findings, lists == function, || format!("{role} lists the state bucket: {lists}"));
+        for (action, place) in wanted.difference(&granted) {
+            findings.push(format!("{role} may not {action} in the state bucket: {place}"));
+        }
     }
     findings
+}
+
+/// The actions of a role in the state bucket, each with its place there.
+fn in_the_state(role: &str) -> BTreeSet<(String, String)> {
+    let Some(function) = FUNCTIONS.iter().find(|function| function.id("Role") == role) else {
+        return BTreeSet::new();
+    };
+    let board = format!("findings/{}.json", function.name);
+    let keeps = |place: &str| ["s3:GetObject", "s3:PutObject"].map(|action| (action, place.to_owned()));
+    // To list the bucket: without it, what is not there is a 403.
+    let mut all = vec![("s3:ListBucket", "the bucket".to_owned())];
+    all.extend(keeps(&board));
+    match function.name {
+        "watch-rpo" => all.extend(keeps("watch/*")),
+        "send-alert" => {
+            all.extend(keeps("alerts/open.json"));
+            all.push(("s3:GetObject", "findings/*".to_owned()));
+        }
+        _ => {}
+    }
+    all.into_iter().map(|(action, place)| (action.to_owned(), place)).collect()
+}
+
+/// Where in the state bucket a resource of a policy is, if there; the whole ARN if it is of more than this one bucket.
+fn place_in_the_state(resource: &str) -> Option<String> {
+    let rest = resource.strip_prefix("arn:aws:s3:::")?;
+    match rest.strip_prefix("tidemark-state-dev-123456789012-us-east-1") {
+        Some("") => Some("the bucket".to_owned()),
+        Some(rest) => Some(rest.strip_prefix('/').unwrap_or(resource).to_owned()),
+        None => rest.starts_with("tidemark-state-").then(|| resource.to_owned()),
+    }
 }
 
 /// Whether a role may do something to something; a trailing `*` in a policy stands for the rest, as in IAM.

@@ -86,11 +86,12 @@ fn of_a_function(function: &Function) -> Vec<Alarm> {
     ];
     if function.told == Told::Straight {
         let dimension = json!([{"Name": "function", "Value": function.name}]);
+        // Two failed passes, each a 0; of silence CloudWatch wants about two minutes more (the template says why).
         alarms.push(alarm(
             "heartbeat",
             json!({
                 "Namespace": "Tidemark", "MetricName": "heartbeat", "Dimensions": dimension, "Statistic": "Sum",
-                "Period": 60, "EvaluationPeriods": 3, "DatapointsToAlarm": 3,
+                "Period": 60, "EvaluationPeriods": 2, "DatapointsToAlarm": 2,
                 "Threshold": 1, "ComparisonOperator": "LessThanThreshold",
                 "TreatMissingData": "breaching",
             }),

@@ -60,6 +60,11 @@ fn a_spoilt_alarm_is_noticed() {
                 "SendAlertHeartbeatAlarm: /Properties/Dimensions",
             ),
             (at("WatchRpoHeartbeatAlarm", "DatapointsToAlarm"), json!(1), "WatchRpoHeartbeatAlarm: "),
+            (
+                at("SendAlertHeartbeatAlarm", "EvaluationPeriods"),
+                json!(3),
+                "SendAlertHeartbeatAlarm: /Properties/EvaluationPeriods",
+            ),
             (at("CanaryAlarm", "EvaluationPeriods"), json!(24), "CanaryAlarm: /Properties/EvaluationPeriods"),
             (
                 at("CanaryAlarm", "TreatMissingData"),

@@ -5,13 +5,15 @@ use serde_json::{Value, json};
 use crate::functions::function_findings;
 use crate::{REAL, at, each_is_noticed};
 
+const STATE: &str = "arn:aws:s3:::tidemark-state-dev-123456789012-us-east-1";
+
 #[test]
 fn a_wider_role_is_noticed() {
     let rds = |rest: &str| at("BackupRdsRole", &format!("Policies/1/PolicyDocument/Statement/{rest}"));
     let restore = |rest: &str| at("RestoreDatabaseRole", &format!("Policies/{rest}"));
     let watch = |rest: &str| at("WatchRpoRole", &format!("Policies/1/PolicyDocument/Statement/{rest}"));
     let send = |rest: &str| at("SendAlertRole", &format!("Policies/1/PolicyDocument/Statement/{rest}"));
-    let state = "arn:aws:s3:::tidemark-state-dev-123456789012-us-east-1";
+    let state = STATE;
     let databases = "arn:aws:rds:us-east-1:123456789012:db:*";
     let common = |rest: &str| at("LoopPolicy", &format!("PolicyDocument/Statement/{rest}"));
     let allow = |action: &str, resource: &str| json!({"Sid": "New", "Effect": "Allow", "Action": action, "Resource": resource});
@@ -47,28 +49,19 @@ fn a_wider_role_is_noticed() {
             ),
             (restore("2"), allow("x:y", "*"), "may not ec2:CreateNetworkInterface"),
             (common("99"), allow("s3:DeleteObject", "*"), "may destroy: s3:DeleteObject"),
-            (common("6/Condition"), Value::Null, "may speak for another source"),
+            (common("4/Condition"), Value::Null, "may speak for another source"),
             (
-                common("2/Condition"),
+                common("1/Condition"),
                 json!({"StringLike": {"s3:prefix": "ledger/*"}}),
                 "lists the ledger so: null",
             ),
             (
-                common("4/Condition"),
+                common("2/Condition"),
                 json!({"StringLike": {"s3:prefix": "findings/*"}}),
                 "lists the state so: null",
             ),
-            (common("4"), Value::Null, "BackupRdsRole lists the state bucket: false"),
-            (common("3"), Value::Null, "WatchRpoRole may not s3:PutObject in findings/"),
-            (common("3/Resource"), json!(format!("{state}/*")), "BackupRdsRole may s3:PutObject in alerts/"),
-            (common("7"), Value::Null, "may not hand over its failures"),
+            (common("5"), Value::Null, "may not hand over its failures"),
             (watch("0"), Value::Null, "WatchRpoRole may not rds:DescribeDBInstances"),
-            (watch("3"), Value::Null, "WatchRpoRole may not s3:PutObject in watch/"),
-            (
-                watch("3/Resource"),
-                json!(format!("{state}/alerts/*")),
-                "WatchRpoRole may s3:PutObject in alerts/",
-            ),
             (
                 watch("99"),
                 allow("rds:CreateDBSnapshot", snapshots),
@@ -79,7 +72,6 @@ fn a_wider_role_is_noticed() {
                 allow("s3:DeleteObject", &format!("{state}/watch/*")),
                 "may destroy: s3:DeleteObject",
             ),
-            (send("0"), Value::Null, "SendAlertRole may not s3:GetObject in alerts/"),
             (send("2/Condition"), Value::Null, "without a kms:ViaService"),
             (send("3/Resource"), json!("*"), "allows cloudwatch:DescribeAlarms on *"),
             (send("4/Resource/1"), Value::Null, "SendAlertRole may not sqs:ReceiveMessage of CanaryQueue"),
@@ -112,6 +104,112 @@ fn a_wider_role_is_noticed() {
                 json!({"AWS": "*"}),
                 "may be assumed by others",
             ),
+        ],
+    );
+}
+
+#[test]
+fn a_role_that_may_write_what_is_not_its_own_is_noticed() {
+    let common = |rest: &str| at("LoopPolicy", &format!("PolicyDocument/Statement/{rest}"));
+    let own = |role: &str, rest: &str| at(role, &format!("Policies/1/PolicyDocument/Statement/{rest}"));
+    let allow = |action: &str, place: &str| json!({"Sid": "New", "Effect": "Allow", "Action": action, "Resource": format!("{STATE}{place}")});
+    let resource = |place: &str| json!(format!("{STATE}{place}"));
+    let read_plans = json!({"Sid": "New", "Effect": "Allow", "Action": "ssm:GetParameter",
+        "Resource": "arn:aws:ssm:us-east-1:123456789012:parameter/tidemark/dev/plans"});
+    each_is_noticed(
+        &REAL.functions,
+        function_findings,
+        &[
+            // The statement that was in LoopPolicy until each role had its own.
+            (
+                common("99"),
+                allow("s3:PutObject", "/findings/*"),
+                "BackupRdsRole may s3:PutObject in the state bucket: findings/*",
+            ),
+            (
+                own("WatchRpoRole", "99"),
+                allow("s3:PutObject", "/findings/backup-rds.json"),
+                "WatchRpoRole may s3:PutObject in the state bucket: findings/backup-rds.json",
+            ),
+            (
+                own("BackupRdsRole", "99"),
+                allow("s3:GetObject", "/findings/*"),
+                "BackupRdsRole may s3:GetObject in the state bucket: findings/*",
+            ),
+            (
+                own("BackupRdsRole", "8/Resource"),
+                resource("/findings/restore-database.json"),
+                "BackupRdsRole may s3:PutObject in the state bucket: findings/restore-database.json",
+            ),
+            (
+                own("BackupRdsRole", "8"),
+                Value::Null,
+                "BackupRdsRole may not s3:PutObject in the state bucket: findings/backup-rds.json",
+            ),
+            (
+                own("RestoreDatabaseRole", "6/Resource"),
+                resource("/findings/r*.json"),
+                "RestoreDatabaseRole may s3:PutObject in the state bucket: findings/r*.json",
+            ),
+            (
+                own("RestoreDatabaseRole", "99"),
+                allow("s3:PutObject", "*"),
+                "RestoreDatabaseRole may s3:PutObject in the state bucket: arn:aws:s3:::tidemark-state-",
+            ),
+            (
+                own("WatchRpoRole", "99"),
+                json!({"Sid": "New", "Effect": "Allow", "Action": "s3:PutObject",
+                    "Resource": "arn:aws:s3:::tidemark-state-dev-123456789012-*/findings/watch-rpo.json"}),
+                "WatchRpoRole may s3:PutObject in the state bucket: arn:aws:s3:::tidemark-state-",
+            ),
+            (
+                own("WatchRpoRole", "3"),
+                Value::Null,
+                "WatchRpoRole may not s3:PutObject in the state bucket: watch/*",
+            ),
+            (
+                own("WatchRpoRole", "3/Resource"),
+                resource("/alerts/open.json"),
+                "WatchRpoRole may s3:PutObject in the state bucket: alerts/open.json",
+            ),
+            (
+                own("SendAlertRole", "0"),
+                Value::Null,
+                "SendAlertRole may not s3:GetObject in the state bucket: alerts/open.json",
+            ),
+            (
+                own("SendAlertRole", "0/Resource"),
+                resource("/alerts/*"),
+                "SendAlertRole may s3:PutObject in the state bucket: alerts/*",
+            ),
+            (
+                own("SendAlertRole", "7"),
+                Value::Null,
+                "SendAlertRole may not s3:GetObject in the state bucket: findings/*",
+            ),
+            (
+                own("SendAlertRole", "7/Action"),
+                json!(["s3:GetObject", "s3:PutObject"]),
+                "SendAlertRole may s3:PutObject in the state bucket: findings/*",
+            ),
+            (
+                at("BackupRdsScheduleRole", "Policies/0/PolicyDocument/Statement/99"),
+                allow("s3:PutObject", "/findings/backup-rds.json"),
+                "BackupRdsScheduleRole may s3:PutObject in the state bucket",
+            ),
+            (common("2"), Value::Null, "BackupRdsRole may not s3:ListBucket in the state bucket: the bucket"),
+            // Only those that read plans may.
+            (
+                own("SendAlertRole", "99"),
+                read_plans.clone(),
+                "SendAlertRole may ssm:GetParameter, which is not in its list",
+            ),
+            (
+                own("RestoreDatabaseRole", "99"),
+                read_plans,
+                "RestoreDatabaseRole may ssm:GetParameter, which is not in its list",
+            ),
+            (own("WatchRpoRole", "5"), Value::Null, "WatchRpoRole may not ssm:GetParameter"),
         ],
     );
 }
