@@ -4,12 +4,12 @@ use alerts::{Message, Topic};
 use domain::ResourceId;
 use futures::{StreamExt, stream};
 use jiff::Timestamp;
-use reconcile::{Documents, Done, Entry, Error, Result};
+use reconcile::{Documents, Done, Entry, Error, Kind, Result};
 use serde::Serialize;
 
 use crate::{
-    memory::{Failures, Open},
-    observe::{FAILURES, OPEN, SendAlert},
+    memory::Open,
+    observe::{OPEN, SendAlert},
 };
 
 /// What send-alert can do. It knows no database and no backup.
@@ -17,8 +17,6 @@ use crate::{
 pub enum Action {
     /// Publish, and remember what was told.
     Tell(Box<Telling>),
-    /// Remember which functions failed.
-    RememberFailures { failures: Failures },
 }
 
 /// What is published in one pass.
@@ -29,6 +27,8 @@ pub struct Telling {
     /// What is remembered before anything goes out.
     pub(crate) claim: Open,
     pub(crate) messages: Vec<Outgoing>,
+    /// A queue delivered something that is written nowhere else.
+    pub(crate) must_not_be_lost: bool,
 }
 
 /// A message, and the conversations that it belongs to.
@@ -42,7 +42,6 @@ impl reconcile::Action for Action {
     fn name(&self) -> &'static str {
         match self {
             Self::Tell(_) => "tell",
-            Self::RememberFailures { .. } => "remember-failures",
         }
     }
 
@@ -60,7 +59,6 @@ pub(crate) async fn act<A, T: Topic, D: Documents>(
 ) -> Result<Done> {
     match action {
         Action::Tell(telling) => tell(function, telling, now).await,
-        Action::RememberFailures { failures } => remember_failures(&function.documents, failures).await,
     }
 }
 
@@ -81,6 +79,10 @@ async fn tell<A, T: Topic, D: Documents>(
     let held = Held::of(&telling.claim);
     let claim = text(OPEN, &telling.claim)?;
     let Some(version) = documents.write(OPEN, &claim, telling.version.as_deref()).await? else {
+        if telling.must_not_be_lost {
+            let message = "another invocation was quicker; the queue delivers again";
+            return Err(Error::retryable("MemoryContended", message));
+        }
         return Ok(Done::underway().with("told", "by another invocation"));
     };
     let mut open = telling.claim.clone();
@@ -123,7 +125,11 @@ async fn publish(topic: &impl Topic, message: &Message, held: &Held) -> Result<S
             format!("{id} was not published in time; the next tick does it"),
         ));
     }
-    topic.publish(message).await
+    match topic.publish(message).await {
+        // SNS does not take it, and never will: better a bare word of it than nothing.
+        Err(error) if error.kind() == Kind::Permanent => topic.publish(&message.bare(&error.report())).await,
+        outcome => outcome,
+    }
 }
 
 /// The right to publish, counted by a clock that nobody sets.
@@ -137,18 +143,6 @@ impl Held {
         let lease = claim.lease.as_ref().map(|lease| lease.until.duration_since(lease.taken_at));
         let lease = lease.and_then(|lease| Duration::try_from(lease).ok()).unwrap_or_default();
         Self { since: Instant::now(), lease }
-    }
-}
-
-async fn remember_failures(documents: &impl Documents, failures: &Failures) -> Result<Done> {
-    let before = documents.read(FAILURES).await?;
-    let version = before.map(|document| document.version);
-    match documents.write(FAILURES, &text(FAILURES, failures)?, version.as_deref()).await? {
-        Some(_) => Ok(Done::default().with("failing", failures.len())),
-        None => Err(Error::retryable(
-            "MemoryContended",
-            format!("{FAILURES} was written by somebody else meanwhile"),
-        )),
     }
 }
 

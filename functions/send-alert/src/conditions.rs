@@ -15,8 +15,10 @@ use crate::{
 pub(crate) struct Conditions {
     /// By resource and condition: who says so, and what.
     pub(crate) by_resource: BTreeMap<ResourceId, BTreeMap<String, Said>>,
+    /// The functions that have a board.
+    known: BTreeSet<String>,
     /// Who could not be asked. What they said before goes on.
-    pub(crate) unknown: BTreeSet<String>,
+    unknown: BTreeSet<String>,
     /// The failures that stand, to be remembered.
     pub(crate) failures: Failures,
 }
@@ -39,8 +41,10 @@ pub(crate) fn gather(observed: &Observed, now: Timestamp) -> Conditions {
         let board = observed.boards.get(own_name(function, prefix))?;
         board.as_ref().ok().map(|board| board.at)
     };
-    let failures = standing_failures(&observed.failures, &observed.received.failures, well_at, now);
-    let mut conditions = Conditions { by_resource: BTreeMap::new(), unknown: BTreeSet::new(), failures };
+    let failures = standing_failures(&observed.open.failures, &observed.received.failures, well_at, now);
+    let known = observed.boards.keys().cloned().collect();
+    let mut conditions =
+        Conditions { by_resource: BTreeMap::new(), known, unknown: BTreeSet::new(), failures };
     for (function, board) in &observed.boards {
         match board {
             Ok(board) => board.findings.iter().for_each(|finding| conditions.add(function, finding.clone())),
@@ -58,6 +62,12 @@ pub(crate) fn gather(observed: &Observed, now: Timestamp) -> Conditions {
 }
 
 impl Conditions {
+    /// Whether nobody knows what that source would say: it could not be asked, or its board has vanished.
+    pub(crate) fn is_unknown(&self, source: &str) -> bool {
+        let is_ours = source == ALARMS || source == FAILURES;
+        self.unknown.contains(source) || !(is_ours || self.known.contains(source))
+    }
+
     /// Two that say the same of one resource are one condition, and the one that matters more is told.
     fn add(&mut self, source: &str, finding: Finding) {
         let of_resource = self.by_resource.entry(finding.resource.clone()).or_default();

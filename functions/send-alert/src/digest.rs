@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 
 use crate::{
     act::Outgoing,
-    memory::conversation_id,
+    memory::{Event, conversation_id},
     message::{Notification, attributes, custom_notification, kinds, runbook, severity},
     observe::Manner,
     plan::Tell,
@@ -41,7 +41,12 @@ fn digest(
     let id = id(part);
     let worst = part.iter().map(severity).max().map_or("info", |severity| severity.as_str());
     let of = if parts > 1 { format!(" (part {number} of {parts})") } else { String::new() };
-    let headline = format!("Tidemark {} {}: {all} resources at once{of}", manner.stage, worst.to_uppercase());
+    let word = if part.iter().all(|tell| tell.event == Event::Cleared) {
+        "RESOLVED".to_owned()
+    } else {
+        worst.to_uppercase()
+    };
+    let headline = format!("Tidemark {} {word}: {all} resources at once{of}", manner.stage);
     let counts = counts(part);
     let lines: Vec<String> = counts
         .iter()

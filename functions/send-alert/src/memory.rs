@@ -18,6 +18,9 @@ pub(crate) struct Open {
     pub(crate) lease: Option<Lease>,
     #[serde(default)]
     pub(crate) conversations: BTreeMap<ResourceId, Conversation>,
+    /// The functions that failed, until they are seen to be well again.
+    #[serde(default)]
+    pub(crate) failures: Failures,
     /// When messages were published of late, so that a storm is noticed however slowly it comes.
     #[serde(default)]
     pub(crate) published: Vec<Timestamp>,
@@ -39,9 +42,7 @@ pub(crate) struct Conversation {
     pub(crate) told_at: Timestamp,
     /// The number of the last message.
     pub(crate) sequence: u32,
-    /// The worst that was said.
-    pub(crate) severity: Severity,
-    /// What was said to be wrong, by condition.
+    /// What was said to be wrong, by condition, and is or was a moment ago.
     pub(crate) conditions: BTreeMap<String, Told>,
     /// What is being told, or may have been when somebody was killed: it is told again, as the same message.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -54,8 +55,12 @@ pub(crate) struct Told {
     /// Who says so: the function whose board it is on, or `alarms`, or `failures`.
     pub(crate) source: String,
     pub(crate) kind: String,
+    pub(crate) severity: Severity,
     pub(crate) since: Timestamp,
     pub(crate) plan: Option<String>,
+    /// Since when nobody says it any more, while something else goes on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) gone_since: Option<Timestamp>,
 }
 
 /// What a message is in its conversation.
@@ -90,6 +95,39 @@ pub(crate) fn conversation_id(resource: &ResourceId, opened_at: Timestamp) -> St
     format!("alert-{}-{mark}", opened_at.strftime("%Y%m%dt%H%M%Sz"))
 }
 
+impl Lease {
+    /// Whether somebody may still be publishing. An instant that cannot be, from a wrong clock, holds nobody back.
+    pub(crate) fn is_held(&self, lease: SignedDuration, now: Timestamp) -> bool {
+        now < self.until && now.duration_since(self.taken_at).abs() < lease
+    }
+}
+
+/// How long a condition may be gone before it is news when it comes back.
+const FORGIVEN: SignedDuration = SignedDuration::from_mins(15);
+
+impl Conversation {
+    /// The worst of what was said.
+    pub(crate) fn severity(&self) -> Severity {
+        self.conditions.values().map(|told| told.severity).max().unwrap_or(Severity::Info)
+    }
+
+    /// Forgets what nobody has said for a while, though something else goes on: when it comes back, it is told.
+    pub(crate) fn forgive(&mut self, is_said: impl Fn(&str, &Told) -> bool, now: Timestamp) {
+        for (condition, told) in &mut self.conditions {
+            told.gone_since = match told.gone_since {
+                _ if is_said(condition, told) => None,
+                None => Some(now),
+                since => since,
+            };
+        }
+        if self.conditions.values().any(|told| told.gone_since.is_none()) {
+            self.conditions.retain(|_, told| {
+                told.gone_since.is_none_or(|since| now.duration_since(since).abs() < FORGIVEN)
+            });
+        }
+    }
+}
+
 impl Open {
     /// What stands after a message about these resources went out.
     pub(crate) fn confirm(&mut self, resources: &[ResourceId], now: Timestamp) {
@@ -111,7 +149,7 @@ pub(crate) type Failures = BTreeMap<String, Failing>;
 
 /// A function whose invocations fail.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Failing {
+pub(crate) struct Failing {
     pub(crate) since: Timestamp,
     /// The last failure.
     pub(crate) at: Timestamp,

@@ -55,7 +55,7 @@ fn headline(tell: &Tell, manner: &Manner) -> String {
 /// The worst that is wrong now; of an all-clear, the worst that was.
 pub(crate) fn severity(tell: &Tell) -> Severity {
     let now = tell.said.iter().map(|said| said.finding.severity).max();
-    now.unwrap_or(tell.conversation.severity)
+    now.unwrap_or_else(|| tell.conversation.severity())
 }
 
 /// The kinds that a message is about, the worst first.
@@ -142,7 +142,8 @@ fn standing(tell: &Tell) -> Standing {
 
 fn plan_of(tell: &Tell) -> String {
     let told = tell.conversation.conditions.values().find_map(|told| told.plan.clone());
-    plain(&standing(tell).plan.or(told).unwrap_or_else(|| "none".to_owned()), 64)
+    let plan = plain(&standing(tell).plan.or(told).unwrap_or_default(), 64);
+    if plan.is_empty() { "none".to_owned() } else { plan }
 }
 
 fn patience(tell: &Tell, manner: &Manner) -> String {
@@ -296,9 +297,9 @@ pub(crate) fn custom_notification(from: &Notification<'_>) -> Value {
 }
 
 /// For a chat's markdown: nobody's error message mentions a channel or hides a link (Slack, "Formatting text for app
-/// surfaces": `&`, `<` and `>` are the control characters).
+/// surfaces": `&`, `<` and `>` are the control characters; Teams: `[text](link)`).
 fn markdown(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace("](", "] (")
 }
 
 /// What subscribers filter by. Several kinds, plans or resources are an array, which matches if one of them does.

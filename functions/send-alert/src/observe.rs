@@ -1,14 +1,17 @@
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use alarms::{Alarm, Alarms};
 use domain::Findings;
 use futures::{future::join_all, join};
 use jiff::SignedDuration;
 use reconcile::{Document, Documents, Error, FINDINGS, Result, parse_findings};
-use serde::de::DeserializeOwned;
 
 use crate::{
-    memory::{Failures, Open},
+    memory::Open,
     request::{Ask, Received},
 };
 
@@ -45,7 +48,6 @@ pub struct Observed {
     pub(crate) manner: Manner,
     pub(crate) open: Open,
     pub(crate) version: Option<String>,
-    pub(crate) failures: Failures,
     pub(crate) received: Received,
     /// What each function finds. An unreadable board says nothing, and ends nothing.
     pub(crate) boards: BTreeMap<String, Result<Findings, Arc<Error>>>,
@@ -55,18 +57,15 @@ pub struct Observed {
 
 /// Which conversations are open.
 pub(crate) const OPEN: &str = "alerts/open.json";
-/// Which functions failed.
-pub(crate) const FAILURES: &str = "alerts/failures.json";
 
-/// One read for each function's board, two for the memory, one for the alarms, however many resources there are.
+/// One read for each function's board, one for the memory, one for the alarms, however many resources there are.
 pub(crate) async fn observe<A: Alarms, T, D: Documents>(
     function: &SendAlert<A, T, D>,
     ask: Ask,
 ) -> Result<Observed> {
     let documents = &function.documents;
-    let (open, failures, boards, alarms) = join!(
-        documents.read(OPEN),
-        documents.read(FAILURES),
+    let (open, boards, alarms) = join!(
+        read_open(function, &ask),
         read_boards(documents),
         function.alarms.standing(&function.manner.prefix),
     );
@@ -74,8 +73,7 @@ pub(crate) async fn observe<A: Alarms, T, D: Documents>(
     Ok(Observed {
         manner: function.manner.clone(),
         version: open.as_ref().map(|document| document.version.clone()),
-        open: remembered(OPEN, open),
-        failures: remembered(FAILURES, failures?),
+        open: remembered(open),
         received: match ask {
             Ask::Look => Received::default(),
             Ask::Receive(received) => received,
@@ -86,12 +84,30 @@ pub(crate) async fn observe<A: Alarms, T, D: Documents>(
 }
 
 /// Our own memory. If it cannot be read, what lasts is told once more; to tell nothing for ever would be worse.
-fn remembered<T: DeserializeOwned + Default>(name: &str, document: Option<Document>) -> T {
-    let Some(document) = document else { return T::default() };
+fn remembered(document: Option<Document>) -> Open {
+    let Some(document) = document else { return Open::default() };
     serde_json::from_str(&document.text).unwrap_or_else(|error| {
-        tracing::error!(document = name, "the memory is unreadable and begins anew: {error}");
-        T::default()
+        tracing::error!(document = OPEN, "the memory is unreadable and begins anew: {error}");
+        Open::default()
     })
+}
+
+/// How long a batch from a queue waits for somebody else's lease. Nobody else has what it brings, and the queue would
+/// deliver it again only after minutes.
+const LEASE_PATIENCE: Duration = Duration::from_secs(5);
+
+async fn read_open<A, T, D: Documents>(function: &SendAlert<A, T, D>, ask: &Ask) -> Result<Option<Document>> {
+    let deadline = Instant::now() + LEASE_PATIENCE;
+    loop {
+        let document = function.documents.read(OPEN).await?;
+        let is_leased = document.as_ref().is_some_and(|document| {
+            serde_json::from_str::<Open>(&document.text).is_ok_and(|open| open.lease.is_some())
+        });
+        if !is_leased || !ask.brings_failures() || Instant::now() >= deadline {
+            return Ok(document);
+        }
+        tokio::time::sleep(Duration::from_millis(250)).await;
+    }
 }
 
 async fn read_boards<D: Documents>(documents: &D) -> Result<BTreeMap<String, Result<Findings, Arc<Error>>>> {

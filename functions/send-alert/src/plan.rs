@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use domain::{ResourceId, Severity};
 use jiff::{SignedDuration, Timestamp};
-use reconcile::{Metric, Plan};
+use reconcile::{Error, Metric, Plan};
 
 use crate::{
     act::{Action, Outgoing, Telling},
@@ -39,10 +39,6 @@ pub(crate) fn plan(observed: &Observed, now: Timestamp) -> Plan<Action> {
     let mut plan = Plan::empty();
     let alerts = ResourceId::tidemark("alerts");
     measure(observed, &mut plan);
-    if conditions.failures != observed.failures {
-        let action = Action::RememberFailures { failures: conditions.failures.clone() };
-        plan.act(&ResourceId::tidemark("failures"), action, "functions failed, or are well again");
-    }
     if let Err(error) = &observed.alarms {
         plan.do_without("alarms", error);
     }
@@ -51,18 +47,27 @@ pub(crate) fn plan(observed: &Observed, now: Timestamp) -> Plan<Action> {
             plan.do_without(&format!("findings of {function}"), error);
         }
     }
-    let tells = tells(&observed.open, &observed.manner, &conditions, now);
-    if tells.is_empty() {
+    let open = remembered(&observed.open, &conditions, now);
+    let tells = tells(&open, &observed.manner, &conditions, now);
+    if tells.is_empty() && open == observed.open {
         plan.settled(&alerts, "everything is told");
         return plan;
     }
-    if let Some(lease) = observed.open.lease.as_ref().filter(|lease| lease.until > now) {
+    let lease = observed.open.lease.as_ref();
+    if let Some(lease) = lease.filter(|lease| lease.is_held(observed.manner.lease, now)) {
+        if !observed.received.failures.is_empty() {
+            // Nobody else knows of them: the queue keeps them until somebody is free.
+            plan.refuse(
+                &alerts,
+                Error::retryable("MemoryContended", "another invocation publishes at this moment"),
+            );
+        }
         plan.wait(&alerts, format!("another invocation publishes, until {} at the latest", lease.until));
         return plan;
     }
     plan.measure(&alerts, delays(&tells, now));
     let reason = reason(&tells);
-    plan.act(&alerts, Action::Tell(Box::new(telling(observed, tells, now))), reason);
+    plan.act(&alerts, Action::Tell(Box::new(telling(observed, open, tells, now))), reason);
     plan
 }
 
@@ -93,6 +98,20 @@ fn reason(tells: &[Tell]) -> String {
     )
 }
 
+/// The memory, without what is over and nobody has to be told of.
+fn remembered(before: &Open, conditions: &Conditions, now: Timestamp) -> Open {
+    let mut open = before.clone();
+    open.failures.clone_from(&conditions.failures);
+    for (resource, conversation) in &mut open.conversations {
+        let said = conditions.by_resource.get(resource);
+        let is_said = |condition: &str, told: &Told| {
+            conditions.is_unknown(&told.source) || said.is_some_and(|said| said.contains_key(condition))
+        };
+        conversation.forgive(is_said, now);
+    }
+    open
+}
+
 /// What there is to tell, the worst first.
 fn tells(open: &Open, manner: &Manner, conditions: &Conditions, now: Timestamp) -> Vec<Tell> {
     let nothing = BTreeMap::new();
@@ -103,13 +122,13 @@ fn tells(open: &Open, manner: &Manner, conditions: &Conditions, now: Timestamp) 
         .filter_map(|resource| {
             let said = conditions.by_resource.get(resource).unwrap_or(&nothing);
             let before = open.conversations.get(resource);
-            let event = event(before, said, &conditions.unknown, manner, now)?;
+            let event = event(before, said, conditions, manner, now)?;
             Some(tell(resource, before, said, event, now))
         })
         .collect();
     tells.sort_by(|a, b| {
         let rank =
-            |tell: &Tell| (tell.event == Event::Cleared, std::cmp::Reverse(tell.conversation.severity));
+            |tell: &Tell| (tell.event == Event::Cleared, std::cmp::Reverse(tell.conversation.severity()));
         rank(a).cmp(&rank(b)).then_with(|| a.resource.cmp(&b.resource))
     });
     tells
@@ -119,12 +138,12 @@ fn tells(open: &Open, manner: &Manner, conditions: &Conditions, now: Timestamp) 
 fn event(
     before: Option<&Conversation>,
     said: &BTreeMap<String, Said>,
-    unknown: &BTreeSet<String>,
+    conditions: &Conditions,
     manner: &Manner,
     now: Timestamp,
 ) -> Option<Event> {
     let Some(before) = before else { return (!said.is_empty()).then_some(Event::Opened) };
-    let may_go_on = before.conditions.values().any(|told| unknown.contains(&told.source));
+    let may_go_on = before.conditions.values().any(|told| conditions.is_unknown(&told.source));
     if said.is_empty() {
         return (!may_go_on).then_some(Event::Cleared);
     }
@@ -135,16 +154,21 @@ fn event(
         Some(pending) => return Some(pending),
         None => {}
     }
-    let more = said.keys().any(|condition| !before.conditions.contains_key(condition));
-    if more || worst(said) > before.severity {
+    if has_more(before, said) {
         return Some(Event::Updated);
     }
-    let patience = match before.severity {
+    let patience = match before.severity() {
         Severity::Critical => manner.reminder,
         Severity::Warning => manner.reminder * WARNING_PATIENCE,
         Severity::Info => return None,
     };
-    (now.duration_since(before.told_at) >= patience).then_some(Event::Reminder)
+    let told_at = before.told_at.min(now);
+    (now.duration_since(told_at) >= patience).then_some(Event::Reminder)
+}
+
+/// Whether something is wrong that was not told, or has become worse.
+fn has_more(before: &Conversation, said: &BTreeMap<String, Said>) -> bool {
+    said.keys().any(|condition| !before.conditions.contains_key(condition)) || worst(said) > before.severity()
 }
 
 fn worst(said: &BTreeMap<String, Said>) -> Severity {
@@ -162,22 +186,23 @@ fn tell(
         opened_at: now,
         told_at: now,
         sequence: 0,
-        severity: Severity::Info,
         conditions: BTreeMap::new(),
         pending: None,
     });
-    if conversation.pending != Some(event) {
+    // What may have gone out goes out again as the same message, unless there is more to say by now.
+    if conversation.pending != Some(event) || has_more(&conversation, said) {
         conversation.sequence += 1;
     }
     conversation.pending = Some(event);
-    conversation.severity = conversation.severity.max(worst(said));
     for (condition, said) in said {
         let finding = &said.finding;
         let told = Told {
             source: said.source.clone(),
             kind: finding.kind.clone(),
+            severity: finding.severity,
             since: finding.since,
             plan: finding.standing.plan.clone(),
+            gone_since: None,
         };
         conversation.conditions.insert(condition.clone(), told);
     }
@@ -187,11 +212,11 @@ fn tell(
 }
 
 /// The messages, and what is remembered before the first of them goes out.
-fn telling(observed: &Observed, tells: Vec<Tell>, now: Timestamp) -> Telling {
+fn telling(observed: &Observed, open: Open, tells: Vec<Tell>, now: Timestamp) -> Telling {
     let manner = &observed.manner;
-    let mut claim = observed.open.clone();
+    let mut claim = open;
     claim.lease = Some(Lease { taken_at: now, until: now + manner.lease });
-    claim.published.retain(|published| now.duration_since(*published) < BURST);
+    claim.published.retain(|published| now.duration_since(*published).abs() < BURST);
     for tell in &tells {
         claim.conversations.insert(tell.resource.clone(), tell.conversation.clone());
     }
@@ -207,5 +232,6 @@ fn telling(observed: &Observed, tells: Vec<Tell>, now: Timestamp) -> Telling {
     };
     let mut messages = singly(&alone);
     messages.extend(if many.len() <= room { singly(&many) } else { digest::messages(&many, manner, now) });
-    Telling { version: observed.version.clone(), claim, messages }
+    let must_not_be_lost = !observed.received.failures.is_empty();
+    Telling { version: observed.version.clone(), claim, messages, must_not_be_lost }
 }

@@ -34,6 +34,13 @@ pub(crate) struct Failure {
     pub(crate) at: Option<Timestamp>,
 }
 
+impl Ask {
+    /// Whether it carries something that is written nowhere else.
+    pub(crate) fn brings_failures(&self) -> bool {
+        matches!(self, Self::Receive(received) if !received.failures.is_empty())
+    }
+}
+
 impl Request for Ask {
     fn parse(payload: Value) -> Result<Self> {
         match payload.get("Records") {

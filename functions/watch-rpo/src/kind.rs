@@ -27,6 +27,9 @@ pub const COPY_FAILED: &str = "copy-failed";
 /// Nothing: it shows once a day that findings become alerts.
 pub const CANARY: &str = "canary";
 
+/// Those that the recovery Region alone can show.
+pub(crate) const SEEN_IN_COPIES: [&str; 4] = [COPY_FAILED, COPY_MISSING, COPY_BEHIND, REPLICATION_BEHIND];
+
 /// Those that only a look at snapshots and replicated backups can find, or find no more.
 pub(crate) const SEEN_IN_SNAPSHOTS: [&str; 7] = [
     SLOT_MISSED,

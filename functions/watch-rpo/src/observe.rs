@@ -1,4 +1,4 @@
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use domain::{Finding, PlanDocument, RecoveryPointId, RecoveryPointState, ResourceId, Slot, tag};
 use futures::{future::OptionFuture, join, try_join};
@@ -6,6 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use plans::Plans;
 use rds::{Instance, Rds, Snapshot};
 use reconcile::{Documents, Error, Reconciler, Result, Wake, board_name, parse_findings};
+use tokio::time::timeout;
 
 use crate::{
     Ask,
@@ -186,7 +187,7 @@ async fn look<R: Rds, P, D>(function: &WatchRpo<R, P, D>, now: Timestamp) -> Sna
         });
         Ok((Away { copies, replicas: replicas.collect() }, count))
     };
-    let (home, away) = join!(points(&function.home, now), away);
+    let (home, away) = join!(in_time(points(&function.home, now)), in_time(away));
     let (at_home, there) =
         (home.as_ref().map_or(0, |(_, count)| *count), away.as_ref().map_or(0, |(_, count)| *count));
     let (home, away) = (home.map(|(points, _)| points), away.map(|(away, _)| away));
@@ -194,6 +195,19 @@ async fn look<R: Rds, P, D>(function: &WatchRpo<R, P, D>, now: Timestamp) -> Sna
     let home = home.map(|points| points.into_iter().filter(|point| !point.is_copy).collect());
     let away = away.map_err(|error: Error| Arc::new(error));
     Snapshots { home: home.map_err(Arc::new), away, count: at_home + there }
+}
+
+/// How long a Region's lists may take. What takes longer must not cost the minute in which instances are judged.
+const LOOK_LIMIT: Duration = Duration::from_secs(45);
+
+async fn in_time<T>(look: impl Future<Output = Result<T>>) -> Result<T> {
+    timeout(LOOK_LIMIT, look).await.map_err(|_| {
+        let message = format!(
+            "snapshots were not listed within {} s; the next minute tries again",
+            LOOK_LIMIT.as_secs()
+        );
+        Error::retryable("OutOfTime", message)
+    })?
 }
 
 /// The recovery points of a Region, and how many manual snapshots there are. One for a slot that is yet to come is

@@ -70,22 +70,27 @@ impl<'o> Planner<'o> {
         // What one Region holds is no reason to look more often at both.
         let least = if snapshots.away.is_err() { self.memory.look_minutes } else { 1 };
         let minutes = look_minutes(snapshots.count).max(least);
-        match &snapshots.home {
-            Ok(_) => self.memory.note_look(minutes, self.observed.by_event, self.now),
-            Err(error) => self.plan.do_without("snapshots", error),
+        // A look that saw only half is repeated the next minute.
+        if snapshots.home.is_ok() && snapshots.away.is_ok() {
+            self.memory.note_look(minutes, self.observed.by_event, self.now);
+        }
+        if let Err(error) = &snapshots.home {
+            self.plan.miss("snapshots", error, &kind::SEEN_IN_SNAPSHOTS);
         }
         if let Err(error) = &snapshots.away {
-            self.plan.do_without("copies", error);
+            self.plan.miss("copies", error, &kind::SEEN_IN_COPIES);
         }
     }
 
     /// Says everything about one instance. One without a tag is nobody's business; one with another engine or an
     /// unknown plan is refused by backup-rds.
     fn watch(&mut self, instance: &'o Instance) {
-        let Some(plan) = plan_tag(instance).and_then(|name| self.observed.plans.get(name)) else { return };
-        if instance.engine != "postgres" {
-            return;
-        }
+        let Some(name) = plan_tag(instance) else { return };
+        let known = self.observed.plans.get(name).filter(|_| instance.engine == "postgres");
+        let Some(plan) = known else {
+            // What was wrong with it is not mended by a plan that does not exist.
+            return self.plan.leave_resource(&resource(instance));
+        };
         let watched = self.watched(instance, plan);
         let newest = watched.newest(&self.index);
         let age = watched.age(newest, self.now);

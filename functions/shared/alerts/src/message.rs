@@ -32,6 +32,24 @@ impl Message {
         });
         bodies.to_string()
     }
+
+    /// The same in the fewest words, for when SNS refuses the whole.
+    #[must_use]
+    pub fn bare(&self, why: &str) -> Self {
+        let why = plain(why, 300);
+        let text =
+            format!("{}\n\nThe whole message was refused: {why}\n\nMessage {}.", self.subject, self.id);
+        let kept = ["event", "severity", "kind", "engine"];
+        let attributes = self.attributes.iter().filter(|(name, _)| kept.contains(*name));
+        Self {
+            id: self.id.clone(),
+            subject: self.subject.clone(),
+            json: json!({"id": self.id, "subject": self.subject, "refused": why}),
+            chat: json!({"version": "1.0", "source": "custom", "content": {"description": text}}),
+            attributes: attributes.map(|(name, values)| (*name, values.clone())).collect(),
+            text,
+        }
+    }
 }
 
 /// The longest subject: SNS takes fewer than 100 characters (API reference, `Publish`).

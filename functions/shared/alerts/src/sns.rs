@@ -38,16 +38,21 @@ impl Topic for SnsTopic {
             .message_structure("json")
             .message(message.bodies());
         for (name, values) in &message.attributes {
-            request = request.message_attributes(*name, attribute(values, &doing)?);
+            // SNS refuses a message with an empty attribute.
+            let values: Vec<&str> =
+                values.iter().map(String::as_str).filter(|value| !value.is_empty()).collect();
+            if !values.is_empty() {
+                request = request.message_attributes(*name, attribute(&values, &doing)?);
+            }
         }
         let answer = request.send().await.map_err(|error| aws_error(&doing, error))?;
         Ok(answer.message_id.unwrap_or_default())
     }
 }
 
-fn attribute(values: &[String], doing: &str) -> Result<MessageAttributeValue> {
+fn attribute(values: &[&str], doing: &str) -> Result<MessageAttributeValue> {
     let (kind, value) = match values {
-        [one] => ("String", one.clone()),
+        [one] => ("String", (*one).to_owned()),
         several => ("String.Array", json!(several).to_string()),
     };
     MessageAttributeValue::builder()

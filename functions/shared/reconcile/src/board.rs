@@ -96,8 +96,17 @@ impl Board {
                 *self = Self { before: Some(findings), version: Some(version) };
                 Ok(change)
             }
-            // Another pass of the function is a moment ahead; it looked at the same world.
-            None => Ok(Change::default()),
+            // Another pass of the function is a moment ahead, and says the same, or something that this one must not undo.
+            None => {
+                let theirs = Self::read(documents, function).await?.before;
+                if theirs.is_some_and(|theirs| theirs.findings == findings.findings) {
+                    return Ok(Change::default());
+                }
+                let message = format!(
+                    "another pass of {function} posted other findings meanwhile; the next tick looks again"
+                );
+                Err(Error::retryable("FindingsContended", message))
+            }
         }
     }
 }

@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use domain::{Finding, ResourceId, Standing};
 use serde_json::{Map, Value};
@@ -20,6 +20,8 @@ pub struct Plan<A> {
     pub incomplete: bool,
     /// The kinds of findings that this pass did not look for: earlier ones stay.
     pub not_looked_for: Vec<&'static str>,
+    /// The resources that this pass could say nothing of: their earlier findings stay.
+    pub not_looked_at: BTreeSet<ResourceId>,
 }
 
 /// One decision, with the reason that stands in logs, answers and goldens.
@@ -92,6 +94,7 @@ impl<A> Plan<A> {
             measured: Vec::new(),
             incomplete: false,
             not_looked_for: Vec::new(),
+            not_looked_at: BTreeSet::new(),
         }
     }
 
@@ -140,9 +143,20 @@ impl<A> Plan<A> {
         self.not_looked_for.extend(kinds);
     }
 
+    /// Notes that this pass can say nothing of a resource.
+    pub fn leave_resource(&mut self, resource: &ResourceId) {
+        self.not_looked_at.insert(resource.clone());
+    }
+
     /// Notes that `what` did not answer. The pass fails for that, does all the rest, and ends no finding.
     pub fn do_without(&mut self, what: &str, error: &Error) {
         self.incomplete = true;
+        self.miss(what, error, &[]);
+    }
+
+    /// Notes that `what` did not answer, without which only findings of these kinds cannot be judged.
+    pub fn miss(&mut self, what: &str, error: &Error, kinds: &[&'static str]) {
+        self.leave(kinds);
         let error = Error::new(error.kind(), error.code().to_owned(), error.report());
         self.refuse(&ResourceId::tidemark(what), error);
     }

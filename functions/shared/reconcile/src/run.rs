@@ -4,7 +4,7 @@ use std::{
 };
 
 use domain::{Finding, ResourceId, Severity, Standing};
-use futures::{StreamExt, future::OptionFuture, join, stream};
+use futures::{StreamExt, future::OptionFuture, stream};
 use jiff::{Timestamp, tz::TimeZone};
 use serde_json::{Map, Value};
 use tokio::time::timeout_at;
@@ -34,12 +34,15 @@ where
     D: Documents,
 {
     let surveys = request.surveys();
-    let board = OptionFuture::from(surveys.then(|| Board::read(&journal.documents, R::NAME)));
-    // Boxed, here and below: the SDK's futures are large, and nesting them by value exceeds what the compiler lays out.
-    let looks = async { join!(Box::pin(reconciler.observe(request, now)), board) };
+    let looks = async {
+        // The board first: a pass that looked at the world earlier than another must not overwrite what that one posted.
+        let board = OptionFuture::from(surveys.then(|| Board::read(&journal.documents, R::NAME))).await;
+        // Boxed, here and below: the SDK's futures are large, and nesting them by value exceeds what the compiler lays out.
+        (Box::pin(reconciler.observe(request, now)).await, board)
+    };
     let (observed, board) = timeout_at(deadline.last_call(), looks).await.map_err(|_| out_of_time())?;
     let observed = observed?;
-    let Plan { decisions, findings, standings, measured, incomplete, not_looked_for } =
+    let Plan { decisions, findings, standings, measured, incomplete, not_looked_for, not_looked_at } =
         R::plan(&observed, now)?;
     for (resource, metrics) in &measured {
         measure(now, resource, metrics);
@@ -47,7 +50,7 @@ where
     let any_found = !findings.is_empty();
     let found = Found {
         findings,
-        unknown: BTreeSet::new(),
+        unknown: not_looked_at,
         everything_unknown: incomplete,
         not_looked_for,
         unsaid: false,

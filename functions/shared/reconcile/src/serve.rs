@@ -53,11 +53,21 @@ where
     let (begun, now) = (Instant::now(), Timestamp::now());
     let deadline =
         Deadline::after(event.context.deadline().duration_since(SystemTime::now()).unwrap_or_default());
+    let mut surveys = false;
     let outcome = match R::Request::parse(event.payload) {
-        Ok(request) => run(reconciler, journal, request, now, deadline, Budget::default()).await,
+        Ok(request) => {
+            surveys = request.surveys();
+            run(reconciler, journal, request, now, deadline, Budget::default()).await
+        }
         Err(error) => Err(error),
     };
-    emit(R::NAME, now, &outcome, begun.elapsed(), init);
+    let mut values = measured(&outcome, begun.elapsed(), init);
+    if surveys {
+        // Whether what the pass found can be read: what the alarms on silence listen for.
+        let posted = outcome.as_ref().is_ok_and(|summary| summary.findings.is_some());
+        values.push(Metric::count("heartbeat", usize::from(posted)));
+    }
+    logs::metric_line(&metrics::embedded(now, &[("function", R::NAME)], &values));
     let mut summary = outcome?;
     match summary.take_unsaid_error() {
         Some(error) => Err(error),
@@ -65,26 +75,19 @@ where
     }
 }
 
-/// The metrics of one invocation, under the function's name.
-fn emit(
-    function: &'static str,
-    now: Timestamp,
-    outcome: &Result<Summary>,
-    took: Duration,
-    init: Option<Duration>,
-) {
+/// The metrics of one invocation.
+fn measured(outcome: &Result<Summary>, took: Duration, init: Option<Duration>) -> Vec<Metric> {
     let mut values = vec![Metric::milliseconds("duration_ms", milliseconds(took))];
     match outcome {
-        Ok(summary) => values.extend(
-            [
+        Ok(summary) => {
+            values.extend([
                 Metric::count("acted", summary.acted.len()),
                 Metric::count("failed", summary.failed.len()),
                 Metric::count("deferred", summary.deferred),
                 Metric::count("unfinished", summary.unfinished),
-            ]
-            .into_iter()
-            .chain(heartbeat(summary)),
-        ),
+            ]);
+            values.extend(summary.findings.map(|count| Metric::count("findings", count)));
+        }
         Err(error) => {
             tracing::error!(
                 error.code = error.code(),
@@ -97,13 +100,7 @@ fn emit(
     }
     values.extend(init.map(|init| Metric::milliseconds("init_ms", milliseconds(init))));
     values.extend(peak_memory_bytes().map(|bytes| Metric::bytes("peak_memory_bytes", bytes)));
-    logs::metric_line(&metrics::embedded(now, &[("function", function)], &values));
-}
-
-/// What the pass found can be read: what alarms on its absence listen for.
-fn heartbeat(summary: &Summary) -> impl Iterator<Item = Metric> {
-    let findings = summary.findings.into_iter();
-    findings.flat_map(|count| [Metric::count("heartbeat", 1), Metric::count("findings", count)])
+    values
 }
 
 fn milliseconds(duration: Duration) -> i64 {

@@ -45,6 +45,11 @@ impl FakeDocuments {
         state.documents.insert(name.to_owned(), Document { text: text.to_owned(), version });
     }
 
+    /// Somebody deletes a document.
+    pub fn remove(&self, name: &str) {
+        self.state().documents.remove(name);
+    }
+
     /// The text of a document.
     pub fn text(&self, name: &str) -> Option<String> {
         self.state().documents.get(name).map(|document| document.text.clone())

@@ -34,7 +34,8 @@ impl Documents for StateBucket {
         };
         let version = object.e_tag.clone().ok_or_else(|| unreadable("it has no ETag".into()))?;
         let body = object.body.collect().await.map_err(|error| unreadable(error.into()))?;
-        let text = String::from_utf8(body.to_vec()).map_err(|error| unreadable(error.into()))?;
+        // What is no UTF-8 is no JSON either: whoever parses it replaces it.
+        let text = String::from_utf8_lossy(&body.to_vec()).into_owned();
         Ok(Some(Document { text, version }))
     }
 

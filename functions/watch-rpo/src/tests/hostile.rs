@@ -164,3 +164,13 @@ async fn every_text_names_the_resource_the_value_and_what_is_allowed() {
         .collect();
     insta::assert_snapshot!(texts.join("\n"));
 }
+
+#[tokio::test]
+async fn a_mistyped_plan_mends_nothing() {
+    let mut world = World::calm("2026-11-22T12:00:00Z");
+    world.stuck.insert("orders".to_owned());
+    world.orders().latest_restorable = Some(at("2026-11-22T11:00:00Z"));
+    assert_eq!(world.tick_at("2026-11-22T12:01:00Z").await, ["rpo-exceeded"]);
+    world.orders().tags.insert(tag::PLAN.to_owned(), "defualt".to_owned());
+    assert_eq!(world.tick_at("2026-11-22T12:02:00Z").await, ["rpo-exceeded"]);
+}

@@ -95,7 +95,7 @@ async fn a_region_that_does_not_answer_does_not_make_many_few() {
     world.account.refuse_next("us-west-2 DescribeDBSnapshots", down);
     world.costs(1).await;
     assert_eq!(world.memory("2026-11")["look_minutes"], 5);
-    assert_eq!(world.costs(5).await, [NO_LOOK, NO_LOOK, NO_LOOK, NO_LOOK, LOOK]);
+    assert_eq!(world.costs(6).await, [LOOK, NO_LOOK, NO_LOOK, NO_LOOK, NO_LOOK, LOOK]);
 }
 
 #[tokio::test]
