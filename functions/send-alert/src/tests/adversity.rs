@@ -30,7 +30,7 @@ async fn what_comes_back_while_something_else_goes_on_is_told_again() {
 async fn more_to_say_after_a_lost_answer_is_another_message() {
     let mut world = World::new();
     let one = finding("orders", "slot-missed", "2026-11-22T03:27:00Z");
-    world.board("watch-rpo", &[one.clone()]);
+    world.board("watch-rpo", std::slice::from_ref(&one));
     world.topic.lose_answer_of_next();
     world.tick().await;
     world.board("watch-rpo", &[one, finding("orders", "rpo-exceeded", "2026-11-22T03:27:00Z")]);
