@@ -87,10 +87,14 @@ pub(crate) async fn build(
 /// Puts a binary into `zip` as `bootstrap`, without its symbols and uncompressed: it never leaves this machine.
 pub(crate) async fn package(binary: &Path, zip: &Path) -> Result<(), Error> {
     let cache = cached(binary)?;
+    // Several clouds may start at once, in this process and in others: one packages, the others link to what it made.
+    let lock_path = cache.with_file_name("package.lock");
+    let lock = File::create(&lock_path).map_err(Error::files(&lock_path))?;
+    lock.lock().map_err(Error::files(&lock_path))?;
     if !cache.exists() {
-        let stripped = cache.with_extension(format!("{}.stripped", std::process::id()));
+        let stripped = cache.with_extension("stripped");
         strip(binary, &stripped).await?;
-        let partial = cache.with_extension(format!("{}.partial", std::process::id()));
+        let partial = cache.with_extension("partial");
         write_zip(&stripped, &partial).map_err(Error::files(&partial))?;
         let _ = std::fs::remove_file(&stripped);
         remove_older(&cache, binary);
