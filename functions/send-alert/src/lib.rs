@@ -25,6 +25,8 @@ pub(crate) const NAME: &str = "send-alert";
 
 impl<A: Alarms, T: Topic, D: Documents> Reconciler for SendAlert<A, T, D> {
     const NAME: &'static str = NAME;
+    /// What it cannot do, it cannot tell: its invocation fails, and CloudWatch's alarm on that tells.
+    const IS_TOLD_OF: bool = false;
     type Request = Ask;
     type Observed = Observed;
     type Action = Action;

@@ -55,6 +55,9 @@ pub use wake::{Request, Wake};
 pub trait Reconciler {
     /// The function's name in logs, metrics and ledger entries, e.g. `backup-rds`.
     const NAME: &'static str;
+    /// Whether somebody else tells of what stands on this function's board, so that the invocation need not fail for it
+    /// too. Nobody tells of send-alert.
+    const IS_TOLD_OF: bool = true;
     /// What the function may be asked: [`Wake`] for those that take no input.
     type Request: Request;
     /// What `observe` saw, with the configuration that `plan` needs.

@@ -69,7 +69,8 @@ where
     }
     logs::metric_line(&metrics::embedded(now, &[("function", R::NAME)], &values));
     let mut summary = outcome?;
-    match summary.take_unsaid_error() {
+    let error = if R::IS_TOLD_OF { summary.take_unsaid_error() } else { summary.take_error() };
+    match error {
         Some(error) => Err(error),
         None => Ok(R::answer(summary)),
     }
