@@ -12,7 +12,7 @@ use crate::{
     memory::{Event, conversation_id},
     message::{Notification, attributes, custom_notification, kinds, runbook, severity},
     observe::Manner,
-    plan::Tell,
+    tell::Tell,
 };
 
 /// Resources in one message. All are in its attributes, so that who subscribes to one of them hears of it; more would

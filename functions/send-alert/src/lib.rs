@@ -10,6 +10,7 @@ mod message;
 mod observe;
 mod plan;
 mod request;
+mod tell;
 #[cfg(test)]
 mod tests;
 

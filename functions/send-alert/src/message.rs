@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::{
     memory::{Event, conversation_id},
     observe::Manner,
-    plan::Tell,
+    tell::Tell,
 };
 
 /// Conditions that a message spells out; the rest is counted.

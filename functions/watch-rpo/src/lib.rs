@@ -5,6 +5,7 @@
 mod act;
 mod ask;
 pub mod kind;
+mod look;
 mod memory;
 mod observe;
 mod plan;
@@ -13,6 +14,7 @@ mod restorable;
 mod says;
 #[cfg(test)]
 mod tests;
+mod watched;
 
 use plans::Plans;
 use rds::Rds;

@@ -9,7 +9,7 @@ use jiff::{Timestamp, ToSpan, tz::TimeZone};
 use reconcile::{Documents, Error, Result};
 use serde::{Deserialize, Serialize};
 
-use crate::observe::{MOST_LOOK_MINUTES, is_credible};
+use crate::look::{MOST_LOOK_MINUTES, is_credible};
 
 /// A month.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

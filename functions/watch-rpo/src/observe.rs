@@ -10,6 +10,7 @@ use tokio::time::timeout;
 
 use crate::{
     Ask,
+    look::is_credible,
     memory::{self, Memory},
 };
 
@@ -102,28 +103,6 @@ pub(crate) struct Replica {
     pub(crate) incarnation: String,
     /// Up to when a restore there reaches.
     pub(crate) latest: Timestamp,
-}
-
-/// An instant that lies further ahead than this is not another clock's but a mistake: AWS refuses requests that are
-/// signed with a clock five minutes off (Signature Version 4).
-const CLOCK_SKEW: SignedDuration = SignedDuration::from_mins(5);
-
-/// Whether that can have been.
-pub(crate) fn is_credible(at: Timestamp, now: Timestamp) -> bool {
-    at.duration_since(now) <= CLOCK_SKEW
-}
-
-/// How many snapshots may be listed in a minute: fifty pages of a hundred.
-pub(crate) const SNAPSHOTS_A_MINUTE: usize = 5_000;
-
-/// How many minutes may lie between two looks at snapshots, however many there are.
-pub(crate) const MOST_LOOK_MINUTES: i64 = 5;
-
-/// How often snapshots are looked at: each minute, as everything is, as long as that is cheap; with more of them less
-/// often, so that the cost of a minute stays what it is, but never less often than every five minutes.
-pub(crate) fn look_minutes(snapshots: usize) -> i64 {
-    let minutes = snapshots.div_ceil(SNAPSHOTS_A_MINUTE);
-    i64::try_from(minutes).unwrap_or(i64::MAX).clamp(1, MOST_LOOK_MINUTES)
 }
 
 /// An event has them looked at again, but a night's hundred events within a minute cost one look.

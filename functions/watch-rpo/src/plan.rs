@@ -10,11 +10,12 @@ use reconcile::{Metric, Plan, Result};
 use crate::{
     act::Action,
     kind,
+    look::look_minutes,
     memory::{Memory, Worst},
-    observe::{Observed, look_minutes, plan_tag, resource},
+    observe::{Observed, plan_tag, resource},
     points::Index,
-    restorable::{Newest, Watched, is_idle, is_unhealthy},
-    says,
+    restorable, says,
+    watched::{Newest, Watched, is_idle, is_unhealthy},
 };
 
 /// How long it is told that a database is protected no more, before that is taken for meant.
@@ -92,7 +93,7 @@ impl<'o> Planner<'o> {
             return self.plan.leave_resource(&resource(instance));
         };
         let watched = self.watched(instance, plan);
-        let newest = watched.newest(&self.index);
+        let newest = restorable::newest(&watched, &self.index);
         let age = watched.age(newest, self.now);
         if let Some(age) = age {
             self.measure(&watched, newest, age);
@@ -159,7 +160,8 @@ impl<'o> Planner<'o> {
     fn findings(&self, watched: &Watched<'_>, newest: Newest) -> Vec<Finding> {
         let (now, instance) = (self.now, watched.instance);
         let earlier = self.board.get(&(&watched.resource, kind::RPO_EXCEEDED)).copied();
-        let mut found: Vec<Finding> = watched.rpo_exceeded(newest, now, earlier).into_iter().collect();
+        let mut found: Vec<Finding> =
+            restorable::rpo_exceeded(watched, newest, now, earlier).into_iter().collect();
         let wanted = i32::try_from(watched.plan.keep.daily.clamp(1, 35)).unwrap_or(35);
         if !watched.has_automated_backups() {
             found.push(says::automated_backups_off(watched, wanted, now));

@@ -12,8 +12,8 @@ use rds::Instance;
 
 use crate::{
     observe::{Away, Point, Snapshots},
-    restorable::{Watched, after},
     says,
+    watched::{Watched, after},
 };
 
 /// `DbiResourceId`; where RDS does not tell it, the name as well, so that the nameless are not taken for one another.

@@ -1,139 +1,43 @@
 //! How old the newest restorable state is, and when that is too old.
 
-use std::cmp::max;
+use domain::Finding;
+use jiff::Timestamp;
 
-use domain::{BackupPlan, Finding, ResourceId, Slot};
-use jiff::{SignedDuration, Timestamp};
-use rds::Instance;
+use crate::{
+    points::Index,
+    says,
+    watched::{Newest, Watched},
+};
 
-use crate::{points::Index, says};
-
-/// A protected instance, with what is known of it from before.
-pub(crate) struct Watched<'o> {
-    pub(crate) instance: &'o Instance,
-    pub(crate) resource: ResourceId,
-    pub(crate) plan: &'o BackupPlan,
-    /// The latest slot whose grace has passed.
-    pub(crate) due: Option<Slot>,
-    pub(crate) seen_since: Timestamp,
-    /// Until when it was stopped, if it was.
-    pub(crate) idle_until: Option<Timestamp>,
+/// With automated backups up to `LatestRestorableTime`; without, as the newest recovery point holds it.
+pub(crate) fn newest(watched: &Watched<'_>, index: &Index<'_>) -> Newest {
+    if watched.has_automated_backups() {
+        return watched.instance.latest_restorable.map_or(Newest::Nothing, Newest::At);
+    }
+    let Some(points) = index.completed(watched.instance) else { return Newest::Unknown };
+    points.map(|point| point.taken).max().map_or(Newest::Nothing, Newest::At)
 }
 
-/// The newest state to which a resource can be restored.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Newest {
-    /// As of then.
-    At(Timestamp),
-    /// There is none.
-    Nothing,
-    /// Nobody looked in this minute.
-    Unknown,
-}
-
-impl Newest {
-    pub(crate) const fn instant(self) -> Option<Timestamp> {
-        match self {
-            Self::At(instant) => Some(instant),
-            Self::Nothing | Self::Unknown => None,
-        }
+/// Whether the objective is exceeded; `earlier` is the finding that stands.
+pub(crate) fn rpo_exceeded(
+    watched: &Watched<'_>,
+    newest: Newest,
+    now: Timestamp,
+    earlier: Option<&Finding>,
+) -> Option<Finding> {
+    if newest == Newest::Unknown {
+        // Nobody looked, so what stood still stands.
+        return earlier.cloned();
     }
-}
-
-/// RDS ships logs every five minutes (User Guide, `USER_PIT`), so an age goes up and down by as much.
-const SHIPPING: SignedDuration = SignedDuration::from_mins(5);
-
-impl Watched<'_> {
-    pub(crate) fn has_automated_backups(&self) -> bool {
-        self.instance.retention_days > 0
-    }
-
-    /// With automated backups up to `LatestRestorableTime`; without, as the newest recovery point holds it.
-    pub(crate) fn newest(&self, index: &Index<'_>) -> Newest {
-        if self.has_automated_backups() {
-            return self.instance.latest_restorable.map_or(Newest::Nothing, Newest::At);
-        }
-        let Some(points) = index.completed(self.instance) else { return Newest::Unknown };
-        points.map(|point| point.taken).max().map_or(Newest::Nothing, Newest::At)
-    }
-
-    /// A stopped instance writes nothing, so no second of it can be lost.
-    pub(crate) fn is_idle(&self) -> bool {
-        is_idle(self.instance)
-    }
-
-    /// How much would be lost now: what was written since the newest restorable second. Not known for one that is
-    /// idle, and for a new one not before it should have had its first.
-    pub(crate) fn age(&self, newest: Newest, now: Timestamp) -> Option<SignedDuration> {
-        if self.is_idle() {
-            return None;
-        }
-        match newest {
-            Newest::At(newest) => Some(self.exposed(newest, now)),
-            Newest::Nothing => Some(self.exposed(self.seen_since, now)).filter(|age| *age > self.rpo()),
-            Newest::Unknown => None,
-        }
-    }
-
-    /// How long ago `since` is, apart from the time in which the instance was stopped. Never negative: RDS's clock and
-    /// this one need not agree to the second.
-    pub(crate) fn exposed(&self, since: Timestamp, now: Timestamp) -> SignedDuration {
-        max(now.duration_since(self.writing_since(since)), SignedDuration::ZERO)
-    }
-
-    /// The first instant after `since` at which something may have been written.
-    pub(crate) fn writing_since(&self, since: Timestamp) -> Timestamp {
-        self.idle_until.map_or(since, |idle_until| max(since, idle_until))
-    }
-
-    pub(crate) const fn rpo(&self) -> SignedDuration {
-        self.plan.objectives.rpo
-    }
-
-    /// What an age must fall below for a finding that stands to end. Below the objective by one shipping of logs, so
-    /// that no alert opens and closes with each of them.
-    pub(crate) fn calm(&self) -> SignedDuration {
-        max(self.rpo() - SHIPPING, self.rpo() / 2)
-    }
-
-    /// Whether the objective is exceeded; `earlier` is the finding that stands.
-    pub(crate) fn rpo_exceeded(
-        &self,
-        newest: Newest,
-        now: Timestamp,
-        earlier: Option<&Finding>,
-    ) -> Option<Finding> {
-        if newest == Newest::Unknown {
-            // Nobody looked, so what stood still stands.
-            return earlier.cloned();
-        }
-        let age = self.age(newest, now)?;
-        let exceeded = match (newest, earlier) {
-            (Newest::At(_), Some(_)) => age >= self.calm(),
-            _ => age > self.rpo(),
-        };
-        exceeded.then(|| {
-            let mut finding = says::rpo_exceeded(self, newest, age);
-            // One that stands may be within the objective by now.
-            finding.since = finding.since.min(earlier.map_or(now, |earlier| earlier.since));
-            finding
-        })
-    }
-}
-
-pub(crate) fn is_idle(instance: &Instance) -> bool {
-    matches!(instance.status.as_str(), "stopped" | "stopping" | "starting")
-}
-
-/// Whether RDS neither backs the instance up nor mends it by itself in its state (User Guide, "Viewing DB instance
-/// status").
-pub(crate) fn is_unhealthy(status: &str) -> bool {
-    matches!(status, "failed" | "restore-error" | "storage-full" | "insufficient-capacity")
-        || status.starts_with("incompatible-")
-        || status.starts_with("inaccessible-encryption-credentials")
-}
-
-/// `instant` after `duration`, or the end of time.
-pub(crate) fn after(instant: Timestamp, duration: SignedDuration) -> Timestamp {
-    instant.checked_add(duration).unwrap_or(Timestamp::MAX)
+    let age = watched.age(newest, now)?;
+    let exceeded = match (newest, earlier) {
+        (Newest::At(_), Some(_)) => age >= watched.calm(),
+        _ => age > watched.rpo(),
+    };
+    exceeded.then(|| {
+        let mut finding = says::rpo_exceeded(watched, newest, age);
+        // One that stands may be within the objective by now.
+        finding.since = finding.since.min(earlier.map_or(now, |earlier| earlier.since));
+        finding
+    })
 }

@@ -7,7 +7,7 @@ use rds::Instance;
 use crate::{
     kind,
     observe::Point,
-    restorable::{Newest, Watched, after},
+    watched::{Newest, Watched, after},
 };
 
 fn finding(

@@ -17,7 +17,7 @@ use jiff::{SignedDuration, Timestamp};
 use local_cloud::{CallFilter, Effect, EventDelivery, Fault, Inbox, StateValue};
 use local_rds::{Quotas, Seed};
 use rstest::rstest;
-use scenarios::{Alert, Estate, alerts, poll};
+use scenarios::{Alert, Estate, alerts, poll, show};
 use serde_json::{Value, json};
 use tokio::sync::{Mutex, MutexGuard};
 
@@ -103,7 +103,7 @@ async fn a_backup_that_fails_is_one_alert_and_one_all_clear() -> Result<()> {
     let failed_at = cloud().calls(&of_it).first().context("no call")?.at;
     let alert = received(&inbox, 1).await?.remove(0);
     let took = alert.received.received_at.duration_since(failed_at);
-    eprintln!("from the refused call to the subscriber: {took:?}");
+    show(&format!("from the refused call to the subscriber: {:.2} s", took.as_secs_f64()));
     ensure!(took < SignedDuration::from_mins(5), "{took:?}");
     assert_eq!((alert.event(), alert.kinds()), ("opened", vec!["recovery-point-failed"]));
     assert_eq!(alert.body["conditions"][0]["code"], "KMSKeyNotAccessibleFault");

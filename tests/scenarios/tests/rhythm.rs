@@ -6,9 +6,8 @@
 
 #![allow(
     clippy::unwrap_used,
-    clippy::print_stderr,
     clippy::unnecessary_wraps,
-    reason = "a panic is how a test fails, the table is for who watches, and failures share a shape"
+    reason = "a panic is how a test fails, and failures share a shape"
 )]
 
 use std::{collections::BTreeSet, time::Duration};
@@ -21,6 +20,7 @@ use domain::{PlanDocument, RecoveryPointId, Slot, tag};
 use jiff::{SignedDuration, Timestamp};
 use rds::{AutomatedBackup, FakeAccount, Instance, PitrWindow, Snapshot, SnapshotKind};
 use reconcile::{Budget, Deadline, Error, Reconciler, Request, run};
+use scenarios::show;
 use send_alert::{Manner, SendAlert};
 use serde_json::{Value, json};
 use vault::FakeLedger;
@@ -449,8 +449,8 @@ async fn everything_that_fails_is_told_within_five_minutes_and_half_of_it_within
         format!("{} s", all[all.len() - 1]),
     ];
     table.add_row(row);
-    eprintln!(
+    show(&format!(
         "{table}\n({SEEDS} phases of each; simulated clock; a failure counts from when it is one, not from when its grace began)"
-    );
+    ));
     assert!(slow.is_empty(), "too slow: {slow:?}");
 }

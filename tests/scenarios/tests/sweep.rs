@@ -13,7 +13,10 @@ use anyhow::Result;
 use common::{protected, start};
 use futures::future::BoxFuture;
 use local_rds::Seed;
-use scenarios::sweep::{Case, Clouds, Sweep};
+use scenarios::{
+    show,
+    sweep::{Case, Clouds, Sweep},
+};
 use serde_json::json;
 use tokio::sync::OnceCell;
 
@@ -35,13 +38,13 @@ async fn sweep(sweep: Sweep) -> Result<()> {
         return Ok(());
     }
     let swept = sweep.run(clouds().await?, only.as_deref()).await?;
-    eprintln!(
+    show(&format!(
         "sweep of {}: {} calls, {} cases, in {:.1} s",
         sweep.function,
         swept.calls,
         swept.cases,
         swept.took.as_secs_f64()
-    );
+    ));
     Ok(())
 }
 

@@ -23,7 +23,7 @@ use vault::FakeLedger;
 
 use crate::{
     Ask, WatchRpo,
-    observe::{MOST_LOOK_MINUTES, SNAPSHOTS_A_MINUTE},
+    look::{MOST_LOOK_MINUTES, SNAPSHOTS_A_MINUTE},
 };
 
 const HOME: &str = "us-east-1";

@@ -59,7 +59,7 @@ async fn as_often_as_their_number_in_both_regions_allows(#[case] snapshots: usiz
 #[case::a_hundred_thousand(100_000, 5)]
 #[case::more_than_there_can_be(usize::MAX, 5)]
 fn never_less_often_than_every_five_minutes(#[case] snapshots: usize, #[case] every: i64) {
-    assert_eq!(crate::observe::look_minutes(snapshots), every);
+    assert_eq!(crate::look::look_minutes(snapshots), every);
 }
 
 #[tokio::test]
