@@ -6,6 +6,7 @@ use futures::{StreamExt, stream};
 use jiff::Timestamp;
 use reconcile::{Documents, Done, Entry, Error, Kind, Result};
 use serde::Serialize;
+use tokio::time::timeout;
 
 use crate::{
     memory::Open,
@@ -64,6 +65,9 @@ pub(crate) async fn act<A, T: Topic, D: Documents>(
 
 /// How many messages are published at the same time: SNS takes far more.
 const AT_ONCE: usize = 4;
+
+/// How long one publication may take, so that the others can still be told and written down.
+const PUBLISH_LIMIT: Duration = Duration::from_secs(8);
 
 /// Says what is about to be told, tells it, and says that it is told.
 ///
@@ -125,7 +129,9 @@ async fn publish(topic: &impl Topic, message: &Message, held: &Held) -> Result<S
             format!("{id} was not published in time; the next tick does it"),
         ));
     }
-    match topic.publish(message).await {
+    let publish = timeout(PUBLISH_LIMIT, topic.publish(message));
+    let hangs = |_| Error::retryable("RequestTimedOut", format!("SNS did not answer to {}", message.id));
+    match publish.await.map_err(hangs).flatten() {
         // SNS does not take it, and never will: better a bare word of it than nothing.
         Err(error) if error.kind() == Kind::Permanent => topic.publish(&message.bare(&error.report())).await,
         outcome => outcome,
