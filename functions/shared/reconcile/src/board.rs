@@ -62,7 +62,8 @@ impl Board {
         next.into_values().collect()
     }
 
-    /// Writes `findings` if they differ from what stands there, or that is old. Tells what changed.
+    /// Writes `findings` if they differ from what stands there, or that is old. Tells what changed; `None` if another pass
+    /// has written meanwhile: then nothing was.
     ///
     /// Only a pass that is `well`, which failed in nothing but what it says here, moves the board's instant on: whoever
     /// waits for the function to be well again waits for that.
@@ -73,7 +74,7 @@ impl Board {
         findings: Vec<Finding>,
         well: bool,
         now: Timestamp,
-    ) -> Result<Change> {
+    ) -> Result<Option<Change>> {
         let before = self.before.as_ref();
         let same = before.is_some_and(|before| before.findings == findings);
         let at = match before {
@@ -82,7 +83,7 @@ impl Board {
             _ => now,
         };
         if same && before.is_some_and(|before| at.duration_since(before.at) < RENEWED) {
-            return Ok(Change::default());
+            return Ok(Some(Change::default()));
         }
         let earlier = before.map(|before| keys(&before.findings)).unwrap_or_default();
         let later = keys(&findings);
@@ -94,19 +95,9 @@ impl Board {
         match documents.write(&board_name(function), &text, self.version.as_deref()).await? {
             Some(version) => {
                 *self = Self { before: Some(findings), version: Some(version) };
-                Ok(change)
+                Ok(Some(change))
             }
-            // Another pass of the function is a moment ahead, and says the same, or something that this one must not undo.
-            None => {
-                let theirs = Self::read(documents, function).await?.before;
-                if theirs.is_some_and(|theirs| theirs.findings == findings.findings) {
-                    return Ok(Change::default());
-                }
-                let message = format!(
-                    "another pass of {function} posted other findings meanwhile; the next tick looks again"
-                );
-                Err(Error::retryable("FindingsContended", message))
-            }
+            None => Ok(None),
         }
     }
 }

@@ -75,6 +75,9 @@ where
     Ok(pass.summary.into_inner())
 }
 
+/// How often a pass tries to post, when others of the same function post at the same time.
+const POSTS: usize = 5;
+
 /// What the decisions of one pass share.
 struct Pass<'p, R, L, F, D> {
     reconciler: &'p R,
@@ -232,24 +235,41 @@ impl<R: Reconciler, L: Ledger, F: Facts, D: Documents> Pass<'_, R, L, F, D> {
 
     /// Posts what was found so far, for send-alert, and wakes it if that changed.
     async fn post(&self, board: &mut Board, last: bool) {
-        let findings = {
-            let found = self.found.borrow();
-            let findings: Vec<Finding> =
-                found.findings.iter().map(|finding| self.with_standing(finding.clone())).collect();
-            board.next(findings, |earlier| found.is_unknown(earlier))
-        };
-        let (count, well) = (findings.len(), last && !self.found.borrow().unsaid);
-        let posted = timeout_at(self.deadline.last_call(), async {
-            let change = board.post(&self.journal.documents, R::NAME, findings, well, self.now).await?;
+        let posted = timeout_at(self.deadline.last_call(), self.try_post(board, last)).await;
+        match posted.map_err(|_| out_of_time()).flatten() {
+            Ok(count) => self.summary.borrow_mut().findings = Some(count),
+            Err(error) => self.not_posted(error),
+        }
+    }
+
+    /// How many findings stand there then.
+    async fn try_post(&self, board: &mut Board, last: bool) -> Result<usize> {
+        let well = last && !self.found.borrow().unsaid;
+        for attempt in 0..POSTS {
+            // What another pass posted meanwhile may be newer than what this one saw: it is added to, and not undone.
+            let findings = board.next(self.findings(), |earlier| attempt > 0 || self.is_unknown(earlier));
+            let count = findings.len();
+            let documents = &self.journal.documents;
+            let Some(change) = board.post(documents, R::NAME, findings, well, self.now).await? else {
+                *board = Board::read(documents, R::NAME).await?;
+                continue;
+            };
             if change.opened + change.ended > 0 {
                 self.journal.facts.publish(&self.changed(change.opened, change.ended)).await?;
             }
-            Ok(())
-        });
-        match posted.await.map_err(|_| out_of_time()).and_then(|posted| posted) {
-            Ok(()) => self.summary.borrow_mut().findings = Some(count),
-            Err(error) => self.not_posted(error),
+            return Ok(count);
         }
+        let message = format!("other passes of {} post at the same time; the next tick looks again", R::NAME);
+        Err(Error::retryable("FindingsContended", message))
+    }
+
+    fn findings(&self) -> Vec<Finding> {
+        let found = self.found.borrow();
+        found.findings.iter().map(|finding| self.with_standing(finding.clone())).collect()
+    }
+
+    fn is_unknown(&self, earlier: &Finding) -> bool {
+        self.found.borrow().is_unknown(earlier)
     }
 
     /// Nobody hears what this pass found: it has failed, and has no heartbeat.

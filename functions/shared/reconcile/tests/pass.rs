@@ -303,3 +303,13 @@ async fn an_unchanged_board_is_written_anew_every_ten_minutes() {
     assert_ne!(written(&memory), first);
     assert_eq!(memory.changes(), 0);
 }
+
+#[tokio::test(start_paused = true)]
+async fn two_passes_at_once_undo_nothing_of_each_other() {
+    let memory = Memory::default();
+    let (a, b) = ([work("a", 1, Some("Broken"))], [work("b", 1, Some("Broken"))]);
+    let (one, other) = tokio::join!(pass(&a, &memory, 100, 1), pass(&b, &memory, 100, 1));
+    assert!(one.findings.is_some() && other.findings.is_some());
+    let resources: Vec<String> = memory.board().into_iter().map(|(resource, ..)| resource).collect();
+    assert_eq!(resources, ["rds/a", "rds/b"]);
+}
