@@ -86,7 +86,7 @@ fn follow(restored: &Restored, recorded: &BTreeSet<EntryKey>, now: Timestamp, pl
     }
 }
 
-/// A restore that failed is told of for as long as its instance is there: nobody has dealt with it yet.
+/// A restore that failed is told of until its instance is deleted, or is looked up no more: nobody has dealt with it yet.
 fn failed_restore(restored: &Restored, code: &str) -> Finding {
     let Restored { id, resource, region, instance, requested_at } = restored;
     Finding {

@@ -42,9 +42,12 @@ pub(crate) fn gather(observed: &Observed, now: Timestamp) -> Conditions {
         board.as_ref().ok().map(|board| board.at)
     };
     let failures = standing_failures(&observed.open.failures, &observed.received.failures, well_at, now);
-    let known = observed.boards.keys().cloned().collect();
-    let mut conditions =
-        Conditions { by_resource: BTreeMap::new(), known, unknown: BTreeSet::new(), failures };
+    let mut conditions = Conditions {
+        by_resource: BTreeMap::new(),
+        known: observed.boards.keys().cloned().collect(),
+        unknown: BTreeSet::new(),
+        failures: Failures::new(),
+    };
     for (function, board) in &observed.boards {
         match board {
             Ok(board) => board.findings.iter().for_each(|finding| conditions.add(function, finding.clone())),
@@ -55,10 +58,10 @@ pub(crate) fn gather(observed: &Observed, now: Timestamp) -> Conditions {
         Ok(alarms) => alarms.iter().for_each(|alarm| conditions.add(ALARMS, of_alarm(alarm, prefix, now))),
         Err(_) => _ = conditions.unknown.insert(ALARMS.to_owned()),
     }
-    for (function, failing) in &conditions.failures.clone() {
+    for (function, failing) in &failures {
         conditions.add(FAILURES, of_failing(own_name(function, prefix), failing));
     }
-    conditions
+    Conditions { failures, ..conditions }
 }
 
 impl Conditions {

@@ -163,7 +163,7 @@ const FORGOTTEN: SignedDuration = SignedDuration::from_hours(24);
 
 /// The failures that stand, with those that were just received and without those that are over.
 ///
-/// A function is well again when a pass that began after its last failure posted its findings.
+/// A function is well again when a pass that began after its last failure failed in nothing but what it found.
 pub(crate) fn standing_failures(
     remembered: &Failures,
     received: &[Failure],

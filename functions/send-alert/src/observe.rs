@@ -5,7 +5,7 @@ use std::{
 };
 
 use alarms::{Alarm, Alarms};
-use domain::Findings;
+use domain::{Findings, Severity};
 use futures::{future::join_all, join};
 use jiff::SignedDuration;
 use reconcile::{Document, Documents, Error, FINDINGS, Result, parse_findings};
@@ -42,6 +42,20 @@ pub struct Manner {
     pub reminder: SignedDuration,
 }
 
+impl Manner {
+    /// How often something of that severity is repeated while it lasts; `None` for what is not.
+    pub(crate) fn patience(&self, severity: Severity) -> Option<SignedDuration> {
+        match severity {
+            Severity::Critical => Some(self.reminder),
+            Severity::Warning => Some(self.reminder * WARNING_PATIENCE),
+            Severity::Info => None,
+        }
+    }
+}
+
+/// Warnings are repeated this many times less often than what is critical.
+const WARNING_PATIENCE: i32 = 6;
+
 /// What is true now.
 #[derive(Debug)]
 pub struct Observed {
@@ -69,11 +83,11 @@ pub(crate) async fn observe<A: Alarms, T, D: Documents>(
         read_boards(documents),
         function.alarms.standing(&function.manner.prefix),
     );
-    let open = open?;
+    let (open, version) = open?;
     Ok(Observed {
         manner: function.manner.clone(),
-        version: open.as_ref().map(|document| document.version.clone()),
-        open: remembered(open),
+        open,
+        version,
         received: match ask {
             Ask::Look => Received::default(),
             Ask::Receive(received) => received,
@@ -96,15 +110,18 @@ fn remembered(document: Option<Document>) -> Open {
 /// deliver it again only after minutes.
 const LEASE_PATIENCE: Duration = Duration::from_secs(5);
 
-async fn read_open<A, T, D: Documents>(function: &SendAlert<A, T, D>, ask: &Ask) -> Result<Option<Document>> {
+/// The memory, and which version of it was read.
+async fn read_open<A, T, D: Documents>(
+    function: &SendAlert<A, T, D>,
+    ask: &Ask,
+) -> Result<(Open, Option<String>)> {
     let deadline = Instant::now() + LEASE_PATIENCE;
     loop {
         let document = function.documents.read(OPEN).await?;
-        let is_leased = document.as_ref().is_some_and(|document| {
-            serde_json::from_str::<Open>(&document.text).is_ok_and(|open| open.lease.is_some())
-        });
-        if !is_leased || !ask.brings_failures() || Instant::now() >= deadline {
-            return Ok(document);
+        let version = document.as_ref().map(|document| document.version.clone());
+        let open = remembered(document);
+        if open.lease.is_none() || !ask.brings_failures() || Instant::now() >= deadline {
+            return Ok((open, version));
         }
         tokio::time::sleep(Duration::from_millis(250)).await;
     }

@@ -14,9 +14,6 @@ use crate::{
     observe::Manner,
 };
 
-/// Warnings are repeated this many times less often than what is critical.
-const WARNING_PATIENCE: i32 = 6;
-
 /// One thing to tell of one resource.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Tell {
@@ -72,11 +69,7 @@ fn event(
     if has_more(before, said) {
         return Some(Event::Updated);
     }
-    let patience = match before.severity() {
-        Severity::Critical => manner.reminder,
-        Severity::Warning => manner.reminder * WARNING_PATIENCE,
-        Severity::Info => return None,
-    };
+    let patience = manner.patience(before.severity())?;
     let told_at = before.told_at.min(now);
     (now.duration_since(told_at) >= patience).then_some(Event::Reminder)
 }

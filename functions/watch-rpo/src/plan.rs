@@ -68,12 +68,9 @@ impl<'o> Planner<'o> {
             // So that a Region which refused the last look is not taken for mended until the next.
             return self.plan.leave(&["refused"]);
         };
-        // What one Region holds is no reason to look more often at both.
-        let least = if snapshots.away.is_err() { self.memory.look_minutes } else { 1 };
-        let minutes = look_minutes(snapshots.count).max(least);
-        // A look that saw only half is repeated the next minute.
+        // A look that saw only half is repeated the next minute, and says nothing of how many there are.
         if snapshots.home.is_ok() && snapshots.away.is_ok() {
-            self.memory.note_look(minutes, self.observed.by_event, self.now);
+            self.memory.note_look(look_minutes(snapshots.count), self.observed.by_event, self.now);
         }
         if let Err(error) = &snapshots.home {
             self.plan.miss("snapshots", error, &kind::SEEN_IN_SNAPSHOTS);

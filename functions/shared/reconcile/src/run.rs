@@ -60,9 +60,7 @@ where
     let mut board = board.transpose();
     if let (Ok(Some(board)), true) = (&mut board, any_found) {
         // What is wrong is said before anything is done, so that nobody has to wait for it, or never hears of it.
-        pass.found.borrow_mut().everything_unknown = true;
         pass.post(board, false).await;
-        pass.found.borrow_mut().everything_unknown = incomplete;
     }
     stream::iter(decisions)
         .for_each_concurrent(budget.concurrency, |decision| pass.carry_out(decision))
@@ -246,8 +244,10 @@ impl<R: Reconciler, L: Ledger, F: Facts, D: Documents> Pass<'_, R, L, F, D> {
     async fn try_post(&self, board: &mut Board, last: bool) -> Result<usize> {
         let well = last && !self.found.borrow().unsaid;
         for attempt in 0..POSTS {
-            // What another pass posted meanwhile may be newer than what this one saw: it is added to, and not undone.
-            let findings = board.next(self.findings(), |earlier| attempt > 0 || self.is_unknown(earlier));
+            // Before it has acted a pass ends nothing. And what another pass posted meanwhile may be newer than what this one
+            // saw: it is added to, and not undone.
+            let ends_nothing = !last || attempt > 0;
+            let findings = board.next(self.findings(), |earlier| ends_nothing || self.is_unknown(earlier));
             let count = findings.len();
             let documents = &self.journal.documents;
             let Some(change) = board.post(documents, R::NAME, findings, well, self.now).await? else {
