@@ -85,9 +85,13 @@ fn text(tell: &Tell, manner: &Manner, id: &str, headline: &str, now: Timestamp) 
     lines.extend([String::new(), format!("Plan: {}", plan_of(tell)), format!("Message {id}, {now}.")]);
     lines.push(match tell.event {
         Event::Cleared => "This conversation is closed.".to_owned(),
-        _ => {
-            format!("While it lasts you are reminded every {}; an all-clear ends it.", patience(tell, manner))
-        }
+        _ => match manner.patience(severity(tell)).map(|patience| patience.as_hours()) {
+            Some(1) => "While it lasts you are reminded every hour; an all-clear ends it.".to_owned(),
+            Some(hours) => {
+                format!("While it lasts you are reminded every {hours} hours; an all-clear ends it.")
+            }
+            None => "An all-clear ends it.".to_owned(),
+        },
     });
     lines.join("\n")
 }
@@ -144,12 +148,6 @@ fn plan_of(tell: &Tell) -> String {
     let told = tell.conversation.conditions.values().find_map(|told| told.plan.clone());
     let plan = plain(&standing(tell).plan.or(told).unwrap_or_default(), 64);
     if plan.is_empty() { "none".to_owned() } else { plan }
-}
-
-fn patience(tell: &Tell, manner: &Manner) -> String {
-    let hours = manner.reminder.as_hours();
-    let hours = if severity(tell) == Severity::Critical { hours } else { hours * 6 };
-    if hours == 1 { "hour".to_owned() } else { format!("{hours} hours") }
 }
 
 struct Timespan {

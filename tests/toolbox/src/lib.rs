@@ -68,7 +68,7 @@ impl Progress for Silent {
 pub enum Error {
     /// No Python that will do. One line: it is all that a user sees.
     #[error(
-        "Python 3.10 or newer with venv and pip is needed ({found}): install it (Debian, Ubuntu: python3-venv; \
+        "Python 3.11 or newer with venv and pip is needed ({found}): install it (Debian, Ubuntu: python3-venv; \
          macOS: brew install python) or name one in TIDEMARK_PYTHON"
     )]
     NoPython {

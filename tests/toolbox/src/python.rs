@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use crate::Error;
 
 /// The oldest that works: no release of `MiniStack` supports 3.9.
-const OLDEST: (u32, u32) = (3, 10);
+const OLDEST: (u32, u32) = (3, 11);
 
 /// The newest with wheels for every package: macOS has none for `watchdog`, which the SAM CLI pins, on 3.14.
 const NEWEST: (u32, u32) = if cfg!(target_os = "macos") { (3, 13) } else { (3, 99) };

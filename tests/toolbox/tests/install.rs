@@ -38,7 +38,7 @@ async fn refusal(python: std::ffi::OsString) -> String {
 async fn a_missing_python_is_one_clear_line() {
     let line = refusal("/nonexistent/python3".into()).await;
     assert_eq!(line.lines().count(), 1, "{line}");
-    assert!(line.starts_with("Python 3.10 or newer with venv and pip is needed (none was found)"), "{line}");
+    assert!(line.starts_with("Python 3.11 or newer with venv and pip is needed (none was found)"), "{line}");
     assert!(line.contains("python3-venv") && line.contains("TIDEMARK_PYTHON"), "{line}");
 }
 
@@ -84,7 +84,7 @@ async fn two_at_once_install_once_and_the_tools_work() {
     assert!(lines.filter(|line| line.contains("about a minute")).count() <= 1, "installed twice");
     let versions = "import ministack, samtranslator; from importlib.metadata import version; \
                     print(version('ministack'), version('aws-sam-cli'), version('boto3'))";
-    assert_eq!(answers(&first, versions).trim(), "1.5.33 1.167.0 1.43.102");
+    assert_eq!(answers(&first, versions).trim(), "1.5.33 1.167.0 1.43.112");
     let postgres = Command::new(first.postgres.join("bin/postgres")).arg("--version").output().unwrap();
     assert!(String::from_utf8(postgres.stdout).unwrap().starts_with("postgres (PostgreSQL) 18."));
 

@@ -1,0 +1,1 @@
+//! Redis and Valkey: what an RDB or an append-only directory holds, and ElastiCache as Tidemark sees it.

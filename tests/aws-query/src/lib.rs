@@ -1,0 +1,1 @@
+//! The AWS Query protocol: form-encoded requests in, XML documents out.
