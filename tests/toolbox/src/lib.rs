@@ -45,6 +45,8 @@ pub struct Tools {
     pub site_packages: PathBuf,
     /// `PostgreSQL`: the folder with `bin/`, `lib/` and `share/`. Exists only in [`Set::Cloud`].
     pub postgres: PathBuf,
+    /// Valkey: the folder with `valkey-server`. Exists only in [`Set::Cloud`].
+    pub valkey: PathBuf,
     /// The commands: `sam`, and by set `ministack` or `cargo-lambda` and `cargo-deny`.
     pub bin: PathBuf,
 }
