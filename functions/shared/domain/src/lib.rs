@@ -8,13 +8,15 @@ mod plan_document;
 mod recovery_point;
 mod resource;
 mod slot;
+mod sources;
 
 pub use finding::{Finding, Findings, Severity, Standing};
 pub use plan::{BackupPlan, Objectives, PlanName, Retention};
 pub use plan_document::{InvalidPlanDocument, PlanDocument, Problem};
-pub use recovery_point::{RecoveryPointId, RecoveryPointState};
+pub use recovery_point::{RecoveryPointId, RecoveryPointParts, RecoveryPointState};
 pub use resource::{Engine, InvalidResourceId, ResourceId};
 pub use slot::{InvalidSchedule, Schedule, Slot};
+pub use sources::{AppendOnlyArchive, DatabasePattern, RedisSources, TursoSources};
 
 /// The tags by which people and functions speak to each other through AWS. Values hold only the characters that
 /// RDS allows in a tag: letters, digits, spaces and `_ . : / = + - @` (RDS User Guide, "Tagging Amazon RDS resources").

@@ -2,7 +2,7 @@ use std::{borrow::Borrow, collections::BTreeMap, fmt};
 
 use jiff::SignedDuration;
 
-use crate::{Engine, Schedule};
+use crate::{Engine, RedisSources, Schedule, TursoSources};
 
 /// The name of a backup plan, as it stands in a database's `tidemark:plan` tag: 1 to 64 of `a-z 0-9 -`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -43,6 +43,10 @@ pub struct BackupPlan {
     pub schedules: BTreeMap<Engine, Schedule>,
     /// How many of them are kept.
     pub keep: Retention,
+    /// What it says of Redis and Valkey alone.
+    pub redis: RedisSources,
+    /// What it says of Turso alone.
+    pub turso: TursoSources,
     /// How much may be lost, and how long a restore may take.
     pub objectives: Objectives,
 }
@@ -63,8 +67,13 @@ pub struct Retention {
 /// The plan's objectives; what was measured stands beside them in reports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Objectives {
-    /// Recovery point objective.
+    /// Recovery point objective of what has point-in-time restore: RDS.
     pub rpo: SignedDuration,
+    /// Recovery point objective of Redis and Valkey, whose recovery points are the slots'.
+    pub redis_rpo: SignedDuration,
+    /// Recovery point objective of Turso. What counts is the copy in the vault: a provider that is lost takes its own
+    /// point-in-time restore with it.
+    pub turso_rpo: SignedDuration,
     /// Recovery time objective.
     pub rto: SignedDuration,
     /// How long after a slot its recovery point may be incomplete.
@@ -73,6 +82,17 @@ pub struct Objectives {
     pub copy_grace: SignedDuration,
     /// How far automated backups that are replicated to the recovery Region may lag.
     pub replica_rpo: SignedDuration,
+}
+
+impl Objectives {
+    /// How much of that engine's data may be lost.
+    pub fn rpo_of(&self, engine: Engine) -> SignedDuration {
+        match engine {
+            Engine::Redis => self.redis_rpo,
+            Engine::Turso => self.turso_rpo,
+            Engine::Rds | Engine::Tidemark => self.rpo,
+        }
+    }
 }
 
 impl Default for Retention {
@@ -85,6 +105,8 @@ impl Default for Objectives {
     fn default() -> Self {
         Self {
             rpo: SignedDuration::from_mins(15),
+            redis_rpo: SignedDuration::from_mins(480),
+            turso_rpo: SignedDuration::from_mins(120),
             rto: SignedDuration::from_mins(60),
             slot_grace: SignedDuration::from_mins(60),
             copy_grace: SignedDuration::from_mins(360),

@@ -58,6 +58,11 @@ impl PlanDocument {
         }
     }
 
+    /// All plans, by name.
+    pub fn iter(&self) -> impl Iterator<Item = &BackupPlan> {
+        self.plans.values()
+    }
+
     /// The plan of that name.
     pub fn get(&self, name: &str) -> Option<&BackupPlan> {
         self.plans.get(name)
@@ -69,12 +74,13 @@ impl PlanDocument {
     }
 }
 
-struct Reader {
+/// Reads values, and gathers what is wrong with them.
+pub(crate) struct Reader {
     problems: Vec<Problem>,
 }
 
 impl Reader {
-    fn problem(&mut self, path: &str, message: impl Into<String>) {
+    pub(crate) fn problem(&mut self, path: &str, message: impl Into<String>) {
         self.problems.push(Problem { path: path.to_owned(), message: message.into() });
     }
 
@@ -98,13 +104,16 @@ impl Reader {
         if parsed.is_none() {
             self.problem(&path, "a plan's name is 1 to 64 of a-z, 0-9 and -");
         }
-        let plan = self.object(&path, value, &["time_zone", "schedule", "keep", "objectives"])?;
+        let plan =
+            self.object(&path, value, &["time_zone", "schedule", "keep", "objectives", "redis", "turso"])?;
         let time_zone = self.time_zone(&format!("{path}.time_zone"), plan.get("time_zone"));
         let schedules = self.schedules(&format!("{path}.schedule"), plan.get("schedule"), &time_zone);
         let keep = self.retention(&format!("{path}.keep"), plan.get("keep"));
         let objectives = self.objectives(&format!("{path}.objectives"), plan.get("objectives"));
+        let redis = self.redis(&format!("{path}.redis"), plan.get("redis"));
+        let turso = self.turso(&format!("{path}.turso"), plan.get("turso"));
         let name = parsed?;
-        Some((name.clone(), BackupPlan { name, schedules, keep, objectives }))
+        Some((name.clone(), BackupPlan { name, schedules, keep, redis, turso, objectives }))
     }
 
     fn time_zone(&mut self, path: &str, value: Option<&Value>) -> String {
@@ -175,6 +184,8 @@ impl Reader {
         // RDS ships logs every 5 minutes (User Guide, USER_PIT): a smaller objective could never be met.
         let allowed = [
             ("rpo_minutes", 5..=1_440, &mut objectives.rpo),
+            ("redis_rpo_minutes", 5..=10_080, &mut objectives.redis_rpo),
+            ("turso_rpo_minutes", 5..=10_080, &mut objectives.turso_rpo),
             ("rto_minutes", 1..=10_080, &mut objectives.rto),
             ("slot_grace_minutes", 5..=1_440, &mut objectives.slot_grace),
             ("copy_grace_minutes", 15..=4_320, &mut objectives.copy_grace),
@@ -189,7 +200,7 @@ impl Reader {
         objectives
     }
 
-    fn number(
+    pub(crate) fn number(
         &mut self,
         path: &str,
         given: &Map<String, Value>,
@@ -214,7 +225,7 @@ impl Reader {
 
     /// The object at `path`, after complaining about keys that it may not have: a misspelt `montly` would
     /// otherwise silently mean the default.
-    fn object<'v>(
+    pub(crate) fn object<'v>(
         &mut self,
         path: &str,
         value: &'v Value,

@@ -25,16 +25,61 @@ impl RecoveryPointId {
     /// anew under the same name is another resource; its recovery points must not be mistaken for the old one's.
     /// `attempt` counts from 1: a failed snapshot keeps its name, so the next attempt needs another.
     pub fn new(resource: &str, incarnation: &str, slot: Slot, attempt: u32) -> Self {
-        let digest = Sha256::digest(incarnation.as_bytes());
-        let mark = BASE32_NOPAD.encode(&digest[..5]).to_lowercase();
+        let mark = Self::mark(incarnation);
         let suffix = if attempt > 1 { format!("-{attempt}") } else { String::new() };
-        Self(format!("{}{}-{}-{}{suffix}", Self::PREFIX, resource.to_lowercase(), slot.compact(), &mark[..6]))
+        Self(format!("{}{}-{}-{mark}{suffix}", Self::PREFIX, resource.to_lowercase(), slot.compact()))
+    }
+
+    /// What stands for an incarnation in a name: six characters.
+    pub fn mark(incarnation: &str) -> String {
+        let digest = Sha256::digest(incarnation.as_bytes());
+        let mut mark = BASE32_NOPAD.encode(&digest[..5]).to_lowercase();
+        mark.truncate(6);
+        mark
+    }
+
+    /// What the name says; `None` for a name that [`RecoveryPointId::new`] does not make.
+    pub fn parts(&self) -> Option<RecoveryPointParts<'_>> {
+        let named = self.0.strip_prefix(Self::PREFIX)?;
+        let (named, attempt) = match named.rsplit_once('-') {
+            Some((rest, number)) if is_attempt(number) && rest.rsplit('-').nth(1).is_some_and(is_slot) => {
+                (rest, number.parse().ok()?)
+            }
+            _ => (named, 1),
+        };
+        let (named, mark) = named.rsplit_once('-')?;
+        let (resource, slot) = named.rsplit_once('-')?;
+        let slot = Slot::parse_compact(slot)?;
+        let is_mark =
+            mark.len() == 6 && mark.bytes().all(|c| c.is_ascii_lowercase() || (b'2'..=b'7').contains(&c));
+        (is_mark && !resource.is_empty()).then_some(RecoveryPointParts { resource, slot, mark, attempt })
     }
 
     /// The name as the provider knows it.
     pub fn as_str(&self) -> &str {
         &self.0
     }
+}
+
+/// What a recovery point's name says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RecoveryPointParts<'n> {
+    /// The resource's name, in lower case.
+    pub resource: &'n str,
+    /// The slot that it fills.
+    pub slot: Slot,
+    /// [`RecoveryPointId::mark`] of the incarnation.
+    pub mark: &'n str,
+    /// Which attempt, from 1.
+    pub attempt: u32,
+}
+
+fn is_attempt(text: &str) -> bool {
+    text.parse::<u32>().is_ok_and(|number| number > 1 && number.to_string() == text)
+}
+
+fn is_slot(text: &str) -> bool {
+    Slot::parse_compact(text).is_some()
 }
 
 impl From<&str> for RecoveryPointId {
@@ -88,6 +133,19 @@ mod tests {
             prop_assert!(id.len() <= 255 && id.starts_with(RecoveryPointId::PREFIX));
             prop_assert!(id.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-'));
             prop_assert!(!id.ends_with('-') && !id.contains("--"));
+        }
+
+        #[test]
+        fn a_name_says_what_it_was_made_of(name in "[a-zA-Z]([a-zA-Z0-9]|-[a-zA-Z0-9]){0,31}", incarnation in ".*", attempt in 1_u32..1_000) {
+            let id = RecoveryPointId::new(&name, &incarnation, slot(), attempt);
+            let (resource, mark) = (name.to_lowercase(), RecoveryPointId::mark(&incarnation));
+            prop_assert_eq!(id.parts(), Some(RecoveryPointParts { resource: &resource, slot: slot(), mark: &mark, attempt }));
+        }
+
+        #[test]
+        fn no_name_panics(name in ".*") {
+            _ = RecoveryPointId::from(name.as_str()).parts();
+            _ = RecoveryPointId::from(format!("tidemark-{name}").as_str()).parts();
         }
 
         #[test]

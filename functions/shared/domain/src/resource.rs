@@ -53,6 +53,16 @@ impl ResourceId {
         Self { engine: Engine::Rds, name: name.into() }
     }
 
+    /// An ElastiCache cache, or a directory of a Redis or Valkey that its owner runs, by its name.
+    pub fn redis(name: impl Into<String>) -> Self {
+        Self { engine: Engine::Redis, name: name.into() }
+    }
+
+    /// A Turso database by its name.
+    pub fn turso(name: impl Into<String>) -> Self {
+        Self { engine: Engine::Turso, name: name.into() }
+    }
+
     /// A part of Tidemark, e.g. the function `backup-rds`.
     pub fn tidemark(part: impl Into<String>) -> Self {
         Self { engine: Engine::Tidemark, name: part.into() }

@@ -30,9 +30,17 @@ impl Slot {
 
     /// `20261122t0300z`: lower case and free of punctuation, so that it fits every provider's identifiers.
     pub fn compact(self) -> String {
-        self.0.strftime("%Y%m%dt%H%Mz").to_string()
+        self.0.strftime(COMPACT).to_string()
+    }
+
+    /// Reads what [`Slot::compact`] wrote.
+    pub fn parse_compact(text: &str) -> Option<Self> {
+        let slot = DateTime::strptime(COMPACT, text).ok()?.to_zoned(TimeZone::UTC).ok()?.timestamp();
+        (slot.strftime(COMPACT).to_string() == text).then_some(Self(slot))
     }
 }
+
+const COMPACT: &str = "%Y%m%dt%H%Mz";
 
 impl fmt::Display for Slot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -1,12 +1,26 @@
-//! The vault's ledger: an append-only record in a versioned, encrypted, object-locked bucket.
+//! The vault: versioned, encrypted, object-locked buckets, one in each Region.
 //!
-//! One entry is one object, `ledger/<day>/<engine>/<resource>/<subject>/<region>/<kind>.json`, written with
-//! `If-None-Match: *`: the second writer of the same fact is told so, and nothing is ever overwritten.
+//! **Recovery points** ([`Store`], [`Manifest`], [`list`]): what Tidemark keeps itself, an exported RDB or a database's
+//! pages. A recovery point is some objects and a manifest, which is written last and only when every byte was verified.
+//!
+//! **The ledger** ([`VaultLedger`]): an append-only record. One entry is one object,
+//! `ledger/<day>/<engine>/<resource>/<subject>/<region>/<kind>.json`, written with `If-None-Match: *`: the second writer
+//! of the same fact is told so, and nothing is ever overwritten.
 
+mod digest;
 #[cfg(feature = "fake")]
 mod fake;
+mod intake;
+mod layout;
 mod ledger;
+mod manifest;
+mod store;
 
+pub use digest::{Digests, crc64nvme};
 #[cfg(feature = "fake")]
 pub use fake::FakeLedger;
+pub use intake::Intake;
+pub use layout::{Listed, day_prefix, list, point_prefix};
 pub use ledger::VaultLedger;
+pub use manifest::{MANIFEST, Manifest, StoredObject};
+pub use store::{Created, Encryption, Object, Part, Source, Store, Upload};

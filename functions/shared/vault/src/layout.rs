@@ -1,0 +1,87 @@
+//! Where recovery points are in the vault: `redis/2026-11-22/sessions/<recovery point>/<object>`.
+//!
+//! By day first, so that whoever wants to know what is new lists some days and not all years.
+
+use std::collections::BTreeMap;
+
+use domain::{Engine, RecoveryPointId, ResourceId, Slot};
+use jiff::{Timestamp, civil::Date};
+use reconcile::Result;
+
+use crate::{MANIFEST, Object, Store};
+
+/// A recovery point as a list of the vault shows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listed {
+    /// Its name.
+    pub id: RecoveryPointId,
+    /// What it is of.
+    pub resource: ResourceId,
+    /// The slot that it fills.
+    pub slot: Slot,
+    /// Its objects by name, the manifest among them where there is one.
+    pub objects: BTreeMap<String, Object>,
+}
+
+impl Listed {
+    /// When its manifest was written, last of all and only once everything was verified; `None` while it is not whole.
+    pub fn completed(&self) -> Option<Timestamp> {
+        self.objects.get(MANIFEST).map(|manifest| manifest.modified)
+    }
+
+    /// The size of all its objects.
+    pub fn bytes(&self) -> u64 {
+        self.objects.values().map(|object| object.bytes).sum()
+    }
+
+    /// Whether `copy` holds the same objects: names and sizes.
+    pub fn is_held_by(&self, copy: &Self) -> bool {
+        self.objects
+            .iter()
+            .all(|(name, object)| copy.objects.get(name).is_some_and(|copied| copied.bytes == object.bytes))
+    }
+}
+
+/// What the keys of an engine's recovery points of one day begin with.
+pub fn day_prefix(engine: Engine, day: Date) -> String {
+    format!("{engine}/{day}/")
+}
+
+/// What the keys of one recovery point begin with.
+pub fn point_prefix(resource: &ResourceId, slot: Slot, id: &RecoveryPointId) -> String {
+    let ResourceId { engine, name } = resource;
+    format!("{engine}/{}/{name}/{id}/", slot.utc_date())
+}
+
+/// The recovery points of `engine` in those days (a list call a day, and one for each further 1,000 objects). What is
+/// there under other names is nobody's recovery point.
+pub async fn list(
+    store: &impl Store,
+    engine: Engine,
+    days: impl IntoIterator<Item = Date>,
+) -> Result<Vec<Listed>> {
+    let mut points: BTreeMap<(Slot, String), Listed> = BTreeMap::new();
+    for day in days {
+        for object in store.list(&day_prefix(engine, day)).await? {
+            let Some((resource, id, name)) = read_key(engine, day, &object.key) else { continue };
+            let Some(slot) = id.parts().map(|parts| parts.slot) else { continue };
+            let point = points.entry((slot, id.to_string())).or_insert_with(|| Listed {
+                id,
+                resource,
+                slot,
+                objects: BTreeMap::new(),
+            });
+            point.objects.insert(name, object);
+        }
+    }
+    Ok(points.into_values().collect())
+}
+
+fn read_key(engine: Engine, day: Date, key: &str) -> Option<(ResourceId, RecoveryPointId, String)> {
+    let mut parts = key.strip_prefix(&day_prefix(engine, day))?.splitn(3, '/');
+    let (resource, id, name) = (parts.next()?, RecoveryPointId::from(parts.next()?), parts.next()?);
+    let said = id.parts()?;
+    // A name that says something else than its place is nobody's.
+    let agrees = said.resource == resource.to_lowercase() && said.slot.utc_date() == day && !name.is_empty();
+    agrees.then(|| (ResourceId { engine, name: resource.to_owned() }, id.clone(), name.to_owned()))
+}
