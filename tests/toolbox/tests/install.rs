@@ -84,9 +84,11 @@ async fn two_at_once_install_once_and_the_tools_work() {
     assert!(lines.filter(|line| line.contains("about a minute")).count() <= 1, "installed twice");
     let versions = "import ministack, samtranslator; from importlib.metadata import version; \
                     print(version('ministack'), version('aws-sam-cli'), version('boto3'))";
-    assert_eq!(answers(&first, versions).trim(), "1.5.33 1.167.0 1.43.112");
+    assert_eq!(answers(&first, versions).trim(), "1.5.33 1.167.0 1.43.102");
     let postgres = Command::new(first.postgres.join("bin/postgres")).arg("--version").output().unwrap();
     assert!(String::from_utf8(postgres.stdout).unwrap().starts_with("postgres (PostgreSQL) 18."));
+    let sqld = Command::new(&first.sqld).arg("--version").output().unwrap();
+    assert!(String::from_utf8(sqld.stdout).unwrap().starts_with("sqld sqld 0.24."));
 
     let again = Instant::now();
     toolbox::install(Set::Cloud, &Silent).await.unwrap();
