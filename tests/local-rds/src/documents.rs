@@ -1,23 +1,15 @@
 //! Instances, snapshots and automated backups as the API shows them.
 
+use aws_query::{Element, time};
 use jiff::{TimestampRound, Unit};
 
 use crate::Speed;
-use crate::state::{AutomatedBackup, Deferred, Instance, Region, Snapshot, Tags};
-use crate::wire::{Element, time};
+use crate::state::{AutomatedBackup, Deferred, Instance, Region, Snapshot};
 
 /// The one network there is.
 const VPC: &str = "vpc-0d0c0ffee0d0c0ffe";
 /// The certificate authority that RDS uses unless told otherwise.
 pub(crate) const DEFAULT_CA: &str = "rds-ca-rsa2048-g1";
-
-/// `TagList`.
-pub(crate) fn tags(element: Element, tags: &Tags) -> Element {
-    element.list(
-        "TagList",
-        tags.iter().map(|(key, value)| Element::new("Tag").text("Key", key).text("Value", value)),
-    )
-}
 
 /// A `DBInstance`.
 pub(crate) fn instance(region: &Region, instance: &Instance) -> Element {
@@ -99,7 +91,7 @@ pub(crate) fn instance(region: &Region, instance: &Instance) -> Element {
                 .text("Status", "in-sync")],
         )
         .list("DBInstanceAutomatedBackupsReplications", replications(backup));
-    tags(element, &instance.tags)
+    element.tags(&instance.tags)
 }
 
 fn pending(pending: &Deferred) -> Element {
@@ -171,7 +163,7 @@ pub(crate) fn snapshot(region: &Region, snapshot: &Snapshot, speed: &Speed) -> E
         .maybe("SourceRegion", snapshot.source_region.as_ref())
         .maybe("SourceDBSnapshotIdentifier", snapshot.source_arn.as_ref())
         .list("ProcessorFeatures", []);
-    tags(element, &snapshot.tags)
+    element.tags(&snapshot.tags)
 }
 
 /// A `DBInstanceAutomatedBackup`.
@@ -208,5 +200,5 @@ pub(crate) fn backup(region: &Region, backup: &AutomatedBackup) -> Element {
         .text("PreferredBackupWindow", &traits.backup_window)
         .text("BackupTarget", "region")
         .list("DBInstanceAutomatedBackupsReplications", replications(Some(backup)));
-    tags(element, &backup.tags)
+    element.tags(&backup.tags)
 }

@@ -114,7 +114,7 @@ impl Region {
                 "EventCategories": [category],
                 "SourceType": source_type,
                 "SourceArn": arn,
-                "Date": crate::wire::time(time),
+                "Date": aws_query::time(time),
                 "Message": message,
                 "SourceIdentifier": identifier,
                 "EventID": id,

@@ -1,8 +1,7 @@
 //! Names of things: identifiers as RDS allows them, ARNs, resource ids.
 
+use aws_query::Fault;
 use jiff::Timestamp;
-
-use crate::wire::Fault;
 
 /// The longest DB instance identifier (`CreateDBInstance`, API reference).
 pub(crate) const INSTANCE: usize = 63;

@@ -8,9 +8,9 @@
 //! the same. Clients of a real one use TLS ([`LocalRds::ca_certificate`]), as with `rds.force_ssl`.
 
 mod actions;
-mod clock;
 mod documents;
 mod events;
+mod faults;
 mod identifiers;
 mod outside;
 mod plane;
@@ -20,14 +20,14 @@ mod seed;
 mod speed;
 mod state;
 mod steering;
-mod wire;
 mod work;
 
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use outside::{Alone, Event, EventSink, Key, Keys, Processes};
+pub use aws_query::{Alone, Key, Keys, Processes, Response};
+pub use outside::{Event, EventSink};
 pub use quotas::Quotas;
 pub use seed::{Seed, SeedReplica, SeedSnapshot};
 pub use speed::Speed;
@@ -79,25 +79,6 @@ pub enum Error {
     Identifier(String),
 }
 
-/// An answer in the Query protocol, with what a call recorder wants to know.
-#[derive(Clone, Debug)]
-pub struct Response {
-    /// HTTP status.
-    pub status: u16,
-    /// `text/xml`.
-    pub content_type: &'static str,
-    /// The XML document.
-    pub body: Vec<u8>,
-    /// The action asked for; empty if the request named none.
-    pub action: String,
-    /// The identifier or ARN the request was about.
-    pub resource: Option<String>,
-    /// AWS's error code, if it failed.
-    pub error_code: Option<String>,
-    /// `x-amzn-RequestId`.
-    pub request_id: String,
-}
-
 /// The control plane. Clones share one state.
 #[derive(Clone)]
 pub struct LocalRds {
@@ -112,7 +93,7 @@ impl LocalRds {
         }
         let plane = plane::Plane::start(options).await?;
         let shared = Arc::clone(&plane);
-        plane.spawn(async move {
+        plane.tasks.spawn(async move {
             loop {
                 tokio::time::sleep(MAINTENANCE).await;
                 work::maintain(&shared, shared.clock.now());
@@ -128,7 +109,7 @@ impl LocalRds {
 
     /// Changes the speed, also of transitions under way.
     pub fn set_speed(&self, speed: Speed) {
-        self.plane.speed.send_replace(speed);
+        self.plane.pace.set(speed);
     }
 
     /// The quotas, AWS's defaults at first.

@@ -1,32 +1,27 @@
 //! What all actions and all work under way share.
 
 use std::collections::BTreeMap;
-use std::future::Future;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
 
-use tokio::sync::watch;
-use tokio::task::JoinSet;
+use aws_query::{Clock, Fault, Pace, Tasks};
 
-use crate::clock::Clock;
+use crate::faults;
 use crate::identifiers::Arn;
 use crate::postgres::{Clusters, Install};
 use crate::state::{Data, Region, Snapshot};
-use crate::wire::Fault;
 use crate::{Error, EventSink, Keys, Options, Quotas, Speed};
 
 /// The control plane behind [`crate::LocalRds`].
 pub(crate) struct Plane {
     pub(crate) account: String,
     pub(crate) clusters: Clusters,
-    pub(crate) speed: watch::Sender<Speed>,
+    pub(crate) pace: Pace<Speed>,
+    pub(crate) tasks: Tasks,
     pub(crate) clock: Clock,
     keys: Arc<dyn Keys>,
     events: Arc<dyn EventSink>,
     state: Mutex<State>,
-    /// `None` once stopped: nothing new is started then.
-    tasks: Mutex<Option<JoinSet<()>>>,
     numbers: AtomicU64,
 }
 
@@ -42,12 +37,12 @@ impl Plane {
         Ok(Arc::new(Self {
             account: options.account,
             clusters,
-            speed: watch::Sender::new(options.speed),
+            pace: Pace::new(options.speed),
+            tasks: Tasks::default(),
             clock: Clock::default(),
             keys: options.keys,
             events: options.events,
             state: Mutex::new(State { regions: BTreeMap::new(), quotas: Quotas::default() }),
-            tasks: Mutex::new(Some(JoinSet::new())),
             numbers: AtomicU64::new(0),
         }))
     }
@@ -90,26 +85,6 @@ impl Plane {
         self.numbers.fetch_add(1, Ordering::Relaxed)
     }
 
-    /// Runs work that outlives the request.
-    pub(crate) fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
-        if let Some(tasks) = self.tasks.lock().unwrap_or_else(PoisonError::into_inner).as_mut() {
-            while tasks.try_join_next().is_some() {}
-            tasks.spawn(work);
-        }
-    }
-
-    /// Waits until a transition that began at `since` has taken as long as the speed asks for, also if that changes.
-    pub(crate) async fn at_least(&self, since: Instant, least: fn(&Speed) -> Duration) {
-        let mut speed = self.speed.subscribe();
-        loop {
-            let left = least(&speed.borrow_and_update()).saturating_sub(since.elapsed());
-            tokio::select! {
-                () = tokio::time::sleep(left) => return,
-                _ = speed.changed() => {}
-            }
-        }
-    }
-
     /// Whether a snapshot is still there.
     pub(crate) fn exists(&self, region: &str, snapshot: &Snapshot) -> bool {
         self.region(region, |region| region.numbered(&snapshot.id, snapshot.number).is_some())
@@ -118,7 +93,7 @@ impl Plane {
     /// The ARN of the key that a request names, which must be enabled and of this Region.
     pub(crate) async fn key(&self, region: &str, key: &str) -> Result<String, Fault> {
         let refused = || {
-            Fault::key_not_accessible(format!(
+            faults::key_not_accessible(format!(
                 "The target KMS key [{key}] does not exist, is not enabled or you do not have permissions to access it."
             ))
         };
@@ -157,10 +132,7 @@ impl Plane {
 
     /// Ends all work, then all servers, then deletes what they left.
     pub(crate) async fn stop(&self) {
-        let tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(mut tasks) = tasks {
-            tasks.shutdown().await;
-        }
+        self.tasks.stop().await;
         let regions = std::mem::take(&mut self.state().regions);
         let servers = regions.values().flat_map(|region| region.instances.values()).filter_map(|instance| {
             match &instance.data {

@@ -1,7 +1,8 @@
 //! `DescribeAccountAttributes`: quotas and what is used of them.
 
+use aws_query::Element;
+
 use super::Request;
-use crate::wire::Element;
 
 pub(super) fn describe(request: &Request) -> Element {
     let quotas = request.plane.quotas();

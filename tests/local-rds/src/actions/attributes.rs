@@ -2,9 +2,11 @@
 
 use std::collections::BTreeSet;
 
+use aws_query::{Element, Fault};
+
 use super::{Answer, Request, result};
+use crate::faults;
 use crate::state::{Snapshot, SnapshotKind};
-use crate::wire::{Element, Fault};
 
 /// With how many accounts a snapshot can be shared (RDS User Guide, "Sharing a DB snapshot").
 const ACCOUNTS: usize = 20;
@@ -26,21 +28,21 @@ pub(super) async fn modify(request: Request) -> Answer {
     let document = request.plane.region(&request.region, |region| {
         let snapshot = region.snapshot(id)?;
         if !add.is_empty() && snapshot.traits.key.as_ref() == Some(&default_key) {
-            return Err(Fault::snapshot_state(
+            return Err(faults::snapshot_state(
                 "Sharing snapshots encrypted with default service key for RDS is currently not supported.",
             ));
         }
         if snapshot.kind == SnapshotKind::Automated {
-            return Err(Fault::snapshot_state("Automated snapshots cannot be shared."));
+            return Err(faults::snapshot_state("Automated snapshots cannot be shared."));
         }
         if snapshot.traits.key.is_some() && add.iter().any(|value| value == "all") {
-            return Err(Fault::snapshot_state("Encrypted snapshots cannot be shared publicly."));
+            return Err(faults::snapshot_state("Encrypted snapshots cannot be shared publicly."));
         }
         let mut shared: BTreeSet<String> =
             snapshot.shared_with.union(&add.into_iter().collect()).cloned().collect();
         shared.retain(|value| !remove.contains(value));
         if shared.len() > ACCOUNTS {
-            return Err(Fault::sharing_quota(format!(
+            return Err(faults::sharing_quota(format!(
                 "Cannot share a snapshot with more than {ACCOUNTS} accounts"
             )));
         }

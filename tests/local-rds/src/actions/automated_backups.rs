@@ -1,16 +1,18 @@
 //! `DescribeDBInstanceAutomatedBackups`, `DeleteDBInstanceAutomatedBackup`.
 
-use super::{Answer, Request, result};
+use aws_query::{Element, Fault, Filters, Page, same};
+
+use super::{Answer, PAGING, Request, result};
 use crate::documents;
+use crate::faults;
 use crate::state::{AutomatedBackup, BackupStatus};
-use crate::wire::{Element, Fault, Filters, Page, same};
 use crate::work;
 
 const FILTERS: [&str; 3] = ["status", "db-instance-id", "dbi-resource-id"];
 
 pub(super) fn describe(request: &Request) -> Answer {
     let parameters = &request.parameters;
-    let page = Page::of(parameters)?;
+    let page = Page::of(parameters, PAGING)?;
     let filters = Filters::of(parameters, &FILTERS)?;
     let (instance, resource_id) = (parameters.get("DBInstanceIdentifier"), parameters.get("DbiResourceId"));
     request.plane.region(&request.region, |region| {
@@ -47,7 +49,7 @@ pub(super) fn delete(request: &Request) -> Answer {
     let document = request.plane.region(&request.region, |region| {
         let backup = match (resource_id, arn) {
             (Some(resource_id), None) => region.own_backup(resource_id).ok_or_else(|| {
-                Fault::backup_not_found(format!("There is no automated backup of {resource_id}."))
+                faults::backup_not_found(format!("There is no automated backup of {resource_id}."))
             })?,
             (None, Some(arn)) => region.backup(arn)?,
             _ => {
@@ -57,7 +59,7 @@ pub(super) fn delete(request: &Request) -> Answer {
             }
         };
         if backup.status != BackupStatus::Retained {
-            return Err(Fault::backup_state(format!(
+            return Err(faults::backup_state(format!(
                 "The automated backup is in the state {}: only retained ones can be deleted.",
                 backup.status.text()
             )));

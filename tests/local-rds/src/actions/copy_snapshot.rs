@@ -4,13 +4,15 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Instant;
 
+use aws_query::{Fault, Parameters};
+
 use super::{Answer, Request, result, snapshots, tags};
 use crate::documents;
 use crate::events::Notice;
+use crate::faults;
 use crate::identifiers::Arn;
 use crate::plane::Plane;
 use crate::state::{Snapshot, SnapshotKind, SnapshotStatus};
-use crate::wire::{Fault, Parameters};
 use crate::work;
 
 pub(super) async fn copy(request: Request) -> Answer {
@@ -25,12 +27,12 @@ pub(super) async fn copy(request: Request) -> Answer {
     readable(&plane, &source_region, &source).await?;
     let key = key(&plane, &region, &parameters, &source, remote).await?;
 
-    let (quotas, number, speed) = (plane.quotas(), plane.number(), *plane.speed.borrow());
+    let (quotas, number, speed) = (plane.quotas(), plane.number(), plane.pace.now());
     let source_arn = remote.then(|| plane.arn(&source_region, "snapshot", &source.id));
     let (document, target) = plane.region(&region, |region| {
         let id = snapshots::new_identifier(region, quotas, "TargetDBSnapshotIdentifier", id)?;
         if remote && region.incoming_copies() >= quotas.cross_region_copies {
-            return Err(Fault::snapshot_quota(format!(
+            return Err(faults::snapshot_quota(format!(
                 "Cannot copy more than {} snapshots across regions",
                 quotas.cross_region_copies
             )));
@@ -71,7 +73,7 @@ pub(super) async fn copy(request: Request) -> Answer {
         );
         Ok((documents::snapshot(region, &target, &speed), target))
     })?;
-    plane.spawn(work::copy(Arc::clone(&plane), region, source_region, source, target));
+    plane.tasks.spawn(work::copy(Arc::clone(&plane), region, source_region, source, target));
     Ok(result("CopyDBSnapshot", document))
 }
 
@@ -79,7 +81,7 @@ fn source(plane: &Plane, region: &str, text: &str) -> Result<Snapshot, Fault> {
     let source = plane.region(region, |region| region.snapshot(text).cloned())?;
     match source.status {
         SnapshotStatus::Available => Ok(source),
-        other => Err(Fault::snapshot_state(format!(
+        other => Err(faults::snapshot_state(format!(
             "Cannot copy the snapshot {text} because it is in the state {}, not available.",
             other.text()
         ))),
@@ -108,7 +110,7 @@ async fn key(
 async fn readable(plane: &Plane, region: &str, source: &Snapshot) -> Result<(), Fault> {
     let Some(key) = &source.traits.key else { return Ok(()) };
     plane.key(region, key).await.map(|_| ()).map_err(|_| {
-        Fault::key_not_accessible(
+        faults::key_not_accessible(
             "The source snapshot KMS key does not exist, is not enabled or you do not have permissions to access it",
         )
     })

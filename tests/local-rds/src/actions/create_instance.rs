@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
+use aws_query::{Fault, Parameters};
+
 use super::{Answer, Request, result, settings, tags};
 use crate::documents;
 use crate::postgres::{ADMINISTRATOR, Master};
 use crate::state::Traits;
-use crate::wire::{Fault, Parameters};
 use crate::work;
 
 const ENGINES: [&str; 3] = ["postgres", "mysql", "mariadb"];
@@ -37,7 +38,7 @@ pub(super) async fn create(request: Request) -> Answer {
     // A simulated instance has no use for it.
     let master =
         master.unwrap_or_else(|| Master { name: String::new(), password: String::new(), database: None });
-    plane.spawn(work::bring_up(Arc::clone(&plane), region, resource_id, work::Origin::New(master)));
+    plane.tasks.spawn(work::bring_up(Arc::clone(&plane), region, resource_id, work::Origin::New(master)));
     Ok(result("CreateDBInstance", document))
 }
 

@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
+use aws_query::Fault;
+
 use super::{Answer, Request, result, snapshots};
 use crate::documents;
+use crate::faults;
 use crate::state::{InstanceStatus, SnapshotKind};
-use crate::wire::Fault;
 use crate::work;
 
 pub(super) fn delete(request: &Request) -> Answer {
@@ -50,7 +52,7 @@ pub(super) fn delete(request: &Request) -> Answer {
         let document = documents::instance(region, &region.instances[&identifier]);
         Ok::<_, Fault>((document, work::Deletion { resource_id, final_snapshot, keep_backups }))
     })?;
-    plane.spawn(work::delete(Arc::clone(plane), request.region.clone(), deletion));
+    plane.tasks.spawn(work::delete(Arc::clone(plane), request.region.clone(), deletion));
     Ok(result("DeleteDBInstance", document))
 }
 
@@ -62,12 +64,12 @@ fn check(status: InstanceStatus, protected: bool, snapshot: bool, id: &str) -> R
     }
     match status {
         InstanceStatus::Deleting => {
-            Err(Fault::instance_state(format!("Instance {id} is already being deleted.")))
+            Err(faults::instance_state(format!("Instance {id} is already being deleted.")))
         }
         InstanceStatus::Creating => {
-            Err(Fault::instance_state(format!("Instance {id} is not currently in the available state.")))
+            Err(faults::instance_state(format!("Instance {id} is not currently in the available state.")))
         }
-        other if snapshot && other != InstanceStatus::Available => Err(Fault::instance_state(format!(
+        other if snapshot && other != InstanceStatus::Available => Err(faults::instance_state(format!(
             "Instance {id} cannot be deleted with a final snapshot in the state {}.",
             other.text()
         ))),

@@ -1,14 +1,15 @@
 //! `DescribeDBInstances`.
 
-use super::{Answer, Request};
+use aws_query::{Element, Fault, Filters, Page, same};
+
+use super::{Answer, PAGING, Request};
 use crate::documents;
-use crate::wire::{Element, Fault, Filters, Page, same};
 
 const FILTERS: [&str; 5] = ["db-cluster-id", "db-instance-id", "dbi-resource-id", "domain", "engine"];
 
 pub(super) fn describe(request: &Request) -> Answer {
     let parameters = &request.parameters;
-    let page = Page::of(parameters)?;
+    let page = Page::of(parameters, PAGING)?;
     let filters = Filters::of(parameters, &FILTERS)?;
     request.plane.region(&request.region, |region| {
         let wanted = match parameters.get("DBInstanceIdentifier") {

@@ -1,10 +1,10 @@
 //! `DescribeEvents`.
 
+use aws_query::{Element, Fault, Page, time};
 use jiff::SignedDuration;
 
-use super::{Answer, Request};
+use super::{Answer, PAGING, Request};
 use crate::events::Record;
-use crate::wire::{Element, Fault, Page, time};
 
 /// The sources that the API knows; we have events of the first two.
 const SOURCES: [&str; 11] = [
@@ -23,7 +23,7 @@ const SOURCES: [&str; 11] = [
 
 pub(super) fn describe(request: &Request) -> Answer {
     let parameters = &request.parameters;
-    let page = Page::of(parameters)?;
+    let page = Page::of(parameters, PAGING)?;
     let now = request.plane.clock.now();
     let kind = parameters.get("SourceType");
     if let Some(kind) = kind

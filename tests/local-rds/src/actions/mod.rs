@@ -18,9 +18,15 @@ mod tags;
 
 use std::sync::Arc;
 
-use crate::Response;
+use aws_query::{Element, Fault, Paging, Parameters, Response, Service};
+
 use crate::plane::Plane;
-use crate::wire::{Element, Fault, Parameters, failure, success};
+
+const SERVICE: Service =
+    Service { namespace: "http://rds.amazonaws.com/doc/2014-10-31/", version: "2014-10-31" };
+
+/// 20 to 100 records, 100 unless told (API reference, every Describe of RDS).
+const PAGING: Paging = Paging { size: "MaxRecords", marker: "Marker", least: 20, most: 100 };
 
 /// One request, wherever it goes.
 pub(crate) struct Request {
@@ -36,14 +42,14 @@ type Answer = Result<Element, Fault>;
 pub(crate) async fn answer(plane: Arc<Plane>, region: &str, body: &[u8]) -> Response {
     let parameters = match Parameters::parse(body) {
         Ok(parameters) => parameters,
-        Err(fault) => return failure("", &fault, None),
+        Err(fault) => return SERVICE.failure("", &fault, None),
     };
     let action = parameters.owned("Action").unwrap_or_default();
     let resource = resource(&parameters);
     let request = Request { plane, region: region.to_owned(), parameters };
     match dispatch(&action, request).await {
-        Ok(result) => success(&action, result, resource),
-        Err(fault) => failure(&action, &fault, resource),
+        Ok(result) => SERVICE.success(&action, result, resource),
+        Err(fault) => SERVICE.failure(&action, &fault, resource),
     }
 }
 
@@ -68,7 +74,7 @@ fn resource(parameters: &Parameters) -> Option<String> {
 
 async fn dispatch(action: &str, request: Request) -> Result<Option<Element>, Fault> {
     let result = match action {
-        "" => Err(Fault::missing_action("The request must contain the parameter Action.")),
+        "" => Err(SERVICE.no_action()),
         "CreateDBInstance" => create_instance::create(request).await,
         "DescribeDBInstances" => describe_instances::describe(&request),
         "ModifyDBInstance" => modify_instance::modify(&request),
@@ -91,7 +97,7 @@ async fn dispatch(action: &str, request: Request) -> Result<Option<Element>, Fau
         "DeleteDBInstanceAutomatedBackup" => automated_backups::delete(&request),
         "DescribeEvents" => events::describe(&request),
         "DescribeAccountAttributes" => Ok(account::describe(&request)),
-        _ => Err(Fault::invalid_action(format!("Could not find operation {action} for version 2014-10-31"))),
+        _ => Err(SERVICE.unknown(action)),
     };
     result.map(Some)
 }

@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
+use aws_query::{Fault, Parameters};
+
 use super::{Answer, Request, result, settings};
 use crate::documents;
+use crate::faults;
 use crate::identifiers::{INSTANCE, identifier};
 use crate::state::{Deferred, Instance, InstanceStatus};
-use crate::wire::{Fault, Parameters};
 use crate::work;
 
 pub(super) fn modify(request: &Request) -> Answer {
@@ -19,11 +21,11 @@ pub(super) fn modify(request: &Request) -> Answer {
         if let Some(new) = &asked.identifier
             && region.instances.contains_key(new)
         {
-            return Err(Fault::instance_exists("DB instance already exists"));
+            return Err(faults::instance_exists("DB instance already exists"));
         }
         let instance = region.instance(id)?;
         if instance.status != InstanceStatus::Available {
-            return Err(Fault::instance_state(format!(
+            return Err(faults::instance_state(format!(
                 "Database instance is not in available state: {}.",
                 instance.status.text()
             )));
@@ -53,7 +55,7 @@ pub(super) fn modify(request: &Request) -> Answer {
         Ok((document, change))
     })?;
     if let Some(change) = change {
-        request.plane.spawn(work::change(Arc::clone(&request.plane), request.region.clone(), change));
+        request.plane.tasks.spawn(work::change(Arc::clone(&request.plane), request.region.clone(), change));
     }
     Ok(result("ModifyDBInstance", document))
 }

@@ -3,12 +3,14 @@
 
 use std::sync::Arc;
 
+use aws_query::Fault;
+
 use super::{Answer, Request, result, settings, tags};
 use crate::documents;
+use crate::faults;
 use crate::identifiers::{Arn, backup_id};
 use crate::plane::Plane;
 use crate::state::{AutomatedBackup, BackupStatus, Store, Traits};
-use crate::wire::Fault;
 use crate::work;
 
 pub(super) async fn start(request: Request) -> Answer {
@@ -59,12 +61,12 @@ pub(super) async fn start(request: Request) -> Answer {
         let replicas = || region.backups.values().filter(|backup| backup.replica);
         let running = |backup: &&AutomatedBackup| backup.status != BackupStatus::Retained;
         if replicas().filter(running).any(|backup| backup.instance_arn == source.instance_arn) {
-            return Err(Fault::backup_state(format!(
+            return Err(faults::backup_state(format!(
                 "The automated backups of {source_arn} are replicated to this Region already."
             )));
         }
         if replicas().filter(running).count() >= quota {
-            return Err(Fault::backup_quota(format!(
+            return Err(faults::backup_quota(format!(
                 "Cannot replicate more than {quota} automated backups."
             )));
         }
@@ -78,7 +80,7 @@ pub(super) async fn start(request: Request) -> Answer {
             source.replicas.push(arn);
         }
     });
-    plane.spawn(work::replicate(Arc::clone(&plane), region, id, (source_region, source.id)));
+    plane.tasks.spawn(work::replicate(Arc::clone(&plane), region, id, (source_region, source.id)));
     Ok(result("StartDBInstanceAutomatedBackupsReplication", document))
 }
 
@@ -95,7 +97,7 @@ fn source(plane: &Plane, region: &str, arn: &str) -> Result<(String, AutomatedBa
         region
             .own_backup(&resource_id)
             .cloned()
-            .ok_or_else(|| Fault::instance_state(format!("Automated backups are not enabled for {arn}.")))
+            .ok_or_else(|| faults::instance_state(format!("Automated backups are not enabled for {arn}.")))
     })?;
     Ok((parsed.region, backup))
 }
@@ -108,7 +110,7 @@ pub(super) fn stop(request: &Request) -> Answer {
             backup.replica && backup.instance_arn == arn && backup.status != BackupStatus::Retained
         });
         let replica = running.ok_or_else(|| {
-            Fault::instance_not_found(format!(
+            faults::instance_not_found(format!(
                 "The automated backups of {arn} are not replicated to this Region."
             ))
         })?;

@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
+use aws_query::{Element, Fault, Parameters};
+
 use super::{Answer, Request, result, settings};
 use crate::documents;
+use crate::faults;
 use crate::plane::Plane;
 use crate::state::{SnapshotStatus, Traits};
-use crate::wire::{Element, Fault, Parameters};
 use crate::work::{self, Origin};
 
 /// If neither request nor source has a class: a snapshot does not keep it.
@@ -18,7 +20,7 @@ pub(super) async fn from_snapshot(request: Request) -> Answer {
     let text = parameters.required("DBSnapshotIdentifier")?;
     let snapshot = plane.region(&region, |region| region.snapshot(text).cloned())?;
     if snapshot.status != SnapshotStatus::Available {
-        return Err(Fault::snapshot_state(format!(
+        return Err(faults::snapshot_state(format!(
             "Cannot restore the snapshot {} because it is in the state {}, not available.",
             snapshot.id,
             snapshot.status.text()
@@ -60,6 +62,6 @@ pub(super) async fn start(
         region.instances.insert(instance.traits.instance.clone(), instance);
         Ok::<_, Fault>((document, resource_id))
     })?;
-    plane.spawn(work::bring_up(Arc::clone(plane), region.to_owned(), resource_id, origin));
+    plane.tasks.spawn(work::bring_up(Arc::clone(plane), region.to_owned(), resource_id, origin));
     Ok(document)
 }

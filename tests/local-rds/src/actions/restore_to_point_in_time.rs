@@ -1,11 +1,11 @@
 //! `RestoreDBInstanceToPointInTime`.
 
+use aws_query::{Clock, Fault, Parameters};
 use jiff::Timestamp;
 
 use super::{Answer, Request, restore, result};
-use crate::clock::Clock;
+use crate::faults;
 use crate::state::{AutomatedBackup, InstanceStatus, Region, Store};
-use crate::wire::{Fault, Parameters};
 use crate::work::Origin;
 
 pub(super) async fn restore(request: Request) -> Answer {
@@ -42,7 +42,7 @@ fn source(region: &mut Region, parameters: &Parameters) -> Result<(AutomatedBack
             let instance = region.instance(id)?;
             let (class, resource_id) = (instance.class.clone(), instance.traits.resource_id.clone());
             if matches!(instance.status, InstanceStatus::Creating | InstanceStatus::Deleting) {
-                return Err(Fault::instance_state(format!(
+                return Err(faults::instance_state(format!(
                     "DB instance {id} is in the state {}.",
                     instance.status.text()
                 )));
@@ -50,7 +50,7 @@ fn source(region: &mut Region, parameters: &Parameters) -> Result<(AutomatedBack
             let not_enabled = instance.traits.retention_days == 0;
             let backup = region.own_backup(&resource_id).filter(|_| !not_enabled);
             let backup = backup.ok_or_else(|| {
-                Fault::restore_not_enabled(format!(
+                faults::restore_not_enabled(format!(
                     "Point in time restore is not enabled for {id}: its BackupRetentionPeriod is 0."
                 ))
             })?;
@@ -58,7 +58,7 @@ fn source(region: &mut Region, parameters: &Parameters) -> Result<(AutomatedBack
         }
         (None, Some(resource_id), None) => {
             let backup = region.own_backup(resource_id).cloned().ok_or_else(|| {
-                Fault::backup_not_found(format!("There is no automated backup of {resource_id}."))
+                faults::backup_not_found(format!("There is no automated backup of {resource_id}."))
             })?;
             let class = region.by_resource(resource_id).map(|instance| instance.class.clone());
             Ok((backup, class))
@@ -75,7 +75,7 @@ fn source(region: &mut Region, parameters: &Parameters) -> Result<(AutomatedBack
 fn target(clock: &Clock, backup: &AutomatedBackup, time: Option<Timestamp>) -> Result<Timestamp, Fault> {
     let id = &backup.traits.instance;
     let (earliest, latest) = backup.window(clock).ok_or_else(|| {
-        Fault::instance_state(format!("The first automated backup of {id} is not complete yet."))
+        faults::instance_state(format!("The first automated backup of {id} is not complete yet."))
     })?;
     let time = time.unwrap_or(latest);
     if time < earliest || time > latest {

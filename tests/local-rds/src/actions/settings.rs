@@ -1,10 +1,12 @@
 //! Settings of new instances, from requests to create and to restore.
 
+use aws_query::{Fault, Parameters};
+
 use crate::Quotas;
 use crate::documents::DEFAULT_CA;
+use crate::faults;
 use crate::identifiers::{INSTANCE, identifier, resource_id};
 use crate::state::{Data, Deferred, Instance, InstanceStatus, Region, Tags, Traits};
-use crate::wire::{Fault, Parameters};
 
 use super::tags;
 
@@ -83,10 +85,10 @@ pub(super) fn new_identifier(
 ) -> Result<String, Fault> {
     let id = identifier(parameter, text, INSTANCE)?;
     if region.instances.contains_key(&id) {
-        return Err(Fault::instance_exists("DB instance already exists"));
+        return Err(faults::instance_exists("DB instance already exists"));
     }
     if region.instances.len() >= quotas.instances {
-        return Err(Fault::instance_quota("DB instance quota exceeded"));
+        return Err(faults::instance_quota("DB instance quota exceeded"));
     }
     Ok(id)
 }

@@ -2,13 +2,15 @@
 
 use std::sync::Arc;
 
-use super::{Answer, Request, result, tags};
+use aws_query::{Element, Fault, Filters, Page, same};
+
+use super::{Answer, PAGING, Request, result, tags};
 use crate::Quotas;
 use crate::documents;
 use crate::events::Notice;
+use crate::faults;
 use crate::identifiers::{SNAPSHOT, identifier};
 use crate::state::{Region, Snapshot, SnapshotKind, SnapshotStatus};
-use crate::wire::{Element, Fault, Filters, Page, same};
 use crate::work;
 
 const FILTERS: [&str; 5] = ["db-instance-id", "db-snapshot-id", "dbi-resource-id", "snapshot-type", "engine"];
@@ -22,12 +24,12 @@ pub(super) fn new_identifier(
 ) -> Result<String, Fault> {
     let id = identifier(parameter, text, SNAPSHOT)?;
     if region.snapshots.contains_key(&id) {
-        return Err(Fault::snapshot_exists(format!(
+        return Err(faults::snapshot_exists(format!(
             "Cannot create the snapshot because a snapshot with the identifier {id} already exists."
         )));
     }
     if region.manual_snapshots() >= quotas.manual_snapshots {
-        return Err(Fault::snapshot_quota(format!(
+        return Err(faults::snapshot_quota(format!(
             "Cannot create more than {} manual snapshots",
             quotas.manual_snapshots
         )));
@@ -40,13 +42,13 @@ pub(super) fn create(request: &Request) -> Answer {
     let id = parameters.required("DBSnapshotIdentifier")?;
     let instance_id = parameters.required("DBInstanceIdentifier")?;
     let asked = tags::read(parameters)?;
-    let (quotas, number, speed) = (plane.quotas(), plane.number(), *plane.speed.borrow());
+    let (quotas, number, speed) = (plane.quotas(), plane.number(), plane.pace.now());
     let (document, snapshot) = plane.region(&request.region, |region| {
         region.instance(instance_id)?;
         let id = new_identifier(region, quotas, "DBSnapshotIdentifier", id)?;
         let instance = region.instance(instance_id)?;
         if !instance.status.allows_snapshots() {
-            return Err(Fault::instance_state(format!(
+            return Err(faults::instance_state(format!(
                 "Cannot create a snapshot because the database instance {} is not currently in the available state.",
                 instance.traits.instance
             )));
@@ -57,13 +59,13 @@ pub(super) fn create(request: &Request) -> Answer {
         region.snapshots.insert(id, snapshot.clone());
         Ok((documents::snapshot(region, &snapshot, &speed), snapshot))
     })?;
-    plane.spawn(work::snapshot(Arc::clone(plane), request.region.clone(), snapshot));
+    plane.tasks.spawn(work::snapshot(Arc::clone(plane), request.region.clone(), snapshot));
     Ok(result("CreateDBSnapshot", document))
 }
 
 pub(super) fn describe(request: &Request) -> Answer {
     let parameters = &request.parameters;
-    let page = Page::of(parameters)?;
+    let page = Page::of(parameters, PAGING)?;
     let filters = Filters::of(parameters, &FILTERS)?;
     let kind = parameters.get("SnapshotType");
     if let Some(kind) = kind
@@ -72,7 +74,7 @@ pub(super) fn describe(request: &Request) -> Answer {
         return Err(Fault::invalid_value(format!("Invalid snapshot type: {kind}")));
     }
     let resource_id = parameters.get("DbiResourceId");
-    let speed = *request.plane.speed.borrow();
+    let speed = request.plane.pace.now();
     request.plane.region(&request.region, |region| {
         let wanted = match parameters.get("DBSnapshotIdentifier") {
             Some(text) => Some(region.snapshot(text)?.id.clone()),
@@ -109,15 +111,15 @@ pub(super) fn describe(request: &Request) -> Answer {
 
 pub(super) fn delete(request: &Request) -> Answer {
     let id = request.parameters.required("DBSnapshotIdentifier")?;
-    let speed = *request.plane.speed.borrow();
+    let speed = request.plane.pace.now();
     let document = request.plane.region(&request.region, |region| {
         let snapshot = region.snapshot(id)?;
         if snapshot.kind == SnapshotKind::Automated {
-            return Err(Fault::snapshot_state("automated snapshots cannot be deleted."));
+            return Err(faults::snapshot_state("automated snapshots cannot be deleted."));
         }
         // A copy under way may be deleted, which ends it; a snapshot under way may not.
         if snapshot.creating() && !snapshot.copy {
-            return Err(Fault::snapshot_state("Snapshot is in state creating, must be in available state."));
+            return Err(faults::snapshot_state("Snapshot is in state creating, must be in available state."));
         }
         let id = snapshot.id.clone();
         let cancelled = snapshot.creating().then(|| {

@@ -1,11 +1,11 @@
 //! `AddTagsToResource`, `RemoveTagsFromResource`, `ListTagsForResource`.
 
+use aws_query::{Element, Fault, Parameters};
+
 use super::{Answer, Request};
-use crate::documents;
 use crate::identifiers::Arn;
 use crate::plane::Plane;
 use crate::state::Tags;
-use crate::wire::{Element, Fault, Parameters};
 
 /// How many tags a resource can have (RDS User Guide, "Tagging Amazon RDS resources").
 const TAGS: usize = 50;
@@ -17,25 +17,7 @@ pub(super) fn none() -> Tags {
 
 /// The tags of a request.
 pub(super) fn read(parameters: &Parameters) -> Result<Tags, Fault> {
-    let tags = parameters.list("Tags").into_iter().map(|tag| {
-        let key = tag.required("Key")?.to_owned();
-        let value = tag.owned("Value").unwrap_or_default();
-        if key.starts_with("aws:") || key.starts_with("rds:") {
-            return Err(Fault::invalid_value("Tag keys cannot start with the reserved prefix."));
-        }
-        if key.chars().count() > 128 || value.chars().count() > 256 {
-            return Err(Fault::invalid_value("Tag keys have at most 128 characters and values at most 256."));
-        }
-        let allowed = |c: char| c.is_alphanumeric() || c.is_whitespace() || "_.:/=+-@".contains(c);
-        if !key.chars().chain(value.chars()).all(allowed) {
-            return Err(Fault::invalid_value(
-                "Tag keys and values can only contain Unicode letters, digits, white-space, '_', '.', ':', '/', '=', \
-                 '+', '-', '@'.",
-            ));
-        }
-        Ok((key, value))
-    });
-    let tags: Tags = tags.collect::<Result<_, _>>()?;
+    let tags = parameters.tags(&["aws:", "rds:"])?;
     check_count(&tags)?;
     Ok(tags)
 }
@@ -71,7 +53,7 @@ pub(super) fn remove(request: &Request) -> Result<(), Fault> {
 
 pub(super) fn list(request: &Request) -> Answer {
     let tags = change(request, |tags| Ok(tags.clone()))?;
-    Ok(documents::tags(Element::new("ListTagsForResourceResult"), &tags))
+    Ok(Element::new("ListTagsForResourceResult").tags(&tags))
 }
 
 /// Works on the tags of the resource that the request names by its ARN.

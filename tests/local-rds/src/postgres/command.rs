@@ -6,13 +6,10 @@ use std::path::Path;
 use std::process::Stdio;
 use std::sync::Arc;
 
-use nix::sys::signal::{Signal, kill, killpg};
-use nix::unistd::Pid;
-use tokio::process::Child;
+use aws_query::{Group, Process, Processes};
 
 use super::Error;
 use super::install::User;
-use crate::Processes;
 
 /// A program to run, in a process group of its own.
 pub(crate) struct Command {
@@ -70,56 +67,11 @@ impl Command {
     }
 
     /// Starts it and lets it run, printing into a file.
-    pub(super) fn start(mut self, log: &Path) -> Result<(Child, Group), Error> {
+    pub(super) fn start(mut self, log: &Path) -> Result<Process, Error> {
         let file = File::create(log).map_err(Error::files(log))?;
         let copy = file.try_clone().map_err(Error::files(log))?;
-        let child = self.inner.stdout(file).stderr(copy).spawn();
-        let child = child.map_err(|error| Error::Tool { tool: self.name, output: error.to_string() })?;
-        let group = Group::of(&child, self.processes);
-        Ok((child, group))
-    }
-}
-
-/// A process group that is killed when dropped, unless it has ended before.
-pub(super) struct Group {
-    leader: Option<u32>,
-    processes: Arc<dyn Processes>,
-}
-
-impl Group {
-    fn of(child: &Child, processes: Arc<dyn Processes>) -> Self {
-        let leader = child.id();
-        if let Some(leader) = leader {
-            processes.adopt(leader);
-        }
-        Self { leader, processes }
-    }
-
-    /// Signals the leader alone: the postmaster passes on what its children need.
-    pub(super) fn signal(&self, signal: Signal) {
-        if let Some(leader) = self.pid() {
-            // The only failure is that it has ended already.
-            let _ = kill(leader, signal);
-        }
-    }
-
-    /// Its leader was waited for: its number may belong to somebody else now.
-    pub(super) fn ended(&mut self) {
-        if let Some(leader) = self.leader.take() {
-            self.processes.release(leader);
-        }
-    }
-
-    fn pid(&self) -> Option<Pid> {
-        self.leader.and_then(|leader| i32::try_from(leader).ok()).map(Pid::from_raw)
-    }
-}
-
-impl Drop for Group {
-    fn drop(&mut self) {
-        if let Some(leader) = self.pid() {
-            let _ = killpg(leader, Signal::SIGKILL);
-            self.ended();
-        }
+        self.inner.stdout(file).stderr(copy);
+        Process::start(self.inner, self.processes)
+            .map_err(|error| Error::Tool { tool: self.name, output: error.to_string() })
     }
 }

@@ -5,10 +5,11 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use aws_query::Processes;
+
 use super::command::Command;
 use super::folder::{blocking, copy_tree};
 use super::{Error, Folder};
-use crate::Processes;
 
 /// User and group ids.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,11 +1,10 @@
 //! A running server.
 
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use aws_query::{Process, free_port};
 use nix::sys::signal::Signal;
-use tokio::sync::watch;
 use tokio_postgres::{Client, Config, NoTls};
 
 use super::{Error, Install};
@@ -29,9 +28,7 @@ const PORTS_TRIED: u32 = 10;
 pub(crate) struct Server {
     pub(crate) port: u16,
     password: String,
-    /// True once the process is gone.
-    ended: watch::Receiver<bool>,
-    orders: watch::Sender<Option<Signal>>,
+    process: Process,
 }
 
 /// What a server is started on.
@@ -50,7 +47,7 @@ impl Start<'_> {
         self.write_access_rules()?;
         let mut tried = 1;
         loop {
-            let server = self.launch(free_port()?)?;
+            let server = self.launch(free_port().map_err(Error::files(Path::new("127.0.0.1:0")))?)?;
             match self.ready(&server).await {
                 Err(Error::Ended { log })
                     if tried < PORTS_TRIED && log.contains("Address already in use") =>
@@ -69,7 +66,7 @@ impl Start<'_> {
         let status = self.folder.join("pgdata/postmaster.pid");
         let deadline = Instant::now() + READY_WITHIN;
         loop {
-            if *server.ended.borrow() {
+            if server.process.has_ended() {
                 return Err(Error::Ended { log: tail(&self.log()) });
             }
             let text = tokio::fs::read_to_string(&status).await.unwrap_or_default();
@@ -99,7 +96,7 @@ impl Start<'_> {
     }
 
     fn launch(&self, port: u16) -> Result<Server, Error> {
-        let (mut child, mut group) = self
+        let process = self
             .install
             .tool("postgres")
             .arg("-D")
@@ -110,27 +107,7 @@ impl Start<'_> {
                     .flat_map(|(name, value)| ["-c".to_owned(), format!("{name}={value}")]),
             )
             .start(&self.log())?;
-        let (gone, ended) = watch::channel(false);
-        let (orders, mut next) = watch::channel(None);
-        tokio::spawn(async move {
-            loop {
-                tokio::select! {
-                    _ = child.wait() => break,
-                    order = next.changed() => {
-                        // No order means that the server was dropped.
-                        let signal = order.ok().and_then(|()| *next.borrow_and_update());
-                        group.signal(signal.unwrap_or(Signal::SIGKILL));
-                        if signal.is_none() {
-                            let _ = child.wait().await;
-                            break;
-                        }
-                    }
-                }
-            }
-            group.ended();
-            gone.send_replace(true);
-        });
-        Ok(Server { port, password: self.password.to_owned(), ended, orders })
+        Ok(Server { port, password: self.password.to_owned(), process })
     }
 
     /// Everything is set on the command line, so that nothing in the data folder has to be edited, ever.
@@ -180,12 +157,6 @@ fn archive_command(archive: &Path) -> String {
     )
 }
 
-fn free_port() -> Result<u16, Error> {
-    let failed = || Error::files(Path::new("127.0.0.1:0"));
-    let listener = TcpListener::bind(("127.0.0.1", 0)).map_err(failed())?;
-    Ok(listener.local_addr().map_err(failed())?.port())
-}
-
 impl Server {
     /// A session of the superuser in the database `postgres`.
     pub(crate) async fn connect(&self) -> Result<Client, Error> {
@@ -202,18 +173,12 @@ impl Server {
 
     /// Waits until the process is gone.
     pub(crate) async fn ended(&self) {
-        // An error means that the task that would say so is gone, and with it the process.
-        let _ = self.ended.clone().wait_for(|ended| *ended).await;
+        self.process.ended().await;
     }
 
     /// Fast shutdown, then kill.
     pub(crate) async fn stop(&self) {
-        for signal in [Signal::SIGINT, Signal::SIGKILL] {
-            self.orders.send_replace(Some(signal));
-            if tokio::time::timeout(STOPPED_WITHIN, self.ended()).await.is_ok() {
-                return;
-            }
-        }
+        self.process.stop(Signal::SIGINT, STOPPED_WITHIN).await;
     }
 
     /// Where its tools connect: arguments that all of them take.

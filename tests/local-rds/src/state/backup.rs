@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
+use aws_query::Clock;
 use jiff::{SignedDuration, Timestamp, TimestampRound, Unit};
 
 use super::{Tags, Traits};
-use crate::clock::Clock;
 use crate::postgres::Archive;
 
 /// What an automated backup is doing.

@@ -5,17 +5,13 @@ mod instance;
 mod region;
 mod snapshot;
 
-use std::collections::BTreeMap;
-
 use jiff::Timestamp;
 
+pub(crate) use aws_query::Tags;
 pub(crate) use backup::{AutomatedBackup, BackupStatus, Store};
 pub(crate) use instance::{Data, Deferred, Instance, InstanceStatus};
 pub(crate) use region::Region;
 pub(crate) use snapshot::{Snapshot, SnapshotKind, SnapshotStatus};
-
-/// Keys and values.
-pub(crate) type Tags = BTreeMap<String, String>;
 
 /// What an instance, its snapshots and its automated backups have in common; a snapshot keeps what was true when it
 /// was taken.

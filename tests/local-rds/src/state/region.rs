@@ -2,11 +2,12 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use aws_query::{Clock, Fault};
+
 use super::{AutomatedBackup, Instance, Snapshot, SnapshotKind};
-use crate::clock::Clock;
 use crate::events::Record;
+use crate::faults;
 use crate::identifiers::Arn;
-use crate::wire::Fault;
 
 /// What one Region holds, by identifier.
 pub(crate) struct Region {
@@ -57,21 +58,21 @@ impl Region {
     pub(crate) fn instance(&mut self, text: &str) -> Result<&mut Instance, Fault> {
         self.local(text, "db")
             .and_then(|id| self.instances.get_mut(id.as_ref()))
-            .ok_or_else(|| Fault::instance_not_found(format!("DBInstance {text} not found.")))
+            .ok_or_else(|| faults::instance_not_found(format!("DBInstance {text} not found.")))
     }
 
     /// The snapshot that an identifier or ARN names.
     pub(crate) fn snapshot(&mut self, text: &str) -> Result<&mut Snapshot, Fault> {
         self.local(text, "snapshot")
             .and_then(|id| self.snapshots.get_mut(id.as_ref()))
-            .ok_or_else(|| Fault::snapshot_not_found(format!("DBSnapshot {text} not found.")))
+            .ok_or_else(|| faults::snapshot_not_found(format!("DBSnapshot {text} not found.")))
     }
 
     /// The automated backup that an ARN names.
     pub(crate) fn backup(&mut self, arn: &str) -> Result<&mut AutomatedBackup, Fault> {
         self.local(arn, "auto-backup")
             .and_then(|id| self.backups.get_mut(id.as_ref()))
-            .ok_or_else(|| Fault::backup_not_found(format!("The automated backup {arn} was not found.")))
+            .ok_or_else(|| faults::backup_not_found(format!("The automated backup {arn} was not found.")))
     }
 
     /// The instance with a resource id, whatever it is called by now.

@@ -24,7 +24,7 @@ pub(super) async fn switch_on(
         let Some(instance) = region.by_resource(resource_id) else { return };
         if let (Data::Real { cluster, archiver }, Some(archive)) = (&mut instance.data, &archive) {
             let (server, archive) = (Arc::clone(&cluster.server), Arc::clone(archive));
-            *archiver = Some(Arc::new(Archiver::start(server, archive, plane.speed.subscribe())));
+            *archiver = Some(Arc::new(Archiver::start(server, archive, plane.pace.subscribe())));
         }
         let traits = instance.traits.clone();
         let store = match archive {
@@ -101,7 +101,7 @@ pub(crate) fn maintain(plane: &Arc<Plane>, now: Timestamp) {
         });
         for resource_id in due {
             let (shared, name) = (Arc::clone(plane), name.clone());
-            plane.spawn(async move { automated_backup(&shared, &name, &resource_id).await });
+            plane.tasks.spawn(async move { automated_backup(&shared, &name, &resource_id).await });
         }
     }
 }

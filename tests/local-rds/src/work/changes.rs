@@ -33,7 +33,7 @@ pub(crate) async fn change(plane: Arc<Plane>, region: String, change: Change) {
             }
         });
     }
-    plane.at_least(since, |speed| speed.modify).await;
+    plane.pace.at_least(since, |speed| speed.modify).await;
     plane.region(&region, |region| apply(region, resource_id, &change.deferred));
     match change.deferred.retention_days {
         Some(0) if traits.retention_days > 0 => {

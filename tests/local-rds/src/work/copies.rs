@@ -21,7 +21,7 @@ pub(crate) async fn copy(
         Some(folder) => plane.clusters.copy(folder).await.map(Some),
         None => Ok(None),
     };
-    plane.at_least(since, |speed| speed.copy).await;
+    plane.pace.at_least(since, |speed| speed.copy).await;
     let source_remains = plane.exists(&source_region, &source);
     plane.region(&region, |region| {
         let Some(found) = region.numbered(&target.id, target.number) else { return };

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use aws_query::Clock;
+
 use super::snapshots::take;
-use crate::clock::Clock;
 use crate::events::Notice;
 use crate::plane::Plane;
 use crate::state::{BackupStatus, InstanceStatus, Region, Snapshot, SnapshotKind, Store};
@@ -44,7 +45,7 @@ pub(crate) async fn delete(plane: Arc<Plane>, region: String, deletion: Deletion
     if let Some(cluster) = data.cluster() {
         cluster.server.stop().await;
     }
-    plane.at_least(since, |speed| speed.delete).await;
+    plane.pace.at_least(since, |speed| speed.delete).await;
     let replicas = plane.region(&region, |region| remove(region, resource_id, deletion.keep_backups));
     // With the last hold on it goes the data folder: a thousand files.
     drop(tokio::task::spawn_blocking(move || drop(data)));

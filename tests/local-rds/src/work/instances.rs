@@ -54,7 +54,7 @@ pub(crate) async fn bring_up(plane: Arc<Plane>, region: String, resource_id: Str
     } else {
         build(&plane, &origin, traits.retention_days > 0).await.map(|(made, wal)| (Some(made), wal))
     };
-    plane.at_least(since, origin.least()).await;
+    plane.pace.at_least(since, origin.least()).await;
     match built {
         Ok((cluster, archive)) => {
             open(&plane, &region, &resource_id, &origin, cluster.map(Arc::new));
@@ -123,7 +123,7 @@ fn open(plane: &Arc<Plane>, region: &str, resource_id: &str, origin: &Origin, cl
 /// A server that ends without having been told to has failed.
 fn watch(plane: &Arc<Plane>, region: &str, resource_id: &str, cluster: Arc<Cluster>) {
     let (shared, region, resource_id) = (Arc::clone(plane), region.to_owned(), resource_id.to_owned());
-    plane.spawn(async move {
+    plane.tasks.spawn(async move {
         cluster.server.ended().await;
         let deleted = shared.region(&region, |region| {
             region.by_resource(&resource_id).is_none_or(|found| found.status == InstanceStatus::Deleting)

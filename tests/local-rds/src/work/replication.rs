@@ -24,7 +24,7 @@ pub(crate) async fn replicate(plane: Arc<Plane>, region: String, id: String, sou
         {
             tracing::warn!(error = &error as &dyn std::error::Error, "a replica fell behind");
         }
-        plane.at_least(since, |speed| speed.copy).await;
+        plane.pace.at_least(since, |speed| speed.copy).await;
         plane.region(&region, |region| {
             if let Some(replica) = region.backups.get_mut(&id)
                 && replica.status == BackupStatus::Pending
@@ -32,7 +32,7 @@ pub(crate) async fn replicate(plane: Arc<Plane>, region: String, id: String, sou
                 replica.status = BackupStatus::Replicating;
             }
         });
-        let pause = plane.speed.borrow().archive.max(Duration::from_millis(50));
+        let pause = plane.pace.now().archive.max(Duration::from_millis(50));
         tokio::time::sleep(pause).await;
     }
 }

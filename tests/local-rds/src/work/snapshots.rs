@@ -74,7 +74,7 @@ pub(super) async fn take(plane: &Plane, region: &str, snapshot: &Snapshot) -> Op
         }
         Data::None => Err(Error::Interrupted),
     };
-    plane.at_least(since, |speed| speed.snapshot).await;
+    plane.pace.at_least(since, |speed| speed.snapshot).await;
     plane.region(region, |region| {
         let found = region.numbered(&snapshot.id, snapshot.number)?;
         match made {

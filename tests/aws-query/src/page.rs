@@ -1,34 +1,58 @@
-//! Lists: `MaxRecords`, `Marker` and `Filters`.
+//! Lists: pages and filters.
 
-use super::{Element, Fault, Parameters};
+use crate::{Element, Fault, Parameters};
+
+/// How a service's lists are asked for: what its parameters are called, and how long a page may be.
+#[derive(Clone, Copy, Debug)]
+pub struct Paging {
+    /// The parameter with the length of a page.
+    pub size: &'static str,
+    /// The parameter and the element with the marker.
+    pub marker: &'static str,
+    /// The shortest page.
+    pub least: u32,
+    /// The longest, and what is given unless told.
+    pub most: u32,
+}
 
 /// One page of a list.
 #[derive(Debug)]
-pub(crate) struct Page {
+pub struct Page {
+    paging: Paging,
     after: Option<String>,
     size: usize,
 }
 
 impl Page {
-    /// 20 to 100 records, 100 unless told (API reference, every Describe of RDS).
-    pub(crate) fn of(parameters: &Parameters) -> Result<Self, Fault> {
-        let size = parameters.integer("MaxRecords")?.unwrap_or(100);
-        if !(20..=100).contains(&size) {
+    /// The page that a request asks for.
+    pub fn of(parameters: &Parameters, paging: Paging) -> Result<Self, Fault> {
+        let Paging { size: name, marker, least, most } = paging;
+        let size = parameters.integer(name)?.unwrap_or(most);
+        if !(least..=most).contains(&size) {
             return Err(Fault::invalid_value(format!(
-                "Invalid value {size} for MaxRecords. Must be between 20 and 100"
+                "Invalid value {size} for {name}. Must be between {least} and {most}"
             )));
         }
-        let after = match parameters.get("Marker") {
+        let after = match parameters.get(marker) {
             None => None,
             Some(marker) => {
                 Some(read_marker(marker).ok_or_else(|| Fault::invalid_value("Invalid value for marker."))?)
             }
         };
-        Ok(Self { after, size: size as usize })
+        Ok(Self { paging, after, size: size as usize })
+    }
+
+    /// A page after `marker`, for protocols with parameters of another form. `None` if the marker is none of ours.
+    pub fn after(marker: Option<&str>, paging: Paging, size: usize) -> Option<Self> {
+        let after = match marker {
+            None => None,
+            Some(marker) => Some(read_marker(marker)?),
+        };
+        Some(Self { paging, after, size })
     }
 
     /// The part of `items` (in ascending order of their keys) on this page, and the marker of the next one.
-    pub(crate) fn take<'a, T>(&self, items: impl Iterator<Item = (&'a str, T)>) -> (Vec<T>, Option<String>) {
+    pub fn take<'a, T>(&self, items: impl Iterator<Item = (&'a str, T)>) -> (Vec<T>, Option<String>) {
         let mut items = items.filter(|(key, _)| self.after.as_deref().is_none_or(|after| *key > after));
         let mut last = "";
         let taken: Vec<T> = items
@@ -44,7 +68,7 @@ impl Page {
     }
 
     /// As [`Page::take`], wrapped as `<Marker/><NAME>…</NAME>` into the result.
-    pub(crate) fn element<'a, T>(
+    pub fn element<'a, T>(
         &self,
         result: Element,
         name: &'static str,
@@ -52,7 +76,7 @@ impl Page {
         element: impl Fn(T) -> Element,
     ) -> Element {
         let (taken, marker) = self.take(items);
-        result.maybe("Marker", marker).list(name, taken.into_iter().map(element))
+        result.maybe(self.paging.marker, marker).list(name, taken.into_iter().map(element))
     }
 }
 
@@ -75,11 +99,11 @@ fn read_marker(marker: &str) -> Option<String> {
 
 /// The request's `Filters`: all must hold, each by any of its values.
 #[derive(Debug)]
-pub(crate) struct Filters(Vec<(String, Vec<String>)>);
+pub struct Filters(Vec<(String, Vec<String>)>);
 
 impl Filters {
     /// Refuses filters that the action does not know, as AWS does.
-    pub(crate) fn of(parameters: &Parameters, known: &[&str]) -> Result<Self, Fault> {
+    pub fn of(parameters: &Parameters, known: &[&str]) -> Result<Self, Fault> {
         let filters = parameters.list("Filters").into_iter().map(|filter| {
             let name = filter.required("Name")?.to_owned();
             if !known.contains(&name.as_str()) {
@@ -95,13 +119,13 @@ impl Filters {
     }
 
     /// Whether something passes: `is` tells if it answers to a value under a filter's name.
-    pub(crate) fn pass(&self, is: impl Fn(&str, &str) -> bool) -> bool {
+    pub fn pass(&self, is: impl Fn(&str, &str) -> bool) -> bool {
         self.0.iter().all(|(name, values)| values.iter().any(|value| is(name, value)))
     }
 }
 
 /// Whether two identifiers are the same: case does not matter.
-pub(crate) fn same(one: &str, other: &str) -> bool {
+pub fn same(one: &str, other: &str) -> bool {
     one.eq_ignore_ascii_case(other)
 }
 
@@ -109,8 +133,10 @@ pub(crate) fn same(one: &str, other: &str) -> bool {
 mod tests {
     use super::*;
 
+    const PAGING: Paging = Paging { size: "MaxRecords", marker: "Marker", least: 20, most: 100 };
+
     fn page(body: &str) -> Result<Page, Fault> {
-        Page::of(&Parameters::parse(body.as_bytes()).unwrap())
+        Page::of(&Parameters::parse(body.as_bytes()).unwrap(), PAGING)
     }
 
     #[test]

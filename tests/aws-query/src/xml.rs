@@ -8,7 +8,7 @@ use quick_xml::events::{BytesDecl, BytesEnd, BytesStart, BytesText, Event};
 
 /// One element: either text or children.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Element {
+pub struct Element {
     name: Cow<'static, str>,
     namespace: Option<&'static str>,
     text: Option<String>,
@@ -17,34 +17,39 @@ pub(crate) struct Element {
 
 impl Element {
     /// An empty element.
-    pub(crate) fn new(name: impl Into<Cow<'static, str>>) -> Self {
+    pub fn new(name: impl Into<Cow<'static, str>>) -> Self {
         Self { name: name.into(), ..Self::default() }
     }
 
     /// An element with text in it.
     #[expect(clippy::needless_pass_by_value, reason = "callers pass numbers as well as references to text")]
-    pub(crate) fn of(name: impl Into<Cow<'static, str>>, text: impl ToString) -> Self {
+    pub fn of(name: impl Into<Cow<'static, str>>, text: impl ToString) -> Self {
         Self { name: name.into(), text: Some(text.to_string()), ..Self::default() }
     }
 
-    pub(crate) fn namespace(mut self, namespace: &'static str) -> Self {
+    /// With an XML namespace.
+    #[must_use]
+    pub fn namespace(mut self, namespace: &'static str) -> Self {
         self.namespace = Some(namespace);
         self
     }
 
     /// With one more child.
-    pub(crate) fn with(mut self, child: Self) -> Self {
+    #[must_use]
+    pub fn with(mut self, child: Self) -> Self {
         self.children.push(child);
         self
     }
 
     /// With a child that holds text.
-    pub(crate) fn text(self, name: &'static str, text: impl ToString) -> Self {
+    #[must_use]
+    pub fn text(self, name: &'static str, text: impl ToString) -> Self {
         self.with(Self::of(name, text))
     }
 
     /// With a child that holds text, unless there is none: AWS leaves absent values out.
-    pub(crate) fn maybe(self, name: &'static str, text: Option<impl ToString>) -> Self {
+    #[must_use]
+    pub fn maybe(self, name: &'static str, text: Option<impl ToString>) -> Self {
         match text {
             Some(text) => self.text(name, text),
             None => self,
@@ -52,12 +57,13 @@ impl Element {
     }
 
     /// With a child that holds a list, also when that is empty.
-    pub(crate) fn list(self, name: &'static str, items: impl IntoIterator<Item = Self>) -> Self {
+    #[must_use]
+    pub fn list(self, name: &'static str, items: impl IntoIterator<Item = Self>) -> Self {
         self.with(Self { name: name.into(), children: items.into_iter().collect(), ..Self::default() })
     }
 
     /// The document with this element as its root.
-    pub(crate) fn document(&self) -> std::io::Result<Vec<u8>> {
+    pub fn document(&self) -> std::io::Result<Vec<u8>> {
         let mut writer = Writer::new(Vec::new());
         writer.write_event(Event::Decl(BytesDecl::new("1.0", Some("UTF-8"), None)))?;
         self.write(&mut writer)?;
@@ -80,8 +86,8 @@ impl Element {
     }
 }
 
-/// A time as RDS writes it: milliseconds and `Z`.
-pub(crate) fn time(at: Timestamp) -> String {
+/// A time as AWS writes it in XML: milliseconds and `Z`.
+pub fn time(at: Timestamp) -> String {
     at.strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string()
 }
 

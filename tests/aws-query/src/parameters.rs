@@ -4,15 +4,15 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-use super::Fault;
+use crate::Fault;
 
 /// Named values; a list's items are [`Parameters`] of their own.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Parameters(BTreeMap<String, String>);
+pub struct Parameters(BTreeMap<String, String>);
 
 impl Parameters {
     /// Reads `application/x-www-form-urlencoded`.
-    pub(crate) fn parse(body: &[u8]) -> Result<Self, Fault> {
+    pub fn parse(body: &[u8]) -> Result<Self, Fault> {
         if std::str::from_utf8(body).is_err() {
             return Err(Fault::malformed("The request is not form-encoded UTF-8."));
         }
@@ -20,22 +20,24 @@ impl Parameters {
     }
 
     /// A value; an empty one counts as absent, as on AWS.
-    pub(crate) fn get(&self, name: &str) -> Option<&str> {
+    pub fn get(&self, name: &str) -> Option<&str> {
         self.0.get(name).map(String::as_str).filter(|value| !value.is_empty())
     }
 
     /// A value that must be there.
-    pub(crate) fn required(&self, name: &str) -> Result<&str, Fault> {
+    pub fn required(&self, name: &str) -> Result<&str, Fault> {
         self.get(name).ok_or_else(|| {
             Fault::missing_parameter(format!("The request must contain the parameter {name}."))
         })
     }
 
-    pub(crate) fn owned(&self, name: &str) -> Option<String> {
+    /// A value of the caller's own.
+    pub fn owned(&self, name: &str) -> Option<String> {
         self.get(name).map(str::to_owned)
     }
 
-    pub(crate) fn boolean(&self, name: &str) -> Result<Option<bool>, Fault> {
+    /// `true` or `false`.
+    pub fn boolean(&self, name: &str) -> Result<Option<bool>, Fault> {
         self.read(name, |text| match text.to_ascii_lowercase().as_str() {
             "true" => Some(true),
             "false" => Some(false),
@@ -43,11 +45,13 @@ impl Parameters {
         })
     }
 
-    pub(crate) fn integer(&self, name: &str) -> Result<Option<u32>, Fault> {
+    /// A whole number.
+    pub fn integer(&self, name: &str) -> Result<Option<u32>, Fault> {
         self.read(name, |text| text.parse().ok())
     }
 
-    pub(crate) fn time(&self, name: &str) -> Result<Option<Timestamp>, Fault> {
+    /// An instant, in RFC 3339.
+    pub fn time(&self, name: &str) -> Result<Option<Timestamp>, Fault> {
         self.read(name, |text| text.parse().ok())
     }
 
@@ -61,7 +65,7 @@ impl Parameters {
 
     /// The items of `list`, in their numbers' order. On the wire each is `LIST.ITEM.NUMBER…`, where ITEM is the name
     /// that the service model gives it; `member` is taken too, as AWS does.
-    pub(crate) fn list(&self, list: &str) -> Vec<Self> {
+    pub fn list(&self, list: &str) -> Vec<Self> {
         let mut items: BTreeMap<u32, BTreeMap<String, String>> = BTreeMap::new();
         let prefix = format!("{list}.");
         for (name, value) in self.0.range(prefix.clone()..) {
@@ -74,7 +78,7 @@ impl Parameters {
     }
 
     /// The items of a list of plain strings.
-    pub(crate) fn strings(&self, list: &str) -> Vec<String> {
+    pub fn strings(&self, list: &str) -> Vec<String> {
         self.list(list).into_iter().filter_map(|mut item| item.0.remove("")).collect()
     }
 }

@@ -1,4 +1,4 @@
-//! The clock that RDS tells the time by.
+//! The clock that a service tells the time by.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -7,15 +7,16 @@ use jiff::{SignedDuration, Timestamp};
 
 /// The machine's clock, shifted. Clones share the shift.
 ///
-/// Two machines never agree on the time, least of all those of AWS and a Lambda function: what RDS stamps and tells is
+/// Two machines never agree on the time, least of all those of AWS and a Lambda function: what AWS stamps and tells is
 /// by this clock, what happens on this machine (WAL, commits) by the machine's own.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Clock {
+pub struct Clock {
     skew_ms: Arc<AtomicI64>,
 }
 
 impl Clock {
-    pub(crate) fn set_skew(&self, skew: SignedDuration) {
+    /// Shifts it against the machine's: positive is ahead.
+    pub fn set_skew(&self, skew: SignedDuration) {
         self.skew_ms.store(i64::try_from(skew.as_millis()).unwrap_or(0), Ordering::Relaxed);
     }
 
@@ -23,18 +24,18 @@ impl Clock {
         SignedDuration::from_millis(self.skew_ms.load(Ordering::Relaxed))
     }
 
-    /// What RDS takes for the time.
-    pub(crate) fn now(&self) -> Timestamp {
+    /// What AWS takes for the time.
+    pub fn now(&self) -> Timestamp {
         self.told(Timestamp::now())
     }
 
-    /// An instant of the machine's clock as RDS tells it.
-    pub(crate) fn told(&self, machine: Timestamp) -> Timestamp {
+    /// An instant of the machine's clock as AWS tells it.
+    pub fn told(&self, machine: Timestamp) -> Timestamp {
         machine.saturating_add(self.skew()).unwrap_or(machine)
     }
 
-    /// The other way round: what an instant that RDS told is on the machine's clock.
-    pub(crate) fn machine(&self, told: Timestamp) -> Timestamp {
+    /// The other way round: what an instant that AWS told is on the machine's clock.
+    pub fn machine(&self, told: Timestamp) -> Timestamp {
         told.saturating_sub(self.skew()).unwrap_or(told)
     }
 }
