@@ -15,6 +15,11 @@ pub fn crc64nvme(bytes: &[u8]) -> u64 {
     checksum(CRC, bytes)
 }
 
+/// The CRC64NVME of bytes that have `first`, followed by `then_bytes` bytes that have `then`.
+pub(crate) fn crc64nvme_combined(first: u64, then: u64, then_bytes: u64) -> u64 {
+    checksum_combine(CRC, first, then, then_bytes)
+}
+
 /// The digests of an object while its parts go by, one after the other. Kept in a document between two parts, it goes on
 /// in another invocation where it was.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,7 +45,7 @@ impl Digests {
     pub fn add(&mut self, part: &[u8]) {
         debug_assert!(self.bytes.is_multiple_of(self.part_bytes), "a part after the last one");
         let length = part.len() as u64;
-        self.crc64nvme = checksum_combine(CRC, self.crc64nvme, crc64nvme(part), length);
+        self.crc64nvme = crc64nvme_combined(self.crc64nvme, crc64nvme(part), length);
         self.sha256.push(HEXLOWER.encode(&Sha256::digest(part)));
         self.bytes += length;
     }

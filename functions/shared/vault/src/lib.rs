@@ -10,6 +10,8 @@
 mod digest;
 #[cfg(feature = "fake")]
 mod fake;
+#[cfg(feature = "fake")]
+mod fake_store;
 mod intake;
 mod layout;
 mod ledger;
@@ -19,6 +21,8 @@ mod store;
 pub use digest::{Digests, crc64nvme};
 #[cfg(feature = "fake")]
 pub use fake::FakeLedger;
+#[cfg(feature = "fake")]
+pub use fake_store::{FakeStore, Replication};
 pub use intake::Intake;
 pub use layout::{Listed, day_prefix, list, point_prefix};
 pub use ledger::VaultLedger;

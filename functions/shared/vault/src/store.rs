@@ -1,8 +1,35 @@
-use std::{future::Future, ops::Range};
+use std::{
+    future::Future,
+    ops::{Range, RangeInclusive},
+};
 
 use bytes::Bytes;
 use jiff::Timestamp;
-use reconcile::Result;
+use reconcile::{Error, Result};
+
+use crate::digest;
+
+/// What S3 asks of parts (S3 User Guide, "Amazon S3 multipart upload limits").
+pub(crate) const PART_NUMBERS: RangeInclusive<u32> = 1..=10_000;
+#[cfg(feature = "fake")]
+pub(crate) const LEAST_PART_BYTES: u64 = 5 << 20;
+
+/// The largest object that is read as a whole.
+pub(crate) const WHOLE_BYTES: u64 = 16 << 20;
+
+pub(crate) fn too_large(key: &str, bytes: u64) -> Error {
+    Error::permanent(
+        "ObjectTooLarge",
+        format!("{key} has {bytes} bytes; what is read as a whole has {WHOLE_BYTES} at most"),
+    )
+}
+
+/// The CRC64NVME and the size of what is made of `parts`.
+pub(crate) fn combined(parts: &[Part]) -> (u64, u64) {
+    parts.iter().fold((digest::crc64nvme(&[]), 0), |(crc, bytes), part| {
+        (digest::crc64nvme_combined(crc, part.crc64nvme, part.bytes), bytes + part.bytes)
+    })
+}
 
 /// An object, as a list shows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
