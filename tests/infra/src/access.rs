@@ -66,9 +66,56 @@ pub fn of_the_functions(in_vpc: bool) -> Vec<Role> {
         anywhere: vec!["rds:DescribeAccountAttributes"],
         destructive: vec![],
     };
+    let backup_redis = Role {
+        id: "BackupRedisRole",
+        actions: vec![
+            "elasticache:AddTagsToResource",
+            "elasticache:CopySnapshot",
+            "elasticache:CreateServerlessCacheSnapshot",
+            "elasticache:CreateSnapshot",
+            "elasticache:DeleteServerlessCacheSnapshot",
+            "elasticache:DeleteSnapshot",
+            "elasticache:DescribeCacheClusters",
+            "elasticache:DescribeReplicationGroups",
+            "elasticache:DescribeServerlessCacheSnapshots",
+            "elasticache:DescribeServerlessCaches",
+            "elasticache:DescribeSnapshots",
+            "elasticache:ExportServerlessCacheSnapshot",
+            "elasticache:ListTagsForResource",
+            "logs:CreateLogStream",
+            "logs:PutLogEvents",
+            "s3:AbortMultipartUpload",
+            "s3:ListAllMyBuckets",
+            "ssm:GetParameter",
+            "tag:GetResources",
+        ],
+        anywhere: vec!["s3:ListAllMyBuckets", "tag:GetResources"],
+        // What is in the vaults of both Regions, by the plan's number; `ours_alone_are_deleted` says of which.
+        destructive: vec!["elasticache:DeleteServerlessCacheSnapshot", "elasticache:DeleteSnapshot"],
+    };
+    let backup_turso = Role {
+        id: "BackupTursoRole",
+        actions: vec![
+            "logs:CreateLogStream",
+            "logs:PutLogEvents",
+            "s3:AbortMultipartUpload",
+            "secretsmanager:GetSecretValue",
+            "ssm:GetParameter",
+        ],
+        ..Role::default()
+    };
     let mut restore_database = Role {
         id: "RestoreDatabaseRole",
         actions: vec![
+            "elasticache:AddTagsToResource",
+            "elasticache:CreateCacheCluster",
+            "elasticache:CreateReplicationGroup",
+            "elasticache:CreateServerlessCache",
+            "elasticache:DescribeCacheClusters",
+            "elasticache:DescribeReplicationGroups",
+            "elasticache:DescribeServerlessCacheSnapshots",
+            "elasticache:DescribeServerlessCaches",
+            "elasticache:DescribeSnapshots",
             "kms:CreateGrant",
             "kms:DescribeKey",
             "kms:GenerateDataKeyWithoutPlaintext",
@@ -80,8 +127,12 @@ pub fn of_the_functions(in_vpc: bool) -> Vec<Role> {
             "rds:DescribeDBSnapshots",
             "rds:RestoreDBInstanceFromDBSnapshot",
             "rds:RestoreDBInstanceToPointInTime",
+            "s3:AbortMultipartUpload",
+            "s3:ListAllMyBuckets",
             "secretsmanager:GetSecretValue",
+            "tag:GetResources",
         ],
+        anywhere: vec!["s3:ListAllMyBuckets", "tag:GetResources"],
         ..Role::default()
     };
     if in_vpc {
@@ -92,13 +143,19 @@ pub fn of_the_functions(in_vpc: bool) -> Vec<Role> {
     let watch_rpo = Role {
         id: "WatchRpoRole",
         actions: vec![
+            "elasticache:DescribeCacheClusters",
+            "elasticache:DescribeReplicationGroups",
+            "elasticache:DescribeServerlessCaches",
             "logs:CreateLogStream",
             "logs:PutLogEvents",
             "rds:DescribeDBInstanceAutomatedBackups",
             "rds:DescribeDBInstances",
             "rds:DescribeDBSnapshots",
+            "secretsmanager:GetSecretValue",
             "ssm:GetParameter",
+            "tag:GetResources",
         ],
+        anywhere: vec!["tag:GetResources"],
         ..Role::default()
     };
     let send_alert = Role {
@@ -119,10 +176,14 @@ pub fn of_the_functions(in_vpc: bool) -> Vec<Role> {
     let scheduled = |id| Role { id, actions: schedule.clone(), ..Role::default() };
     vec![
         backup_rds,
+        backup_redis,
+        backup_turso,
         restore_database,
         watch_rpo,
         send_alert,
         scheduled("BackupRdsScheduleRole"),
+        scheduled("BackupRedisScheduleRole"),
+        scheduled("BackupTursoScheduleRole"),
         scheduled("RestoreDatabaseScheduleRole"),
         scheduled("WatchRpoScheduleRole"),
         scheduled("SendAlertScheduleRole"),
@@ -198,6 +259,39 @@ pub fn check(stack: &Stack, known: &[Role]) -> Findings {
     findings
 }
 
+/// IAM refuses more than 10,240 characters of inline policies in a role, and 6,144 in a managed policy; white space does
+/// not count (IAM User Guide, "IAM and AWS STS quotas").
+pub fn policies_fit(stack: &Stack) -> Findings {
+    let mut findings = Vec::new();
+    let length = |document: &Value| document.to_string().len();
+    for (id, role) in stack.of_type("AWS::IAM::Role") {
+        let inline = list(&role["Properties"]["Policies"]).iter();
+        let all: usize = inline.map(|policy| length(&policy["PolicyDocument"])).sum();
+        expect(&mut findings, all <= 10_240, || {
+            format!("{id}: {all} characters of policies; IAM takes 10,240")
+        });
+    }
+    for (id, policy) in stack.of_type("AWS::IAM::ManagedPolicy") {
+        let all = length(&policy["Properties"]["PolicyDocument"]);
+        expect(&mut findings, all <= 6_144, || format!("{id}: {all} characters; IAM takes 6,144"));
+    }
+    findings
+}
+
+/// The one function but delete-expired that deletes anything, deletes only what carries our name and our tag.
+pub fn ours_alone_are_deleted(stack: &Stack) -> Findings {
+    let mut findings = Vec::new();
+    for statement in allowed(&statements(stack, "BackupRedisRole")) {
+        let deletes = strings(&statement["Action"]).iter().any(|action| action.contains(":Delete"));
+        let ours = strings(&statement["Resource"]).iter().all(|arn| arn.ends_with(":tidemark-*"));
+        let tagged = statement["Condition"]["Null"]["aws:ResourceTag/tidemark:resource"] == "false";
+        expect(&mut findings, !deletes || (ours && tagged), || {
+            format!("BackupRedisRole may delete what is not ours: {statement}")
+        });
+    }
+    findings
+}
+
 /// What only the code's role may be: never usable by the code itself where it is for the Lambda service.
 pub fn vpc_is_not_for_the_code(stack: &Stack) -> Findings {
     let mut findings = Vec::new();
@@ -251,7 +345,16 @@ fn in_the_state(role: &str) -> BTreeSet<(String, String)> {
     let mut all = vec![("s3:ListBucket", "the bucket".to_owned())];
     all.extend(keeps(&board));
     match function.name {
-        "watch-rpo" => all.extend(keeps("watch/*")),
+        "backup-redis" => all.extend(keeps("intake/redis/*")),
+        "backup-turso" => {
+            all.extend(keeps("intake/turso/*"));
+            all.extend(keeps("turso/current.json"));
+        }
+        "restore-database" => all.extend(keeps("restores/*")),
+        "watch-rpo" => {
+            all.extend(keeps("watch/*"));
+            all.push(("s3:GetObject", "turso/current.json".to_owned()));
+        }
         "send-alert" => {
             all.extend(keeps("alerts/open.json"));
             all.push(("s3:GetObject", "findings/*".to_owned()));
@@ -343,9 +446,16 @@ fn statement_is_narrow(role: &Role, statement: &Value, findings: &mut Findings) 
     if id != "ReplicationRole" && strings(&statement["Action"]).contains(&"s3:ListBucket") {
         // With StringLike a GetObject of what is not there is a 403, not the 404 that is waited for.
         let prefix = &statement["Condition"]["StringLikeIfExists"]["s3:prefix"];
-        let state = strings(&statement["Resource"]).iter().any(|bucket| bucket.contains("-state-"));
-        let (what, wanted) = if state { ("state", "findings/*") } else { ("ledger", "ledger/*") };
-        expect(findings, prefix == wanted, || format!("{id}/{sid} lists the {what} so: {prefix}"));
+        let (what, wanted): (_, &[&str]) = match sid {
+            "ListFindings" => ("state", &["findings/*"]),
+            "ListRecoveryPoints" | "ObserveVaults" => ("vaults", &["redis/*", "turso/*"]),
+            "ListExports" => ("exports", &["tidemark-*"]),
+            "ListStaged" => ("staged restores", &["restores/*"]),
+            _ => ("ledger", &["ledger/*"]),
+        };
+        let listed = strings(prefix);
+        let only = !listed.is_empty() && listed.iter().all(|one| wanted.contains(one));
+        expect(findings, only, || format!("{id}/{sid} lists the {what} so: {prefix}"));
     }
     if strings(&statement["Action"]).contains(&"events:PutEvents") {
         let source = &statement["Condition"]["ForAllValues:StringEquals"]["events:source"];
@@ -361,7 +471,7 @@ fn is_narrow(resource: &str) -> bool {
         return true;
     }
     match resource.splitn(6, ':').collect::<Vec<_>>().as_slice() {
-        ["arn", "aws", "s3", "", "", name] => ["vault", "state"]
+        ["arn", "aws", "s3", "", "", name] => ["export", "state", "vault"]
             .iter()
             .any(|bucket| name.starts_with(&format!("tidemark-{bucket}-dev-123456789012-"))),
         ["arn", "aws", _, region, "123456789012", name] => {

@@ -64,6 +64,13 @@ pub enum Told {
     Straight,
 }
 
+/// Of those that speak to Turso.
+const TURSO: &[(&str, &str)] = &[
+    ("TIDEMARK_TURSO_ORGANIZATION", ""),
+    ("TIDEMARK_TURSO_SECRET", "tidemark/turso"),
+    ("TIDEMARK_TURSO_API", "https://api.turso.tech"),
+];
+
 /// The functions.
 pub const FUNCTIONS: &[Function] = &[
     Function {
@@ -91,10 +98,62 @@ pub const FUNCTIONS: &[Function] = &[
         told: Told::BySendAlert,
     },
     Function {
+        name: "backup-redis",
+        timeout_seconds: 900,
+        memory_mib: 1024,
+        variables: &[],
+        schedules: &[
+            Schedule {
+                name: "backup-redis-slot",
+                expression: "cron(0 0/6 * * ? *)",
+                input: r#"{"wake":"slot"}"#,
+            },
+            Schedule {
+                name: "backup-redis-tick",
+                expression: "rate(5 minutes)",
+                input: r#"{"wake":"tick"}"#,
+            },
+        ],
+        // Node-based caches tell SNS alone of their snapshots: the ticks look.
+        rules: &[],
+        reads: &[],
+        failures: "FailuresQueue",
+        silent_minutes: 8,
+        told: Told::BySendAlert,
+    },
+    Function {
+        name: "backup-turso",
+        timeout_seconds: 900,
+        memory_mib: 1024,
+        variables: TURSO,
+        schedules: &[
+            Schedule {
+                name: "backup-turso-slot",
+                expression: "cron(0 * * * ? *)",
+                input: r#"{"wake":"slot"}"#,
+            },
+            Schedule {
+                name: "backup-turso-tick",
+                expression: "rate(5 minutes)",
+                input: r#"{"wake":"tick"}"#,
+            },
+        ],
+        rules: &[],
+        reads: &[],
+        failures: "FailuresQueue",
+        silent_minutes: 8,
+        told: Told::BySendAlert,
+    },
+    Function {
         name: "restore-database",
         timeout_seconds: 300,
         memory_mib: 256,
-        variables: &[("TIDEMARK_DATABASE_CA", "")],
+        variables: &[
+            ("TIDEMARK_DATABASE_CA", ""),
+            ("TIDEMARK_TURSO_ORGANIZATION", ""),
+            ("TIDEMARK_TURSO_SECRET", "tidemark/turso"),
+            ("TIDEMARK_TURSO_API", "https://api.turso.tech"),
+        ],
         schedules: &[Schedule {
             name: "restore-database-tick",
             expression: "rate(1 minute)",
@@ -115,7 +174,7 @@ pub const FUNCTIONS: &[Function] = &[
         name: "watch-rpo",
         timeout_seconds: 120,
         memory_mib: 512,
-        variables: &[],
+        variables: TURSO,
         schedules: &[
             Schedule { name: "watch-rpo-tick", expression: "rate(1 minute)", input: r#"{"wake":"tick"}"# },
             Schedule {
@@ -226,6 +285,9 @@ fn configuration(stack: &Stack, about: &Function, findings: &mut Findings) {
         ("TIDEMARK_PLANS_PARAMETER", "@PlansParameter"),
         ("TIDEMARK_VAULT_BUCKET", "tidemark-vault-dev-123456789012-us-east-1"),
         ("TIDEMARK_STATE_BUCKET", "tidemark-state-dev-123456789012-us-east-1"),
+        ("TIDEMARK_EXPORT_BUCKET", "tidemark-export-dev-123456789012-us-east-1"),
+        ("TIDEMARK_RECOVERY_VAULT_BUCKET", "tidemark-vault-dev-123456789012-us-west-2"),
+        ("TIDEMARK_RECOVERY_EXPORT_BUCKET", "tidemark-export-dev-123456789012-us-west-2"),
         ("TIDEMARK_RECOVERY_REGION", "us-west-2"),
         ("TIDEMARK_RECOVERY_KEY", "arn:aws:kms:us-west-2:123456789012:alias/tidemark-dev"),
         ("TIDEMARK_EVENT_BUS", "default"),

@@ -11,6 +11,7 @@ pub fn check(stack: &Stack, replica: Option<&str>) -> Findings {
     is_private(stack, "VaultBucket", &mut findings);
     key(stack, &mut findings);
     policy(stack, &mut findings);
+    export(stack, &mut findings);
     outlives(stack, &mut findings);
     match replica {
         Some(region) => {
@@ -83,6 +84,60 @@ pub fn check_state(stack: &Stack) -> Findings {
     expect_at(&mut findings, "StateBucketPolicy", policy, "/Properties/PolicyDocument/Statement", &tls);
     findings
 }
+
+/// Every rule for the bucket through which `ElastiCache` hands snapshots over: it must be able to, and nothing may stay.
+fn export(stack: &Stack, findings: &mut Findings) {
+    let id = "ExportBucket";
+    let bucket = stack.get(id);
+    let named = text(&bucket["Properties"]["BucketName"]);
+    expect(findings, named.starts_with("tidemark-export-dev-123456789012-"), || {
+        format!("{id} is named {named}")
+    });
+    let encryption =
+        "/Properties/BucketEncryption/ServerSideEncryptionConfiguration/0/ServerSideEncryptionByDefault";
+    for (pointer, value) in [
+        // ElastiCache restores nothing that is encrypted with a key of ours.
+        (format!("{encryption}/SSEAlgorithm"), json!("AES256")),
+        ("/Properties/LifecycleConfiguration/Rules/0/Status".to_owned(), json!("Enabled")),
+        ("/Properties/LifecycleConfiguration/Rules/0/ExpirationInDays".to_owned(), json!(7)),
+        ("/Properties/PublicAccessBlockConfiguration/BlockPublicAcls".to_owned(), json!(true)),
+        ("/Properties/PublicAccessBlockConfiguration/BlockPublicPolicy".to_owned(), json!(true)),
+        ("/Properties/PublicAccessBlockConfiguration/IgnorePublicAcls".to_owned(), json!(true)),
+        ("/Properties/PublicAccessBlockConfiguration/RestrictPublicBuckets".to_owned(), json!(true)),
+        ("/Properties/ObjectLockEnabled".to_owned(), Value::Null),
+    ] {
+        expect_at(findings, id, bucket, &pointer, &value);
+    }
+    let policy = stack.get("ExportBucketPolicy");
+    expect_at(findings, "ExportBucketPolicy", policy, "/Properties/Bucket", &json!("@ExportBucket"));
+    let statements = list(&policy["Properties"]["PolicyDocument"]["Statement"]);
+    let tls = statements.iter().any(|statement| {
+        statement["Effect"] == "Deny" && statement["Condition"]["Bool"]["aws:SecureTransport"] == "false"
+    });
+    expect(findings, tls, || "ExportBucketPolicy does not deny a request without TLS".into());
+    let allowed: Vec<&Value> = statements.iter().filter(|statement| statement["Effect"] == "Allow").collect();
+    let elasticache = allowed.iter().any(|statement| {
+        let service = text(&statement["Principal"]["Service"]);
+        ["us-east-1", "us-west-2"]
+            .iter()
+            .any(|r| service == format!("{r}.elasticache-snapshot.amazonaws.com"))
+            && strings(&statement["Action"]) == HANDS_OVER
+            && strings(&statement["Resource"]) == ["@ExportBucket.Arn", "@ExportBucket.Arn/*"]
+    });
+    expect(findings, elasticache && allowed.len() == 1, || {
+        format!("ExportBucketPolicy: not ElastiCache, or not it alone, may hand over: {allowed:?}")
+    });
+}
+
+/// What `ElastiCache` needs in the bucket (User Guide, "Exporting a backup").
+const HANDS_OVER: [&str; 6] = [
+    "s3:GetBucketAcl",
+    "s3:GetObject",
+    "s3:ListBucket",
+    "s3:ListBucketMultipartUploads",
+    "s3:ListMultipartUploadParts",
+    "s3:PutObject",
+];
 
 /// Encrypted with our key, closed to the world and to other accounts, and nothing in it goes by age.
 fn is_private(stack: &Stack, id: &str, findings: &mut Findings) {

@@ -26,6 +26,8 @@ pub(crate) fn function_findings(template: &Value) -> Findings {
     findings.extend(topics::check_email(&stack_with_email(template), EMAIL));
     findings.extend(access::check(&stack(template), &access::of_the_functions(false)));
     findings.extend(access::check(&stack_in_vpc(template), &access::of_the_functions(true)));
+    findings.extend(access::policies_fit(&stack_in_vpc(template)));
+    findings.extend(access::ours_alone_are_deleted(&stack(template)));
     findings.extend(access::vpc_is_not_for_the_code(&stack_in_vpc(template)));
     findings
 }
@@ -157,7 +159,7 @@ fn a_spoilt_function_is_noticed() {
             (
                 at("SendAlertFunction", "Environment/Variables/TIDEMARK_SECRET"),
                 json!("x"),
-                "14 variables, of which 13 are known",
+                "17 variables, of which 16 are known",
             ),
             (
                 at("SendAlertFunctionEventInvokeConfig", "DestinationConfig/OnFailure/Destination"),

@@ -10,6 +10,8 @@ const STATE: &str = "arn:aws:s3:::tidemark-state-dev-123456789012-us-east-1";
 #[test]
 fn a_wider_role_is_noticed() {
     let rds = |rest: &str| at("BackupRdsRole", &format!("Policies/1/PolicyDocument/Statement/{rest}"));
+    let redis = |rest: &str| at("BackupRedisRole", &format!("Policies/1/PolicyDocument/Statement/{rest}"));
+    let turso = |rest: &str| at("BackupTursoRole", &format!("Policies/1/PolicyDocument/Statement/{rest}"));
     let restore = |rest: &str| at("RestoreDatabaseRole", &format!("Policies/{rest}"));
     let watch = |rest: &str| at("WatchRpoRole", &format!("Policies/1/PolicyDocument/Statement/{rest}"));
     let send = |rest: &str| at("SendAlertRole", &format!("Policies/1/PolicyDocument/Statement/{rest}"));
@@ -43,11 +45,11 @@ fn a_wider_role_is_noticed() {
                 "may destroy: iam:PassRole",
             ),
             (
-                restore("2/Fn::If/1/PolicyDocument/Statement/1"),
+                restore("3/Fn::If/1/PolicyDocument/Statement/1"),
                 Value::Null,
                 "the network permissions of Lambda",
             ),
-            (restore("2"), allow("x:y", "*"), "may not ec2:CreateNetworkInterface"),
+            (restore("3"), allow("x:y", "*"), "may not ec2:CreateNetworkInterface"),
             (common("99"), allow("s3:DeleteObject", "*"), "may destroy: s3:DeleteObject"),
             (common("4/Condition"), Value::Null, "may speak for another source"),
             (
@@ -61,6 +63,27 @@ fn a_wider_role_is_noticed() {
                 "lists the state so: null",
             ),
             (common("5"), Value::Null, "may not hand over its failures"),
+            (
+                redis("6/Resource/0"),
+                json!("arn:aws:elasticache:us-east-1:123456789012:snapshot:*"),
+                "BackupRedisRole may delete what is not ours",
+            ),
+            (redis("6/Condition"), Value::Null, "BackupRedisRole may delete what is not ours"),
+            (
+                redis("6/Action/0"),
+                json!("elasticache:DeleteReplicationGroup"),
+                "may destroy: elasticache:DeleteR",
+            ),
+            (
+                turso("99"),
+                allow("s3:DeleteObject", "arn:aws:s3:::tidemark-vault-dev-123456789012-us-east-1/turso/*"),
+                "may destroy",
+            ),
+            (
+                at("BackupTursoRole", "Policies/1/PolicyDocument/Statement/2/Condition"),
+                Value::Null,
+                "lists the vaults so: null",
+            ),
             (watch("0"), Value::Null, "WatchRpoRole may not rds:DescribeDBInstances"),
             (
                 watch("99"),

@@ -76,6 +76,38 @@ fn replication_time_control_is_a_choice() {
 }
 
 #[test]
+fn a_spoilt_export_bucket_is_noticed() {
+    let bucket = |rest: &str| -> &'static str { format!("/Resources/ExportBucket/Properties/{rest}").leak() };
+    let statement = |rest: &str| -> &'static str {
+        format!("/Resources/ExportBucketPolicy/Properties/PolicyDocument/Statement/{rest}").leak()
+    };
+    let kms = json!({"ServerSideEncryptionByDefault": {"SSEAlgorithm": "aws:kms"}});
+    each_is_noticed(
+        &REAL.vault,
+        vault_findings,
+        &[
+            (bucket("BucketEncryption/ServerSideEncryptionConfiguration/0"), kms, "SSEAlgorithm"),
+            (bucket("LifecycleConfiguration/Rules/0/ExpirationInDays"), json!(1), "ExpirationInDays is 1"),
+            (bucket("PublicAccessBlockConfiguration/BlockPublicAcls"), json!(false), "BlockPublicAcls"),
+            (bucket("ObjectLockEnabled"), json!(true), "ObjectLockEnabled"),
+            (statement("0"), Value::Null, "without TLS"),
+            (statement("1"), Value::Null, "not ElastiCache"),
+            (
+                statement("1/Principal/Service"),
+                json!("eu-west-1.elasticache-snapshot.amazonaws.com"),
+                "not ElastiCache",
+            ),
+            (statement("1/Action/5"), Value::Null, "not ElastiCache"),
+            (
+                statement("2"),
+                json!({"Effect": "Allow", "Principal": "*", "Action": "s3:GetObject", "Resource": "*"}),
+                "not it alone",
+            ),
+        ],
+    );
+}
+
+#[test]
 fn a_spoilt_vault_is_noticed() {
     let bucket = |rest: &str| -> &'static str { format!("/Resources/VaultBucket/{rest}").leak() };
     let rule = |rest: &str| bucket(&format!("Properties/ReplicationConfiguration/Fn::If/1/Rules/0/{rest}"));
