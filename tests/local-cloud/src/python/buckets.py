@@ -40,8 +40,14 @@ def encryption(s3, bucket, value):
     s3.put_bucket_encryption(Bucket=bucket, ServerSideEncryptionConfiguration={"Rules": rules})
 
 
+def lifecycle_rule(rule):
+    if "ExpirationInDays" in rule:
+        rule["Expiration"] = {"Days": rule.pop("ExpirationInDays")}
+    return {"Filter": {"Prefix": rule.pop("Prefix", "")}, **rule}
+
+
 def lifecycle(s3, bucket, value):
-    rules = [{"Filter": {"Prefix": rule.pop("Prefix", "")}, **rule} for rule in renamed(value)["Rules"]]
+    rules = [lifecycle_rule(rule) for rule in renamed(value)["Rules"]]
     s3.put_bucket_lifecycle_configuration(Bucket=bucket, LifecycleConfiguration={"Rules": rules})
 
 
