@@ -4,7 +4,7 @@ use events::Bus;
 use postgres::TlsPostgres;
 use rds::AwsRds;
 use reconcile::{Journal, Settings, aws_config, serve};
-use restore_database::RestoreDatabase;
+use restore_database::{RdsRestores, RestoreDatabase};
 use secrets::SecretsManager;
 use state::StateBucket;
 use vault::VaultLedger;
@@ -23,13 +23,14 @@ async fn main() -> Result<(), lambda_runtime::Error> {
 
         let aws = aws_config(&settings);
         let ledger = VaultLedger::new(&aws, bucket);
-        let reconciler = RestoreDatabase {
+        let rds = RdsRestores {
             home: AwsRds::new(&aws, &home),
             recovery: AwsRds::new(&aws, &recovery),
             ledger: ledger.clone(),
             secrets: SecretsManager::new(&aws),
             postgres: TlsPostgres::new(extra_roots),
         };
+        let reconciler = RestoreDatabase { rds };
         let documents = StateBucket::new(&aws, state);
         Ok((reconciler, Journal { ledger, facts: Bus::new(&aws, bus), documents }))
     })

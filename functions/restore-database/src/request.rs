@@ -1,35 +1,64 @@
-//! What a person may ask. The shapes, with examples, are in `events/`.
+//! What a person may ask. The shapes, with examples, are in `events/` and `docs/restoring.md`.
 
 use std::fmt::Display;
 
-use domain::ResourceId;
+use domain::{Engine, ResourceId};
 use jiff::Timestamp;
 use reconcile::{Error, Request, Result, Wake};
-use serde::Deserialize;
-use serde_json::Value;
+use serde::{Deserialize, de::DeserializeOwned};
+use serde_json::{Map, Value};
+
+use crate::rds;
 
 /// What woke the function.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Ask {
     /// A person wants a database back.
-    Restore(Box<RestoreRequest>),
+    Restore(Box<RestoreRequest<rds::Overrides>>),
     /// Time to look after the restores under way.
     Follow,
 }
 
 /// A person's restore.
 #[derive(Clone, Debug, PartialEq)]
-pub struct RestoreRequest {
+pub struct RestoreRequest<W> {
     /// The protected resource.
     pub(crate) resource: ResourceId,
     /// The state it should have.
     pub(crate) to: Target,
-    /// The name of the new instance.
+    /// The new name.
     pub(crate) name: String,
     /// Where; the home Region unless told otherwise.
     pub(crate) region: Option<String>,
-    /// What to do differently from the source.
-    pub(crate) overrides: Overrides,
+    /// What the engine alone is told, such as what to do differently from the source.
+    pub(crate) wish: W,
+}
+
+/// What a request may say of one engine alone.
+pub trait Wish: DeserializeOwned {
+    /// Of which.
+    const ENGINE: Engine;
+    /// Its keys; serde cannot refuse unknown ones where it flattens.
+    const KEYS: &'static [&'static str];
+    /// What a name of that engine is, and `None` for a text that is none.
+    fn name(text: &str) -> Option<String>;
+    /// The same in words.
+    const NAMES: &'static str;
+}
+
+/// The keys that every restore's payload has or may have.
+const KEYS: [&str; 4] = ["resource", "to", "as", "region"];
+
+/// The payload as it stands in JSON.
+#[derive(Deserialize)]
+struct Payload<W> {
+    resource: String,
+    to: String,
+    #[serde(rename = "as")]
+    name: String,
+    region: Option<String>,
+    #[serde(flatten)]
+    wish: W,
 }
 
 /// The state that is wanted.
@@ -39,7 +68,7 @@ pub(crate) enum Target {
     Latest,
     /// As it was at that instant: commits at or before it are there, later ones are not.
     Instant(Timestamp),
-    /// As that snapshot holds it.
+    /// As that recovery point holds it.
     RecoveryPoint(String),
 }
 
@@ -60,7 +89,7 @@ impl Target {
         if let Ok(instant) = text.parse::<Timestamp>() {
             return Ok(Self::Instant(instant));
         }
-        // Snapshot identifiers begin with a letter, automated ones with `rds:` (CreateDBSnapshot); instants never do.
+        // Names of recovery points begin with a letter, RDS's automated ones with `rds:` (CreateDBSnapshot); instants never do.
         if text.starts_with(|first: char| first.is_ascii_alphabetic()) {
             return Ok(Self::RecoveryPoint(text.to_owned()));
         }
@@ -71,91 +100,57 @@ impl Target {
     }
 }
 
-/// What a restore may do differently from the source.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
-pub(crate) struct Overrides {
-    pub(crate) instance_class: Option<String>,
-    pub(crate) subnet_group: Option<String>,
-    pub(crate) security_groups: Option<Vec<String>>,
-    pub(crate) parameter_group: Option<String>,
-    pub(crate) option_group: Option<String>,
-    pub(crate) multi_az: Option<bool>,
-    pub(crate) publicly_accessible: Option<bool>,
-    /// The secret with credentials for the first query.
-    pub(crate) secret: Option<String>,
-}
-
-/// The payload as it stands in JSON.
-#[derive(Deserialize)]
-struct Payload {
-    resource: String,
-    to: String,
-    #[serde(rename = "as")]
-    name: String,
-    region: Option<String>,
-    #[serde(flatten)]
-    overrides: Overrides,
-}
-
-/// The keys that a restore's payload may have; serde cannot refuse unknown ones where it flattens.
-const KEYS: [&str; 12] = [
-    "resource",
-    "to",
-    "as",
-    "region",
-    "instance_class",
-    "subnet_group",
-    "security_groups",
-    "parameter_group",
-    "option_group",
-    "multi_az",
-    "publicly_accessible",
-    "secret",
-];
-
 impl Request for Ask {
     fn surveys(&self) -> bool {
         matches!(self, Self::Follow)
     }
 
     fn parse(payload: Value) -> Result<Self> {
-        let Some(object) = payload.as_object().filter(|object| object.contains_key("resource")) else {
-            return Wake::parse(payload).map(|_| Self::Follow);
-        };
-        if let Some(unknown) = object.keys().find(|key| !KEYS.contains(&key.as_str())) {
-            return Err(invalid(format!("{unknown:?} is no key of a restore; allowed: {}", KEYS.join(", "))));
+        let Value::Object(object) = payload else { return follow(payload) };
+        match object.get("resource") {
+            None => follow(Value::Object(object)),
+            Some(_) => Ok(Self::Restore(Box::new(restore(object)?))),
         }
-        let payload: Payload = serde_json::from_value(payload)
-            .map_err(|error| invalid(format!("a restore needs resource, to and as: {error}")))?;
-        let name = instance_identifier("as", &payload.name)?;
-        // An ARN ends in the identifier, and ResourceId prints `rds/` before it: all three forms are in people's clipboards.
-        let resource = payload.resource.rsplit([':', '/']).next().unwrap_or_default();
-        let resource = ResourceId::rds(instance_identifier("resource", resource)?);
-        let to = Target::parse(&payload.to)?;
-        let (region, overrides) = (payload.region, payload.overrides);
-        Ok(Self::Restore(Box::new(RestoreRequest { resource, to, name, region, overrides })))
     }
 }
 
-/// A DB instance identifier: 1 to 63 letters, digits and single hyphens, a letter first, no hyphen last
-/// (`CreateDBInstance`). RDS keeps it in lower case.
-fn instance_identifier(key: &str, text: &str) -> Result<String> {
-    let valid = (1..=63).contains(&text.len())
+fn follow(payload: Value) -> Result<Ask> {
+    Wake::parse(payload).map(|_| Ask::Follow)
+}
+
+fn restore<W: Wish>(object: Map<String, Value>) -> Result<RestoreRequest<W>> {
+    if let Some(unknown) = object.keys().find(|key| !KEYS.iter().chain(W::KEYS).any(|known| known == key)) {
+        let allowed: Vec<&str> = KEYS.iter().chain(W::KEYS).copied().collect();
+        return Err(invalid(format!("{unknown:?} is no key of a restore; allowed: {}", allowed.join(", "))));
+    }
+    let payload: Payload<W> = serde_json::from_value(Value::Object(object))
+        .map_err(|error| invalid(format!("a restore needs resource, to and as: {error}")))?;
+    let name = name::<W>("as", &payload.name)?;
+    // An ARN ends in the identifier, and ResourceId prints `rds/` before it: all three forms are in people's clipboards.
+    let resource = payload.resource.rsplit([':', '/']).next().unwrap_or_default();
+    let resource = ResourceId { engine: W::ENGINE, name: self::name::<W>("resource", resource)? };
+    let to = Target::parse(&payload.to)?;
+    Ok(RestoreRequest { resource, to, name, region: payload.region, wish: payload.wish })
+}
+
+fn name<W: Wish>(key: &str, text: &str) -> Result<String> {
+    W::name(text).ok_or_else(|| {
+        let shown: String = text.chars().take(80).collect();
+        invalid(format!("{key:?} is {shown:?}: {}", W::NAMES))
+    })
+}
+
+/// AWS's rule for most identifiers: letters, digits and single hyphens, a letter first, no hyphen last. Kept in lower case.
+pub(crate) fn identifier(text: &str, longest: usize) -> Option<String> {
+    let valid = (1..=longest).contains(&text.len())
         && text.starts_with(|first: char| first.is_ascii_alphabetic())
         && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '-')
         && !text.ends_with('-')
         && !text.contains("--");
-    if valid {
-        return Ok(text.to_ascii_lowercase());
-    }
-    let shown: String = text.chars().take(80).collect();
-    Err(invalid(format!(
-        "{key:?} is {shown:?}: a DB instance identifier is 1 to 63 letters, digits and single hyphens, with a letter first and no \
-         hyphen last"
-    )))
+    valid.then(|| text.to_ascii_lowercase())
 }
 
-fn invalid(message: impl Display) -> Error {
+pub(crate) fn invalid(message: impl Display) -> Error {
     Error::misconfigured("RequestInvalid", format!("{message}; nothing was done"))
 }
 
@@ -166,7 +161,7 @@ mod tests {
 
     use super::*;
 
-    fn restore(payload: Value) -> RestoreRequest {
+    fn restore(payload: Value) -> RestoreRequest<rds::Overrides> {
         match Ask::parse(payload).unwrap() {
             Ask::Restore(request) => *request,
             Ask::Follow => panic!("not a restore"),

@@ -3,11 +3,15 @@
 use std::cmp::Reverse;
 
 use domain::{RecoveryPointState, tag};
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use rds::{AutomatedBackup, PitrSource, PitrWindow, Restore, RestoreFrom, Snapshot, Tags};
 use reconcile::{Error, Plan, Result};
 
-use crate::{act::Action, observe::Asked, request::Target};
+use super::{act::Action, observe::Asked};
+use crate::{
+    request::Target,
+    restore::{self, SAME_REQUEST},
+};
 
 /// Decides how the request is carried out.
 pub(crate) fn plan(asked: &Asked, now: Timestamp) -> Result<Plan<Action>> {
@@ -48,10 +52,6 @@ fn known(asked: &Asked) -> Result<()> {
     }
     Ok(())
 }
-
-/// How long after a restore was asked for the same request counts as the same restore: an answer was lost and the person
-/// asks again. Later it is another wish: last week's "latest" is not today's.
-const SAME_REQUEST: SignedDuration = SignedDuration::from_mins(15);
 
 /// The new name must be free, or taken by this same restore.
 fn free(asked: &Asked, now: Timestamp) -> Result<()> {
@@ -258,7 +258,7 @@ fn described(snapshot: &Snapshot) -> String {
 /// database that nobody can reach, or that has other parameters, is no restored database. Its settings only hold in its
 /// own Region.
 fn settings(asked: &Asked, from: RestoreFrom, now: Timestamp) -> Restore {
-    let (request, overrides) = (&asked.request, &asked.request.overrides);
+    let (request, overrides) = (&asked.request, &asked.request.wish);
     let source = asked.source.as_ref();
     let here = source.filter(|_| asked.region == asked.home);
     let pick = |given: &Option<String>, kept: Option<&String>| given.clone().or_else(|| kept.cloned());
@@ -290,13 +290,13 @@ fn tags(asked: &Asked, now: Timestamp) -> Tags {
     let request = &asked.request;
     let tag = |key: &str, value: String| (key.to_owned(), value);
     let mut tags = Tags::from([
-        tag(tag::RESTORE, format!("restore-{}-{}", request.name, now.strftime("%Y%m%dt%H%M%Sz"))),
+        tag(tag::RESTORE, restore::Restore::id_of(&request.name, now)),
         tag(tag::RESOURCE, request.resource.to_string()),
         tag(tag::RESTORED_TO, request.to.as_tag()),
         tag(tag::REQUESTED_AT, now.to_string()),
     ]);
     let kept = asked.source.as_ref().and_then(|source| source.tags.get(tag::SECRET));
-    if let Some(secret) = request.overrides.secret.as_ref().or(kept) {
+    if let Some(secret) = request.wish.secret.as_ref().or(kept) {
         tags.insert(tag::SECRET.to_owned(), secret.clone());
     }
     tags

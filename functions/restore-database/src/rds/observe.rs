@@ -2,14 +2,15 @@ use std::collections::BTreeSet;
 
 use domain::{ResourceId, tag};
 use futures::{join, try_join};
-use jiff::{SignedDuration, Timestamp, civil::Date, tz::TimeZone};
+use jiff::Timestamp;
 use rds::{AutomatedBackup, Instance, Rds, Snapshot};
 use reconcile::{EntryKey, Error, Ledger, Result};
 
-use crate::request::{Ask, RestoreRequest};
+use super::Overrides;
+use crate::{request::RestoreRequest, restore::Restore};
 
-/// The function, with the outside systems that it sees.
-pub struct RestoreDatabase<R, L, S, P> {
+/// RDS, with the outside systems that its restores see.
+pub struct RdsRestores<R, L, S, P> {
     /// The Region of the databases.
     pub home: R,
     /// The Region of the copies.
@@ -20,15 +21,6 @@ pub struct RestoreDatabase<R, L, S, P> {
     pub secrets: S,
     /// For the first query.
     pub postgres: P,
-}
-
-/// What is true now.
-#[derive(Debug)]
-pub enum Observed {
-    /// What bears on a person's request.
-    Asked(Box<Asked>),
-    /// The restores there are.
-    Restores(Restores),
 }
 
 /// The restores there are.
@@ -44,7 +36,7 @@ pub struct Restores {
 /// What bears on a person's request.
 #[derive(Clone, Debug)]
 pub struct Asked {
-    pub(crate) request: RestoreRequest,
+    pub(crate) request: RestoreRequest<Overrides>,
     /// The Region to restore in.
     pub(crate) region: String,
     pub(crate) home: String,
@@ -82,11 +74,7 @@ impl Asked {
 /// An instance that a restore made.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Restored {
-    /// The restore's id.
-    pub(crate) id: String,
-    pub(crate) resource: ResourceId,
-    pub(crate) requested_at: Timestamp,
-    pub(crate) region: String,
+    pub(crate) restore: Restore,
     pub(crate) instance: Instance,
 }
 
@@ -94,37 +82,17 @@ impl Restored {
     /// Reads the tags; `None` for an instance that no restore made.
     pub(crate) fn of(instance: &Instance, region: &str) -> Option<Self> {
         let tag = |key: &str| instance.tags.get(key).map(String::as_str);
-        Some(Self {
+        let restore = Restore {
             id: tag(tag::RESTORE)?.to_owned(),
             resource: ResourceId::rds(tag(tag::RESOURCE)?.strip_prefix("rds/")?),
             requested_at: tag(tag::REQUESTED_AT)?.parse().ok()?,
             region: region.to_owned(),
-            instance: instance.clone(),
-        })
-    }
-
-    /// The day under which the ledger files it.
-    pub(crate) fn day(&self) -> Date {
-        self.requested_at.to_zoned(TimeZone::UTC).date()
+        };
+        Some(Self { restore, instance: instance.clone() })
     }
 }
 
-/// How long a restored instance is looked up in the ledger. By then its restore is over, or was given up.
-const REMEMBERED: SignedDuration = SignedDuration::from_hours(30 * 24);
-
-/// What bears on a request, or the restores under way.
-pub(crate) async fn observe<R: Rds, L: Ledger, S, P>(
-    function: &RestoreDatabase<R, L, S, P>,
-    ask: Ask,
-    now: Timestamp,
-) -> Result<Observed> {
-    match ask {
-        Ask::Restore(request) => function.observe_request(*request).await,
-        Ask::Follow => function.observe_restores(now).await,
-    }
-}
-
-impl<R: Rds, L: Ledger, S, P> RestoreDatabase<R, L, S, P> {
+impl<R: Rds, L: Ledger, S, P> RdsRestores<R, L, S, P> {
     /// The Region of that name.
     pub(crate) fn region(&self, name: &str) -> Result<&R> {
         [&self.home, &self.recovery].into_iter().find(|rds| rds.region() == name).ok_or_else(|| {
@@ -136,7 +104,7 @@ impl<R: Rds, L: Ledger, S, P> RestoreDatabase<R, L, S, P> {
         })
     }
 
-    async fn observe_request(&self, request: RestoreRequest) -> Result<Observed> {
+    pub(crate) async fn observe_request(&self, request: RestoreRequest<Overrides>) -> Result<Asked> {
         let home = self.home.region().to_owned();
         let region = request.region.clone().unwrap_or_else(|| home.clone());
         let rds = self.region(&region)?;
@@ -156,10 +124,10 @@ impl<R: Rds, L: Ledger, S, P> RestoreDatabase<R, L, S, P> {
             found => found?,
         };
         let asked = Asked { request, region, home, source, automated_backups, snapshots, bearer };
-        Ok(Observed::Asked(Box::new(asked.without_strangers())))
+        Ok(asked.without_strangers())
     }
 
-    async fn observe_restores(&self, now: Timestamp) -> Result<Observed> {
+    pub(crate) async fn observe_restores(&self, now: Timestamp) -> Result<Restores> {
         let (home, recovery) = join!(self.home.instances(), self.recovery.instances());
         let (mut restores, mut silent) = (Vec::new(), Vec::new());
         for (region, instances) in [(self.home.region(), home), (self.recovery.region(), recovery)] {
@@ -171,8 +139,9 @@ impl<R: Rds, L: Ledger, S, P> RestoreDatabase<R, L, S, P> {
                 Err(error) => silent.push((region.to_owned(), error)),
             }
         }
-        restores.retain(|restored| now.duration_since(restored.requested_at) < REMEMBERED);
-        let recorded = self.ledger.keys(&restores.iter().map(Restored::day).collect()).await?;
-        Ok(Observed::Restores(Restores { all: restores, recorded, silent }))
+        restores.retain(|restored| restored.restore.is_remembered(now));
+        let days = restores.iter().map(|restored| restored.restore.day()).collect();
+        let recorded = self.ledger.keys(&days).await?;
+        Ok(Restores { all: restores, recorded, silent })
     }
 }

@@ -6,11 +6,11 @@ use domain::{Finding, Severity, Standing};
 use jiff::{SignedDuration, Timestamp};
 use reconcile::{EntryKey, Outcome, Plan};
 
-use crate::{
+use super::{
     act::Action,
-    entry::{FAILURES, entry},
     observe::{Restored, Restores},
 };
+use crate::restore::{End, Restore};
 
 /// The states of an instance out of which no restore finds by itself (RDS User Guide, "Viewing DB instance status").
 const DEAD_ENDS: [&str; 10] = [
@@ -53,29 +53,26 @@ pub(crate) fn plan(observed: &Restores, now: Timestamp) -> Plan<Action> {
 }
 
 fn follow(restored: &Restored, recorded: &BTreeSet<EntryKey>, now: Timestamp, plan: &mut Plan<Action>) {
-    let (id, resource, instance) = (&restored.id, &restored.resource, &restored.instance.id);
+    let (restore, instance) = (&restored.restore, &restored.instance.id);
+    let (id, resource) = (&restore.id, &restore.resource);
     let status = restored.instance.status.as_str();
-    let is_recorded =
-        |kind, outcome| recorded.contains(&entry(restored, kind, outcome, restored.requested_at).key());
-    let failed =
-        FAILURES.iter().find(|code| is_recorded("restore-failed", Outcome::Failed((**code).to_owned())));
-    let over = failed.is_some() || is_recorded("restore-completed", Outcome::Completed);
-    if let Some(code) = failed {
+    let end = restore.end(recorded);
+    if let Some(End::Failed(code)) = end {
         plan.find(failed_restore(restored, code));
     }
     let in_service = IN_SERVICE.contains(&status) || status.starts_with("configuring-");
-    if over {
+    if end.is_some() {
         plan.settled(resource, format!("{id} is over"));
     } else if DEAD_ENDS.contains(&status) {
         plan.act(resource, Action::GiveUp { restored: restored.clone() }, format!("{id} ended {status}"));
     } else if in_service && restored.instance.endpoint.is_some() {
         let action = Action::FirstQuery {
             restored: restored.clone(),
-            requested_recorded: is_recorded("restore-requested", Outcome::Completed),
-            available_recorded: is_recorded("restore-available", Outcome::Completed),
+            requested_recorded: restore.is_recorded(recorded, "restore-requested", Outcome::Completed),
+            available_recorded: restore.is_recorded(recorded, "restore-available", Outcome::Completed),
         };
         plan.act(resource, action, format!("{instance} is {status}"));
-    } else if now.duration_since(restored.requested_at) > PATIENCE {
+    } else if now.duration_since(restore.requested_at) > PATIENCE {
         plan.act(
             resource,
             Action::GiveUp { restored: restored.clone() },
@@ -88,7 +85,7 @@ fn follow(restored: &Restored, recorded: &BTreeSet<EntryKey>, now: Timestamp, pl
 
 /// A restore that failed is told of until its instance is deleted, or is looked up no more: nobody has dealt with it yet.
 fn failed_restore(restored: &Restored, code: &str) -> Finding {
-    let Restored { id, resource, region, instance, requested_at } = restored;
+    let Restored { restore: Restore { id, resource, region, requested_at }, instance } = restored;
     Finding {
         resource: resource.clone(),
         kind: "restore-failed".to_owned(),

@@ -13,7 +13,8 @@ use secrets::{Credentials, Secrets};
 use serde_json::{Value, json};
 use vault::FakeLedger;
 
-use crate::{observe::RestoreDatabase, request::Ask};
+use super::RdsRestores;
+use crate::{RestoreDatabase, request::Ask};
 
 const HOME: &str = "us-east-1";
 const AWAY: &str = "us-west-2";
@@ -121,14 +122,15 @@ impl World {
         world
     }
 
-    fn function(&self) -> RestoreDatabase<FakeRds, FakeLedger, FakeDatabase, FakeDatabase> {
-        RestoreDatabase {
+    fn function(&self) -> RestoreDatabase<RdsRestores<FakeRds, FakeLedger, FakeDatabase, FakeDatabase>> {
+        let rds = RdsRestores {
             home: self.account.region(HOME),
             recovery: self.account.region(AWAY),
             ledger: self.ledger.clone(),
             secrets: self.database.clone(),
             postgres: self.database.clone(),
-        }
+        };
+        RestoreDatabase { rds }
     }
 
     async fn pass(&self, payload: Value) -> Result<Summary> {
@@ -148,7 +150,11 @@ impl World {
         let mut summary = self.pass(payload).await?;
         match summary.take_error() {
             Some(error) => Err(error),
-            None => Ok(RestoreDatabase::<FakeRds, FakeLedger, FakeDatabase, FakeDatabase>::answer(summary)),
+            None => {
+                Ok(RestoreDatabase::<RdsRestores<FakeRds, FakeLedger, FakeDatabase, FakeDatabase>>::answer(
+                    summary,
+                ))
+            }
         }
     }
 

@@ -8,10 +8,8 @@ use reconcile::{Done, Entry, Error, Ledger, Metric, Outcome, Result};
 use secrets::Secrets;
 use serde_json::{Value, json};
 
-use crate::{
-    entry::{DEAD_END, FAILURES, FIRST_QUERY_FAILED, entry},
-    observe::{RestoreDatabase, Restored},
-};
+use super::observe::{RdsRestores, Restored};
+use crate::restore::{DEAD_END, FIRST_QUERY_FAILED, RESTORE, between_ms, elapsed_ms};
 
 /// What restore-database can do. It can neither delete nor modify anything.
 #[derive(Clone, Debug, PartialEq)]
@@ -23,9 +21,6 @@ pub enum Action {
     /// It never will be.
     GiveUp { restored: Restored },
 }
-
-/// The name of the action whose answer a person waits for.
-pub(crate) const RESTORE: &str = "restore";
 
 /// How long after an instance was first seen available its first query may fail.
 const FIRST_QUERY_PATIENCE: SignedDuration = SignedDuration::from_mins(30);
@@ -43,13 +38,8 @@ impl reconcile::Action for Action {
         match self {
             // The person who asked reads the error.
             Self::Restore { .. } => None,
-            // Of the other errors (a secret that cannot be read, a bucket that is denied) the restore itself may recover.
-            _ if !FAILURES.contains(&error.code()) => None,
             Self::FirstQuery { restored, .. } | Self::GiveUp { restored } => {
-                let mut entry =
-                    entry(restored, "restore-failed", Outcome::Failed(error.code().to_owned()), now);
-                entry.detail.insert("error".to_owned(), error.report().into());
-                Some(entry)
+                restored.restore.failed(error, now)
             }
         }
     }
@@ -57,7 +47,7 @@ impl reconcile::Action for Action {
 
 /// Carries out `action`. A restore asked for twice is found made; entries are written once.
 pub(crate) async fn act<R: Rds, L: Ledger, S: Secrets, P: Postgres>(
-    function: &RestoreDatabase<R, L, S, P>,
+    function: &RdsRestores<R, L, S, P>,
     action: &Action,
     now: Timestamp,
 ) -> Result<Done> {
@@ -77,7 +67,7 @@ pub(crate) async fn act<R: Rds, L: Ledger, S: Secrets, P: Postgres>(
             DEAD_END,
             format!(
                 "{}: instance {} in {} is {} and will not become available; look at its events, delete it and ask again",
-                restored.id, restored.instance.id, restored.region, restored.instance.status
+                restored.restore.id, restored.instance.id, restored.restore.region, restored.instance.status
             ),
         )),
     }
@@ -104,40 +94,37 @@ async fn restore(
     let entry = requested(&restored, Some(accepted_ms), now);
     let done = Done { entries: vec![entry], ..Done::underway() };
     Ok(done
-        .with("restore_id", restored.id.clone())
+        .with("restore_id", restored.restore.id.clone())
         .with("resource", resource.to_string())
         .with("to", to)
         .with("instance", made.id)
         .with("region", rds.region())
         .with("status", made.status)
-        .with("requested_at", restored.requested_at.to_string())
+        .with("requested_at", restored.restore.requested_at.to_string())
         .with("notes", notes.to_vec())
-        .with("next", format!("ticks follow it; the ledger will hold {}", restored.id)))
+        .with("next", format!("ticks follow it; the ledger will hold {}", restored.restore.id)))
 }
 
 /// The entry that a restore was asked for.
 fn requested(restored: &Restored, accepted_ms: Option<i64>, now: Timestamp) -> Entry {
-    let mut entry = entry(restored, "restore-requested", Outcome::Completed, now);
-    for (key, value) in [
-        ("instance", Value::from(restored.instance.id.clone())),
-        ("to", restored.instance.tags.get(tag::RESTORED_TO).cloned().into()),
-        ("requested_at", restored.requested_at.to_string().into()),
+    let instance = &restored.instance;
+    let detail = [
+        ("instance", instance.id.clone().into()),
+        ("to", instance.tags.get(tag::RESTORED_TO).cloned().into()),
         ("accepted_ms", accepted_ms.into()),
-    ] {
-        entry.detail.insert(key.to_owned(), value);
-    }
-    entry
+    ];
+    restored.restore.requested(detail, now)
 }
 
 /// Notes when the instance was first seen available, asks the query, and when it is answered writes down the phases.
 async fn first_query<R, L: Ledger, S: Secrets, P: Postgres>(
-    function: &RestoreDatabase<R, L, S, P>,
+    function: &RdsRestores<R, L, S, P>,
     restored: &Restored,
     available_recorded: bool,
     now: Timestamp,
 ) -> Result<Done> {
     let begun = Instant::now();
-    let mut available = entry(restored, "restore-available", Outcome::Completed, now);
+    let mut available = restored.restore.entry("restore-available", Outcome::Completed, now);
     let available_at = if available_recorded {
         let stored = function.ledger.get(&available.key()).await?;
         stored.and_then(|entry| entry["at"].as_str()?.parse().ok()).unwrap_or(now)
@@ -145,7 +132,7 @@ async fn first_query<R, L: Ledger, S: Secrets, P: Postgres>(
         now
     };
     available.detail.insert("instance".to_owned(), restored.instance.id.clone().into());
-    let mut done = Done::default().with("restore_id", restored.id.clone());
+    let mut done = Done::default().with("restore_id", restored.restore.id.clone());
     if !available_recorded {
         done.entries.push(available);
     }
@@ -161,7 +148,7 @@ async fn first_query<R, L: Ledger, S: Secrets, P: Postgres>(
                 FIRST_QUERY_FAILED,
                 format!(
                     "{}: {} is available since {available_at} and answers no query; the instance is left as it is",
-                    restored.id, restored.instance.id
+                    restored.restore.id, restored.instance.id
                 ),
             )
             .caused_by(error));
@@ -173,7 +160,7 @@ async fn first_query<R, L: Ledger, S: Secrets, P: Postgres>(
     };
     let answered_at = now + SignedDuration::from_millis(elapsed_ms(begun));
     let end = if first_query == FirstQuery::Answered { answered_at } else { available_at };
-    let duration_ms = between_ms(restored.requested_at, end);
+    let duration_ms = between_ms(restored.restore.requested_at, end);
     done.entries.push(completed(restored, available_at, end, first_query, now));
     done.metrics.push(Metric::milliseconds("restore_duration_ms", duration_ms));
     Ok(done.with("duration_ms", duration_ms))
@@ -187,8 +174,8 @@ fn completed(
     first_query: FirstQuery,
     now: Timestamp,
 ) -> Entry {
-    let requested_at = restored.requested_at;
-    let mut entry = entry(restored, "restore-completed", Outcome::Completed, now);
+    let requested_at = restored.restore.requested_at;
+    let mut entry = restored.restore.entry("restore-completed", Outcome::Completed, now);
     let mut phases = json!({
         "requested": requested_at,
         "available": available_at,
@@ -248,7 +235,7 @@ impl FirstQuery {
 }
 
 async fn ask<R, L, S: Secrets, P: Postgres>(
-    function: &RestoreDatabase<R, L, S, P>,
+    function: &RdsRestores<R, L, S, P>,
     restored: &Restored,
 ) -> Result<FirstQuery> {
     let Some(secret) = restored.instance.tags.get(tag::SECRET) else { return Ok(FirstQuery::NotAsked) };
@@ -263,12 +250,4 @@ async fn ask<R, L, S: Secrets, P: Postgres>(
     let credentials = function.secrets.credentials(secret).await?;
     function.postgres.first_query(&server, &credentials).await?;
     Ok(FirstQuery::Answered)
-}
-
-fn elapsed_ms(begun: Instant) -> i64 {
-    i64::try_from(begun.elapsed().as_millis()).unwrap_or(i64::MAX)
-}
-
-fn between_ms(from: Timestamp, to: Timestamp) -> i64 {
-    i64::try_from(to.duration_since(from).as_millis()).unwrap_or(i64::MAX)
 }
