@@ -8,6 +8,8 @@ use jiff::civil::Date;
 use reconcile::{Entry, EntryKey, Error, Ledger, Result, SdkConfig, aws_error};
 use serde_json::{Value, json};
 
+use crate::client::client;
+
 /// The ledger in the vault bucket.
 #[derive(Clone, Debug)]
 pub struct VaultLedger {
@@ -21,9 +23,7 @@ const SUFFIX: &str = ".json";
 impl VaultLedger {
     /// The ledger in that bucket.
     pub fn new(config: &SdkConfig, bucket: String) -> Self {
-        // Path style: the local cloud has no host per bucket, and AWS takes both for buckets without dots.
-        let config = aws_sdk_s3::config::Builder::from(config).force_path_style(true).build();
-        Self { client: Client::from_conf(config), bucket }
+        Self { client: client(config, None), bucket }
     }
 
     async fn keys_of(&self, day: Date) -> Result<Vec<EntryKey>> {

@@ -7,6 +7,8 @@
 //! `ledger/<day>/<engine>/<resource>/<subject>/<region>/<kind>.json`, written with `If-None-Match: *`: the second writer
 //! of the same fact is told so, and nothing is ever overwritten.
 
+mod client;
+mod copy_s3;
 mod digest;
 #[cfg(feature = "fake")]
 mod fake;
@@ -16,7 +18,9 @@ mod intake;
 mod layout;
 mod ledger;
 mod manifest;
+mod read_back;
 mod store;
+mod store_s3;
 
 pub use digest::{Digests, crc64nvme};
 #[cfg(feature = "fake")]
@@ -27,4 +31,6 @@ pub use intake::Intake;
 pub use layout::{Listed, day_prefix, list, point_prefix};
 pub use ledger::VaultLedger;
 pub use manifest::{MANIFEST, Manifest, StoredObject};
+pub use read_back::{ReadBack, read_back};
 pub use store::{Created, Encryption, Object, Part, Source, Store, Upload};
+pub use store_s3::S3Store;
