@@ -41,13 +41,21 @@ impl Digests {
         self.bytes
     }
 
-    /// The next part.
+    /// The next part: of `part_bytes`, but for the last. An object of no bytes has no parts.
     pub fn add(&mut self, part: &[u8]) {
-        debug_assert!(self.bytes.is_multiple_of(self.part_bytes), "a part after the last one");
+        if part.is_empty() {
+            return;
+        }
+        debug_assert!(self.takes(part), "a part of the wrong size, or after the last one");
         let length = part.len() as u64;
         self.crc64nvme = crc64nvme_combined(self.crc64nvme, crc64nvme(part), length);
         self.sha256.push(HEXLOWER.encode(&Sha256::digest(part)));
         self.bytes += length;
+    }
+
+    /// Whether that can be the next part: parts of another size would be found at other places than they are.
+    pub fn takes(&self, part: &[u8]) -> bool {
+        self.bytes.is_multiple_of(self.part_bytes.max(1)) && part.len() as u64 <= self.part_bytes
     }
 
     /// What the manifest says of the object, once its last part has gone by.

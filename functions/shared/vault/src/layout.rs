@@ -60,17 +60,15 @@ pub async fn list(
     engine: Engine,
     days: impl IntoIterator<Item = Date>,
 ) -> Result<Vec<Listed>> {
-    let mut points: BTreeMap<(Slot, String), Listed> = BTreeMap::new();
+    // By resource too: names that differ only in case have the same ids.
+    let mut points: BTreeMap<(Slot, String, String), Listed> = BTreeMap::new();
     for day in days {
         for object in store.list(&day_prefix(engine, day)).await? {
             let Some((resource, id, name)) = read_key(engine, day, &object.key) else { continue };
             let Some(slot) = id.parts().map(|parts| parts.slot) else { continue };
-            let point = points.entry((slot, id.to_string())).or_insert_with(|| Listed {
-                id,
-                resource,
-                slot,
-                objects: BTreeMap::new(),
-            });
+            let point = points
+                .entry((slot, resource.name.clone(), id.to_string()))
+                .or_insert_with(|| Listed { id, resource, slot, objects: BTreeMap::new() });
             point.objects.insert(name, object);
         }
     }

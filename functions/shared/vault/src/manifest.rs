@@ -1,8 +1,11 @@
+use data_encoding::HEXLOWER;
 use domain::{RecoveryPointId, ResourceId, Slot};
 use jiff::Timestamp;
 use reconcile::{Error, Result};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+
+use crate::store::LARGEST_PART_BYTES;
 
 /// The name of a recovery point's manifest among its objects.
 pub const MANIFEST: &str = "manifest.json";
@@ -76,20 +79,46 @@ impl Manifest {
         if manifest.version != 1 {
             return Err(unreadable(format!("its version is {}, not 1", manifest.version)));
         }
-        // Names become keys: one that leads elsewhere is not ours.
-        match manifest
-            .objects
-            .iter()
-            .find(|object| object.name.contains("..") || object.name.starts_with('/'))
-        {
-            Some(object) => Err(unreadable(format!("it names an object {:?}", object.name))),
-            None => Ok(manifest),
+        for (at, object) in manifest.objects.iter().enumerate() {
+            object.validate().map_err(|why| unreadable(format!("its object {:?} {why}", object.name)))?;
+            if manifest.objects[..at].iter().any(|other| other.name == object.name) {
+                return Err(unreadable(format!("it names {:?} twice", object.name)));
+            }
         }
+        Ok(manifest)
     }
 
     /// The object of that name.
     pub fn object(&self, name: &str) -> Option<&StoredObject> {
         self.objects.iter().find(|object| object.name == name)
+    }
+}
+
+impl StoredObject {
+    /// What is wrong with it, for whoever reads, restores or copies by it.
+    fn validate(&self) -> Result<(), &'static str> {
+        // Names become keys and paths: one that leads elsewhere is not ours.
+        let leads_elsewhere = |part: &str| {
+            part.is_empty()
+                || part == "."
+                || part == ".."
+                || part.contains(|c: char| c.is_control() || c == '\\')
+        };
+        if self.name == MANIFEST || self.name.split('/').any(leads_elsewhere) {
+            return Err("has a name that is none");
+        }
+        // A part is in memory at once.
+        if !(1..=LARGEST_PART_BYTES).contains(&self.part_bytes) {
+            return Err("has parts of a size that is not allowed: 1 byte to 512 MiB");
+        }
+        if self.bytes.div_ceil(self.part_bytes) != self.sha256.len() as u64 {
+            return Err("has not one digest for each part");
+        }
+        let is_hex = |text: &String, length| text.len() == length && HEXLOWER.decode(text.as_bytes()).is_ok();
+        if !self.sha256.iter().all(|digest| is_hex(digest, 64)) || !is_hex(&self.crc64nvme, 16) {
+            return Err("has digests that are none: SHA-256 and CRC64NVME in lower-case hex are allowed");
+        }
+        Ok(())
     }
 }
 

@@ -14,6 +14,9 @@ pub(crate) const PART_NUMBERS: RangeInclusive<u32> = 1..=10_000;
 #[cfg(feature = "fake")]
 pub(crate) const LEAST_PART_BYTES: u64 = 5 << 20;
 
+/// The largest part that we make, or read back: it is in memory at once.
+pub(crate) const LARGEST_PART_BYTES: u64 = 512 << 20;
+
 /// The largest object that is read as a whole.
 pub(crate) const WHOLE_BYTES: u64 = 16 << 20;
 
@@ -42,6 +45,14 @@ pub struct Object {
     pub etag: String,
     /// When it was written.
     pub modified: Timestamp,
+}
+
+impl Object {
+    /// This very object, to be copied out of `bucket`.
+    pub fn in_bucket(&self, bucket: &str) -> Source {
+        let Self { key, bytes, etag, .. } = self.clone();
+        Source { bucket: bucket.to_owned(), key, bytes, etag }
+    }
 }
 
 /// Where an object is, for a copy by S3 itself.
@@ -84,7 +95,7 @@ pub struct Part {
 pub enum Created {
     /// It was written.
     Now,
-    /// Something is there already; it was left as it is.
+    /// Something is there already, perhaps one's own, when an answer was lost; it was left as it is.
     Before,
 }
 
