@@ -68,7 +68,7 @@ fn transport_code<E>(error: &SdkError<E, Response>) -> &'static str {
 /// What an AWS error code asks for. Throttles and 5xx answers pass; refused access, keys and parameters do not.
 fn kind(code: &str, status: Option<u16>) -> Kind {
     // A resource in the wrong state is busy with something else; what never gets out of it, the RPO watch finds.
-    const PASSING: [&str; 9] = [
+    const PASSING: [&str; 15] = [
         "Throttl",
         "RequestLimitExceeded",
         "SlowDown",
@@ -78,8 +78,14 @@ fn kind(code: &str, status: Option<u16>) -> Kind {
         "InvalidDBInstanceState",
         "InvalidDBSnapshotState",
         "ConditionalRequestConflict",
+        "InvalidCacheClusterState",
+        "InvalidReplicationGroupState",
+        "InvalidServerlessCacheS",
+        "InvalidSnapshotState",
+        "InsufficientCacheClusterCapacity",
+        "PaginationTokenExpired",
     ];
-    const OURS: [&str; 8] = [
+    const OURS: [&str; 14] = [
         "AccessDenied",
         "KMS",
         "InvalidParameter",
@@ -88,6 +94,12 @@ fn kind(code: &str, status: Option<u16>) -> Kind {
         "ParameterNotFound",
         "UnrecognizedClient",
         "QuotaExceeded",
+        "QuotaForC",
+        "SnapshotFeatureNotSupported",
+        "ServiceLinkedRoleNotFound",
+        "CacheParameterGroupNotFound",
+        "CacheSubnetGroupNotFound",
+        "UserGroupNotFound",
     ];
     if PASSING.iter().any(|part| code.contains(part))
         || status.is_some_and(|status| status >= 500 || status == 429)
@@ -115,6 +127,14 @@ mod tests {
     #[case("SnapshotQuotaExceeded", Some(400), Kind::Misconfigured)]
     #[case("InvalidDBInstanceState", Some(400), Kind::Retryable)]
     #[case("DBSnapshotAlreadyExists", Some(400), Kind::Permanent)]
+    #[case("InvalidReplicationGroupState", Some(400), Kind::Retryable)]
+    #[case("InvalidServerlessCacheSnapshotStateFault", Some(400), Kind::Retryable)]
+    #[case("InvalidServerlessCacheStateFault", Some(400), Kind::Retryable)]
+    #[case("ThrottledException", Some(400), Kind::Retryable)]
+    #[case("SnapshotQuotaExceededFault", Some(400), Kind::Misconfigured)]
+    #[case("ClusterQuotaForCustomerExceeded", Some(400), Kind::Misconfigured)]
+    #[case("SnapshotFeatureNotSupportedFault", Some(400), Kind::Misconfigured)]
+    #[case("SnapshotAlreadyExistsFault", Some(400), Kind::Permanent)]
     fn kinds(#[case] code: &str, #[case] status: Option<u16>, #[case] expected: Kind) {
         assert_eq!(kind(code, status), expected);
     }

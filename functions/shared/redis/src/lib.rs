@@ -1,1 +1,5 @@
 //! Redis and Valkey: what an RDB or an append-only directory holds, and ElastiCache as Tidemark sees it.
+
+pub mod aof;
+pub mod elasticache;
+pub mod rdb;
