@@ -30,8 +30,8 @@ pub const CANARY: &str = "canary";
 /// Those that the recovery Region alone can show.
 pub(crate) const SEEN_IN_COPIES: [&str; 4] = [COPY_FAILED, COPY_MISSING, COPY_BEHIND, REPLICATION_BEHIND];
 
-/// Those that only a look at snapshots and replicated backups can find, or find no more.
-pub(crate) const SEEN_IN_SNAPSHOTS: [&str; 7] = [
+/// Those that only a look at recovery points and replicated backups can find, or find no more.
+pub(crate) const SEEN_IN_POINTS: [&str; 7] = [
     SLOT_MISSED,
     RECOVERY_POINT_FAILED,
     COPY_FAILED,

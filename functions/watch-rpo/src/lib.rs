@@ -4,11 +4,13 @@
 
 mod act;
 mod ask;
+mod engines;
 pub mod kind;
 mod look;
 mod memory;
 mod observe;
 mod plan;
+mod point;
 mod points;
 mod restorable;
 mod says;

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use domain::ResourceId;
+use domain::{Engine, ResourceId};
 use jiff::{Timestamp, ToSpan, tz::TimeZone};
 use reconcile::{Documents, Error, Result};
 use serde::{Deserialize, Serialize};
@@ -18,12 +18,37 @@ pub(crate) struct Memory {
     pub(crate) month: String,
     /// How many minutes lie between two looks at snapshots and replicated backups.
     #[serde(default = "each_minute")]
-    pub(crate) look_minutes: i64,
+    look_minutes: i64,
     /// When they were last looked at; while that is in each minute, kept only of a look that an event asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) snapshots_seen_at: Option<Timestamp>,
+    snapshots_seen_at: Option<Timestamp>,
+    /// The same of the other engines, where it is not each minute.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    looks: BTreeMap<Engine, Rhythm>,
     #[serde(default)]
     pub(crate) resources: BTreeMap<ResourceId, Remembered>,
+}
+
+/// How often an engine's recovery points are looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Rhythm {
+    /// How many minutes lie between two looks.
+    #[serde(rename = "minutes")]
+    pub(crate) look_minutes: i64,
+    /// When they were last looked at, where that decides when the next look is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) seen_at: Option<Timestamp>,
+}
+
+impl Rhythm {
+    const EACH_MINUTE: Self = Self { look_minutes: each_minute(), seen_at: None };
+
+    fn believed(self, now: Timestamp) -> Self {
+        Self {
+            look_minutes: self.look_minutes.clamp(1, MOST_LOOK_MINUTES),
+            seen_at: self.seen_at.filter(|at| is_credible(*at, now)).map(|at| at.min(now)),
+        }
+    }
 }
 
 /// What is remembered of one resource.
@@ -68,7 +93,7 @@ pub(crate) struct Found {
     pub(crate) memory: Memory,
 }
 
-fn each_minute() -> i64 {
+const fn each_minute() -> i64 {
     1
 }
 
@@ -105,8 +130,9 @@ async fn begin(documents: &impl Documents, month: &str, previous: &str) -> Resul
     let before = documents.read(&name).await?.and_then(|document| parse(&name, &document.text));
     let nothing = || Memory {
         month: month.to_owned(),
-        look_minutes: 1,
+        look_minutes: each_minute(),
         snapshots_seen_at: None,
+        looks: BTreeMap::new(),
         resources: BTreeMap::new(),
     };
     let mut memory = before.unwrap_or_else(nothing);
@@ -129,8 +155,10 @@ impl Memory {
     /// otherwise keep a finding away for ever.
     fn believed(mut self, now: Timestamp) -> Self {
         let credible = |at: &Timestamp| is_credible(*at, now);
-        self.look_minutes = self.look_minutes.clamp(1, MOST_LOOK_MINUTES);
-        self.snapshots_seen_at = self.snapshots_seen_at.filter(credible).map(|at| at.min(now));
+        self.set(Engine::Rds, self.rhythm(Engine::Rds).believed(now));
+        for rhythm in self.looks.values_mut() {
+            *rhythm = rhythm.believed(now);
+        }
         for remembered in self.resources.values_mut() {
             remembered.idle_until = remembered.idle_until.filter(credible);
             remembered.seen_since = remembered.seen_since.map(|since| since.min(now));
@@ -138,10 +166,34 @@ impl Memory {
         self
     }
 
-    /// Notes that snapshots were looked at, if that decides when the next look is: of the next event, or of time.
-    pub(crate) fn note_look(&mut self, look_minutes: i64, by_event: bool, now: Timestamp) {
-        self.look_minutes = look_minutes;
-        self.snapshots_seen_at = (by_event || look_minutes > 1).then_some(now);
+    /// How often an engine's recovery points are looked at.
+    pub(crate) fn rhythm(&self, engine: Engine) -> Rhythm {
+        match engine {
+            Engine::Rds => Rhythm { look_minutes: self.look_minutes, seen_at: self.snapshots_seen_at },
+            engine => self.looks.get(&engine).copied().unwrap_or(Rhythm::EACH_MINUTE),
+        }
+    }
+
+    /// Notes that they were looked at, if that decides when the next look is: of the next event, or of time.
+    pub(crate) fn note_look(&mut self, engine: Engine, look_minutes: i64, by_event: bool, now: Timestamp) {
+        let seen_at = (by_event || look_minutes > 1).then_some(now);
+        self.set(engine, Rhythm { look_minutes, seen_at });
+    }
+
+    fn set(&mut self, engine: Engine, rhythm: Rhythm) {
+        match engine {
+            Engine::Rds => {
+                (self.look_minutes, self.snapshots_seen_at) = (rhythm.look_minutes, rhythm.seen_at)
+            }
+            engine if rhythm == Rhythm::EACH_MINUTE => _ = self.looks.remove(&engine),
+            engine => _ = self.looks.insert(engine, rhythm),
+        }
+    }
+
+    /// Whether anything of that engine was seen protected, and is expected to be.
+    pub(crate) fn expects(&self, engine: Engine) -> bool {
+        let mut resources = self.resources.iter();
+        resources.any(|(resource, remembered)| resource.engine == engine && remembered.seen_since.is_some())
     }
 
     /// As it is written.

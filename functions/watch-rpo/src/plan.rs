@@ -1,27 +1,30 @@
 //! What is wrong: pure, so that every minute is a test.
 
-use std::collections::{HashMap, HashSet};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 use domain::{BackupPlan, Engine, Finding, ResourceId, Slot, Standing};
 use jiff::{SignedDuration, Timestamp};
-use rds::Instance;
-use reconcile::{Metric, Plan, Result};
+use reconcile::{Error, Metric, Plan, Result};
 
 use crate::{
     act::Action,
+    engines::{Activity, Answer, Protected, Seen, Under},
     kind,
     look::look_minutes,
     memory::{Memory, Worst},
-    observe::{Observed, plan_tag, resource},
+    observe::Observed,
     points::Index,
     restorable, says,
-    watched::{Newest, Watched, is_idle, is_unhealthy},
+    watched::{Newest, Watched},
 };
 
-/// How long it is told that a database is protected no more, before that is taken for meant.
+/// How long it is told that a resource is protected no more, before that is taken for meant.
 const LOST: SignedDuration = SignedDuration::from_hours(24);
 
-/// How old the note that an instance is stopped becomes before it is made anew.
+/// How old the note that a resource is stopped becomes before it is made anew.
 const IDLE_NOTED_EVERY: SignedDuration = SignedDuration::from_mins(5);
 
 /// How long the daily canary lives: one alert, and one that it has ended.
@@ -33,16 +36,11 @@ pub(crate) fn plan(observed: &Observed, now: Timestamp) -> Result<Plan<Action>> 
         observed,
         now,
         board: observed.board.iter().map(|found| ((&found.resource, found.kind.as_str()), found)).collect(),
-        index: Index::new(observed.snapshots.as_ref()),
         due: HashMap::new(),
         memory: observed.memory.memory.clone(),
         plan: Plan::empty(),
     };
-    planner.answer_for_the_look();
-    for instance in &observed.instances {
-        planner.watch(instance);
-    }
-    planner.find_lost();
+    planner.judge(&observed.instances);
     planner.find_canary();
     planner.remember()?;
     Ok(planner.plan)
@@ -53,50 +51,90 @@ struct Planner<'o> {
     now: Timestamp,
     /// What stood after the last pass.
     board: HashMap<(&'o ResourceId, &'o str), &'o Finding>,
-    index: Index<'o>,
-    /// Each plan's latest slot whose grace has passed: the same for all its databases, and not cheap to find.
-    due: HashMap<&'o str, Option<Slot>>,
+    /// For each engine each plan's latest slot whose grace has passed, and since when recovery points were looked for:
+    /// the same for all its resources, and not cheap to find.
+    due: HashMap<(Engine, &'o str), (Option<Slot>, Timestamp)>,
     memory: Memory,
     plan: Plan<Action>,
 }
 
 impl<'o> Planner<'o> {
-    /// What nobody looked at, or what did not answer, neither begins nor ends.
-    fn answer_for_the_look(&mut self) {
-        let Some(snapshots) = &self.observed.snapshots else {
-            self.plan.leave(&kind::SEEN_IN_SNAPSHOTS);
-            // So that a Region which refused the last look is not taken for mended until the next.
-            return self.plan.leave(&["refused"]);
-        };
-        // A look that saw only half is repeated the next minute, and says nothing of how many there are.
-        if snapshots.home.is_ok() && snapshots.away.is_ok() {
-            self.memory.note_look(look_minutes(snapshots.count), self.observed.by_event, self.now);
+    /// Says everything about one engine. What it does not answer keeps nothing of another from being said.
+    fn judge<R: Protected>(&mut self, seen: &'o Seen<R>) {
+        self.answer_for_the_look(seen);
+        let index = Index::new(seen.look.as_ref());
+        for resource in &seen.resources {
+            self.watch(resource, &index);
         }
-        if let Err(error) = &snapshots.home {
-            self.plan.miss("snapshots", error, &kind::SEEN_IN_SNAPSHOTS);
-        }
-        if let Err(error) = &snapshots.away {
-            self.plan.miss("copies", error, &kind::SEEN_IN_COPIES);
+        match &seen.answer {
+            Answer::All => self.find_lost(&seen.resources),
+            Answer::NotAsked => self.keep_all(seen, |_| true),
+            Answer::Failed(error) => {
+                self.miss(R::PARTS.resources, error);
+                self.keep_all(seen, |found| found.resource.engine == R::ENGINE);
+            }
         }
     }
 
-    /// Says everything about one instance. One without a tag is nobody's business; one with another engine or an
-    /// unknown plan is refused by backup-rds.
-    fn watch(&mut self, instance: &'o Instance) {
-        let Some(name) = plan_tag(instance) else { return };
-        let known = self.observed.plans.get(name).filter(|_| instance.engine == "postgres");
-        let Some(plan) = known else {
-            // What was wrong with it is not mended by a plan that does not exist.
-            return self.plan.leave_resource(&resource(instance));
+    /// What nobody looked at, or what did not answer, neither begins nor ends.
+    fn answer_for_the_look<R: Protected>(&mut self, seen: &Seen<R>) {
+        let Some(look) = &seen.look else {
+            self.keep(|found| is_seen::<R>(found, &kind::SEEN_IN_POINTS));
+            // So that a Region which refused the last look is not taken for mended until the next.
+            let parts = [R::PARTS.points, R::PARTS.copies].map(ResourceId::tidemark);
+            return self.keep(|found| found.kind == "refused" && parts.contains(&found.resource));
         };
-        let watched = self.watched(instance, plan);
-        let newest = restorable::newest(&watched, &self.index);
+        // A look that saw only half is repeated the next minute, and says nothing of how many there are.
+        if look.home.is_ok() && look.away.is_ok() {
+            let minutes = look_minutes(look.pages);
+            self.memory.note_look(R::ENGINE, minutes, self.observed.by_event, self.now);
+        }
+        if let Err(error) = &look.home {
+            self.miss(R::PARTS.points, error);
+            self.keep(|found| is_seen::<R>(found, &kind::SEEN_IN_POINTS));
+        }
+        if let Err(error) = &look.away {
+            self.miss(R::PARTS.copies, error);
+            self.keep(|found| is_seen::<R>(found, &kind::SEEN_IN_COPIES));
+        }
+    }
+
+    fn miss(&mut self, part: &str, error: &Arc<Error>) {
+        self.plan.miss(part, error, &[]);
+    }
+
+    /// What stands still stands. Said anew rather than left by its kind, because a kind is every engine's.
+    fn keep(&mut self, is_kept: impl Fn(&Finding) -> bool) {
+        self.plan.findings.extend(self.observed.board.iter().filter(|found| is_kept(found)).cloned());
+    }
+
+    /// The same for what an engine said that did not show all its resources, and for what it said of itself.
+    fn keep_all<R: Protected>(&mut self, seen: &Seen<R>, is_kept: impl Fn(&Finding) -> bool) {
+        let shown: HashSet<&str> = seen.resources.iter().map(Protected::name).collect();
+        let silent = ResourceId::tidemark(R::PARTS.resources);
+        let is_its = |found: &Finding| {
+            let hidden = found.resource.engine == R::ENGINE && !shown.contains(found.resource.name.as_str());
+            hidden || (found.resource == silent && found.kind == "refused")
+        };
+        self.keep(|found| is_its(found) && is_kept(found));
+    }
+
+    /// Says everything about one resource.
+    fn watch<R: Protected>(&mut self, resource: &'o R, index: &Index<'o, R>) {
+        let plan = match resource.under(&self.observed.plans) {
+            Under::Nothing => return,
+            // What was wrong with it is not mended by a plan that does not exist.
+            Under::Refused => return self.plan.leave_resource(&id(resource)),
+            Under::Plan(plan) => plan,
+        };
+        let watched = self.watched(resource, plan);
+        let newest = restorable::newest(&watched, index);
         let age = watched.age(newest, self.now);
         if let Some(age) = age {
             self.measure(&watched, newest, age);
         }
         self.plan.standing(&watched.resource, self.standing(&watched, newest));
-        let found = self.findings(&watched, newest);
+        let found = self.findings(&watched, newest, index);
         if found.is_empty() {
             let age = age.map_or_else(|| "not known".to_owned(), says::length);
             self.plan.settled(&watched.resource, format!("recovery-point age: {age}"));
@@ -104,32 +142,37 @@ impl<'o> Planner<'o> {
         self.plan.findings.extend(found);
     }
 
-    fn watched(&mut self, instance: &'o Instance, plan: &'o BackupPlan) -> Watched<'o> {
-        let (resource, now) = (resource(instance), self.now);
+    fn watched<R: Protected>(&mut self, of: &'o R, plan: &'o BackupPlan) -> Watched<'o, R> {
+        let (resource, now) = (id(of), self.now);
         let grace = plan.objectives.slot_grace;
-        let due = *self
-            .due
-            .entry(plan.name.as_str())
-            .or_insert_with(|| plan.schedules.get(&Engine::Rds)?.latest_at(now.checked_sub(grace).ok()?));
+        let (due, looked_since) = *self.due.entry((R::ENGINE, plan.name.as_str())).or_insert_with(|| {
+            let slot = || plan.schedules.get(&R::ENGINE)?.latest_at(now.checked_sub(grace).ok()?);
+            (slot(), R::looked_since(plan, now))
+        });
         let was_lost = self.board.contains_key(&(&resource, kind::PROTECTION_LOST));
         let remembered = self.memory.resources.entry(resource.clone()).or_default();
-        let known = remembered.incarnation.as_ref().filter(|_| !instance.incarnation.is_empty());
-        if was_lost || known.is_some_and(|known| *known != instance.incarnation) {
-            // Another database, or one that nobody backed up for a while: its graces begin now.
+        let known = remembered.incarnation.as_ref().filter(|_| !of.incarnation().is_empty());
+        if was_lost || known.is_some_and(|known| known != of.incarnation()) {
+            // Another one under its name, or one that nobody backed up for a while: its graces begin now.
             (remembered.seen_since, remembered.idle_until) = (None, None);
         }
         let seen_since = *remembered.seen_since.get_or_insert(now);
         remembered.plan = Some(plan.name.to_string());
-        remembered.incarnation = Some(instance.incarnation.clone());
+        remembered.incarnation = Some(of.incarnation().to_owned());
         let fresh = |until: Timestamp| now.duration_since(until) < IDLE_NOTED_EVERY;
         // Of one that is stopped every five minutes is often enough: the memory is not written in each for it.
-        if is_idle(instance) && (instance.status == "starting" || !remembered.idle_until.is_some_and(fresh)) {
+        let is_noted = match of.activity() {
+            Activity::Running => true,
+            Activity::Idle => remembered.idle_until.is_some_and(fresh),
+            Activity::Waking => false,
+        };
+        if !is_noted {
             remembered.idle_until = Some(now);
         }
-        Watched { instance, plan, due, seen_since, idle_until: remembered.idle_until, resource }
+        Watched { of, plan, due, seen_since, looked_since, idle_until: remembered.idle_until, resource }
     }
 
-    fn measure(&mut self, watched: &Watched<'_>, newest: Newest, age: SignedDuration) {
+    fn measure<R: Protected>(&mut self, watched: &Watched<'_, R>, newest: Newest, age: SignedDuration) {
         let age_seconds = age.as_secs();
         let metric = Metric::seconds("recovery_point_age_seconds", age_seconds);
         self.plan.measure(&watched.resource, vec![metric]);
@@ -137,13 +180,15 @@ impl<'o> Planner<'o> {
         self.memory.resources.entry(watched.resource.clone()).or_default().note(minute);
     }
 
-    fn standing(&self, watched: &Watched<'_>, newest: Newest) -> Standing {
+    fn standing<R: Protected>(&self, watched: &Watched<'_, R>, newest: Newest) -> Standing {
         let newest_restorable = match newest {
             Newest::At(instant) => Some(instant),
             Newest::Nothing => None,
             // As it was at the last look: what stands on the board should not change with the minute.
             Newest::Unknown => {
-                let earlier = self.board.get(&(&watched.resource, kind::AUTOMATED_BACKUPS_OFF));
+                let stands = |kind: &'static str| self.board.get(&(&watched.resource, kind));
+                let earlier = stands(kind::AUTOMATED_BACKUPS_OFF);
+                let earlier = earlier.or_else(|| stands(kind::RESOURCE_UNHEALTHY));
                 earlier.and_then(|earlier| earlier.standing.newest_restorable)
             }
         };
@@ -154,43 +199,38 @@ impl<'o> Planner<'o> {
         }
     }
 
-    fn findings(&self, watched: &Watched<'_>, newest: Newest) -> Vec<Finding> {
-        let (now, instance) = (self.now, watched.instance);
+    fn findings<R: Protected>(
+        &self,
+        watched: &Watched<'_, R>,
+        newest: Newest,
+        index: &Index<'o, R>,
+    ) -> Vec<Finding> {
+        let (now, region) = (self.now, &self.observed.recovery);
         let earlier = self.board.get(&(&watched.resource, kind::RPO_EXCEEDED)).copied();
         let mut found: Vec<Finding> =
             restorable::rpo_exceeded(watched, newest, now, earlier).into_iter().collect();
-        let wanted = i32::try_from(watched.plan.keep.daily.clamp(1, 35)).unwrap_or(35);
-        if !watched.has_automated_backups() {
-            found.push(says::automated_backups_off(watched, wanted, now));
-        } else if instance.retention_days < wanted {
-            found.push(says::retention_too_short(watched, wanted, now));
-        }
-        if is_unhealthy(&instance.status) {
-            found.push(says::unhealthy(watched, now));
-        }
-        found.extend(self.index.findings(watched, now, &self.observed.recovery));
+        found.extend(R::own_findings(watched, index.beside, region, now));
+        found.extend(index.findings(watched, now, region));
         found
     }
 
-    /// Databases that were protected and are not any more: gone, or without their tag. After a day that is taken for
-    /// meant.
-    fn find_lost(&mut self) {
-        let instances = || self.observed.instances.iter();
-        let tagged: HashSet<&str> =
-            instances().filter(|i| plan_tag(i).is_some()).map(|i| i.id.as_str()).collect();
-        let there: HashMap<&str, &Instance> = instances().map(|i| (i.id.as_str(), i)).collect();
+    /// Resources that were protected and are not any more: gone, or under no plan. After a day that is taken for meant.
+    fn find_lost<R: Protected>(&mut self, resources: &[R]) {
+        let is_protected = |resource: &&R| !matches!(resource.under(&self.observed.plans), Under::Nothing);
+        let protected: HashSet<&str> = resources.iter().filter(is_protected).map(Protected::name).collect();
+        let there: HashMap<&str, &R> = resources.iter().map(|there| (there.name(), there)).collect();
         for (resource, remembered) in &mut self.memory.resources {
-            if resource.engine != Engine::Rds
+            if resource.engine != R::ENGINE
                 || remembered.seen_since.is_none()
-                || tagged.contains(resource.name.as_str())
+                || protected.contains(resource.name.as_str())
             {
                 continue;
             }
             let earlier = self.board.get(&(resource, kind::PROTECTION_LOST));
             let since = earlier.map_or(self.now, |earlier| earlier.since.min(self.now));
             let plan = remembered.plan.clone();
-            let instance = there.get(resource.name.as_str()).copied();
-            self.plan.find(says::protection_lost(resource, plan, instance, since));
+            let there = there.get(resource.name.as_str()).copied();
+            self.plan.find(says::protection_lost(resource, plan, there, since));
             if self.now.duration_since(since) >= LOST {
                 // It is still said in this pass, and ends once the memory holds that nothing is expected: a pass killed
                 // in between would otherwise say it for another day.
@@ -226,4 +266,12 @@ impl<'o> Planner<'o> {
         self.plan.act(&ResourceId::tidemark("watch-rpo"), action, reason);
         Ok(())
     }
+}
+
+fn id<R: Protected>(resource: &R) -> ResourceId {
+    ResourceId { engine: R::ENGINE, name: resource.name().to_owned() }
+}
+
+fn is_seen<R: Protected>(found: &Finding, kinds: &[&str]) -> bool {
+    found.resource.engine == R::ENGINE && kinds.contains(&found.kind.as_str())
 }

@@ -1,26 +1,31 @@
 //! How old the newest restorable state is, and when that is too old.
 
+use std::cmp::max;
+
 use domain::Finding;
 use jiff::Timestamp;
 
 use crate::{
+    engines::Protected,
     points::Index,
     says,
     watched::{Newest, Watched},
 };
 
-/// With automated backups up to `LatestRestorableTime`; without, as the newest recovery point holds it.
-pub(crate) fn newest(watched: &Watched<'_>, index: &Index<'_>) -> Newest {
-    if watched.has_automated_backups() {
-        return watched.instance.latest_restorable.map_or(Newest::Nothing, Newest::At);
+/// As far as the provider's point-in-time restore reaches; without one, as the newest recovery point holds it, or until
+/// when that is known to be still what the resource holds.
+pub(crate) fn newest<R: Protected>(watched: &Watched<'_, R>, index: &Index<'_, R>) -> Newest {
+    if let Some(newest) = watched.of.continuous() {
+        return newest;
     }
-    let Some(points) = index.completed(watched.instance) else { return Newest::Unknown };
-    points.map(|point| point.taken).max().map_or(Newest::Nothing, Newest::At)
+    let Some(points) = index.completed(watched.of) else { return Newest::Unknown };
+    let taken = points.map(|point| point.taken).max();
+    max(taken, watched.of.current_at()).map_or(Newest::Nothing, Newest::At)
 }
 
 /// Whether the objective is exceeded; `earlier` is the finding that stands.
-pub(crate) fn rpo_exceeded(
-    watched: &Watched<'_>,
+pub(crate) fn rpo_exceeded<R: Protected>(
+    watched: &Watched<'_, R>,
     newest: Newest,
     now: Timestamp,
     earlier: Option<&Finding>,

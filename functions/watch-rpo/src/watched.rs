@@ -1,19 +1,22 @@
-//! A protected instance as it is watched: what is known of it, and how its times are counted.
+//! A protected resource as it is watched: what is known of it, and how its times are counted.
 
 use std::cmp::max;
 
 use domain::{BackupPlan, ResourceId, Slot};
 use jiff::{SignedDuration, Timestamp};
-use rds::Instance;
 
-/// A protected instance, with what is known of it from before.
-pub(crate) struct Watched<'o> {
-    pub(crate) instance: &'o Instance,
+use crate::engines::{Activity, Protected};
+
+/// A protected resource, with what is known of it from before.
+pub(crate) struct Watched<'o, R> {
+    pub(crate) of: &'o R,
     pub(crate) resource: ResourceId,
     pub(crate) plan: &'o BackupPlan,
     /// The latest slot whose grace has passed.
     pub(crate) due: Option<Slot>,
     pub(crate) seen_since: Timestamp,
+    /// Recovery points of earlier slots were not looked for.
+    pub(crate) looked_since: Timestamp,
     /// Until when it was stopped, if it was.
     pub(crate) idle_until: Option<Timestamp>,
 }
@@ -41,17 +44,13 @@ impl Newest {
 /// RDS ships logs every five minutes (User Guide, `USER_PIT`), so an age goes up and down by as much.
 const SHIPPING: SignedDuration = SignedDuration::from_mins(5);
 
-impl Watched<'_> {
-    pub(crate) fn has_automated_backups(&self) -> bool {
-        self.instance.retention_days > 0
-    }
-
-    /// A stopped instance writes nothing, so no second of it can be lost.
+impl<R: Protected> Watched<'_, R> {
+    /// Nothing is written to a stopped resource, so no second of it can be lost.
     pub(crate) fn is_idle(&self) -> bool {
-        is_idle(self.instance)
+        self.of.activity() != Activity::Running
     }
 
-    /// How much would be lost now: what was written since the newest restorable second. Not known for one that is
+    /// How much would be lost now: what was written since the newest restorable state. Not known for one that is
     /// idle, and for a new one not before it should have had its first.
     pub(crate) fn age(&self, newest: Newest, now: Timestamp) -> Option<SignedDuration> {
         if self.is_idle() {
@@ -59,13 +58,18 @@ impl Watched<'_> {
         }
         match newest {
             Newest::At(newest) => Some(self.exposed(newest, now)),
-            Newest::Nothing => Some(self.exposed(self.seen_since, now)).filter(|age| *age > self.rpo()),
+            Newest::Nothing => Some(self.exposed(self.none_since(), now)).filter(|age| *age > self.rpo()),
             Newest::Unknown => None,
         }
     }
 
-    /// How long ago `since` is, apart from the time in which the instance was stopped. Never negative: RDS's clock and
-    /// this one need not agree to the second.
+    /// Since when there is no restorable state, where there is none: nobody knows of what nobody looked for.
+    pub(crate) fn none_since(&self) -> Timestamp {
+        max(self.seen_since, self.looked_since)
+    }
+
+    /// How long ago `since` is, apart from the time in which the resource was stopped. Never negative: the provider's
+    /// clock and this one need not agree to the second.
     pub(crate) fn exposed(&self, since: Timestamp, now: Timestamp) -> SignedDuration {
         max(now.duration_since(self.writing_since(since)), SignedDuration::ZERO)
     }
@@ -75,8 +79,8 @@ impl Watched<'_> {
         self.idle_until.map_or(since, |idle_until| max(since, idle_until))
     }
 
-    pub(crate) const fn rpo(&self) -> SignedDuration {
-        self.plan.objectives.rpo
+    pub(crate) fn rpo(&self) -> SignedDuration {
+        self.plan.objectives.rpo_of(R::ENGINE)
     }
 
     /// What an age must fall below for a finding that stands to end. Below the objective by one shipping of logs, so
@@ -84,18 +88,6 @@ impl Watched<'_> {
     pub(crate) fn calm(&self) -> SignedDuration {
         max(self.rpo() - SHIPPING, self.rpo() / 2)
     }
-}
-
-pub(crate) fn is_idle(instance: &Instance) -> bool {
-    matches!(instance.status.as_str(), "stopped" | "stopping" | "starting")
-}
-
-/// Whether RDS neither backs the instance up nor mends it by itself in its state (User Guide, "Viewing DB instance
-/// status").
-pub(crate) fn is_unhealthy(status: &str) -> bool {
-    matches!(status, "failed" | "restore-error" | "storage-full" | "insufficient-capacity")
-        || status.starts_with("incompatible-")
-        || status.starts_with("inaccessible-encryption-credentials")
 }
 
 /// `instant` after `duration`, or the end of time.

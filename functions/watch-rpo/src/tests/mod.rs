@@ -21,13 +21,12 @@ use serde_json::{Value, json};
 use state::FakeDocuments;
 use vault::FakeLedger;
 
-use crate::{
-    Ask, WatchRpo,
-    look::{MOST_LOOK_MINUTES, SNAPSHOTS_A_MINUTE},
-};
+use crate::{Ask, WatchRpo, look::MOST_LOOK_MINUTES};
 
 const HOME: &str = "us-east-1";
 const AWAY: &str = "us-west-2";
+/// Fifty pages of a hundred.
+const SNAPSHOTS_A_MINUTE: usize = 5_000;
 /// Default plan: a slot at 03:00, 15 minutes RPO, an hour's grace for slots, six for copies.
 const PLAN: &str = r#"{"plans": {"default": {}}}"#;
 
