@@ -47,9 +47,10 @@ async fn told(arguments: &[&str]) -> Value {
 async fn objects_arrive_as_they_were_sent() {
     let cloud = cloud().await;
     let printed = python(cloud, include_str!("python/s3.py"), &["one"]).await;
-    assert_eq!(printed.lines().count(), 8, "{printed}");
+    assert_eq!(printed.lines().count(), 12, "{printed}");
     let s3 = CallFilter::all().service("s3").resource("door-one/*");
-    let parts = cloud.calls(&s3.clone().action("UploadPart"));
+    let parts_of = |key| cloud.calls(&s3.clone().action("UploadPart").resource(format!("door-one/{key}")));
+    let parts = [parts_of("multipart"), parts_of("streamed")].concat();
     assert_eq!(parts.len(), 6, "two uploads of three parts");
     assert!(parts.iter().all(|call| call.status == 200 && call.region == "us-east-1"));
     let keys = cloud.calls(&s3.clone().action("PutObject").resource("door-one/a b/ü+%25/c=d&e"));

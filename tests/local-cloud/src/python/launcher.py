@@ -9,6 +9,8 @@
 6. SNS refuses the messages that AWS refuses: a subject that is too long, an empty attribute, a body without a default.
 7. Alarms change their state only by SetAlarmState: MiniStack's own evaluation looks neither at dimensions nor at
    missing data, and would contradict ours (`alarms`).
+8. S3 keeps one checksum of the whole of an object that came in parts, where its upload asks for that; it refuses parts
+   that are too small, and copies that must not overwrite.
 
 Where schedules are paused, as in tests, the retries of asynchronous invocations do not wait either.
 
@@ -340,6 +342,107 @@ def leave_alarms_alone():
     cloudwatch._evaluate_alarm = lambda alarm: None
 
 
+def check_objects():
+    """What S3 promises of uploads in parts and of copies, and MiniStack does otherwise.
+
+    S3 API Reference, "CreateMultipartUpload" (ChecksumType), "CompleteMultipartUpload" (BadDigest, EntityTooSmall),
+    "CopyObject" (If-None-Match); S3 User Guide, "Checking object integrity": CRC64NVME is of the whole object at all
+    times, a CRC32 where it is asked for, and a SHA never.
+    """
+    from awscrt import checksums
+    from ministack.services import s3
+
+    create = expect(s3._create_multipart_upload, "bucket_name", "key", "headers")
+    complete = expect(s3._complete_multipart_upload, "bucket_name", "key", "body", "query_params", "headers")
+    composite = expect(s3._composite_checksum, "algorithm", "part_checksums")
+    replicate = expect(s3._maybe_replicate, "bucket_name", "key", "obj", "data", "tags")
+    copy_part = expect(s3._upload_part_copy, "bucket_name", "dest_key", "query_params", "headers")
+    copy_object = expect(s3._copy_object, "bucket_name", "dest_key", "headers")
+    crc64nvme = expect(s3._crc64nvme, "body")
+    expect(s3._error, "code", "message", "status", "resource", "extra", "headers")
+    expect(s3._compute_s3_checksum, "algorithm", "body")
+    expect(s3._check_put_preconditions, "headers", "existing_obj")
+    expect_names(s3, "_multipart_uploads", "_completed_multipart_uploads", "_qp", "_ensure_bucket", "fromstring")
+    # The checksum of the whole object that is being completed.
+    whole = contextvars.ContextVar("whole", default=None)
+
+    def refused(code, message):
+        return s3._error(code, message, 400)
+
+    def created(bucket_name, key, headers):
+        algorithm = (headers.get("x-amz-checksum-algorithm") or "").upper()
+        kind = headers.get("x-amz-checksum-type") or ("FULL_OBJECT" if algorithm == "CRC64NVME" else "COMPOSITE")
+        if algorithm and (kind == "FULL_OBJECT") != (algorithm == "CRC64NVME") and not algorithm.startswith("CRC32"):
+            return refused("InvalidRequest", f"The {kind} checksum type cannot be used with the {algorithm} algorithm.")
+        status, answer, body = create(bucket_name, key, headers)
+        if status == 200 and algorithm and kind == "FULL_OBJECT":
+            answer["x-amz-checksum-type"] = kind
+            s3._multipart_uploads[upload_id(body)]["tidemark_whole"] = True
+        return status, answer, body
+
+    def upload_id(body):
+        return next(node.text for node in s3.fromstring(body).iter() if node.tag.endswith("UploadId"))
+
+    def chosen(upload, body):
+        """The parts that a completion names, or None where MiniStack itself will refuse it."""
+        try:
+            numbers = sorted(int(node.text) for node in s3.fromstring(body).iter() if node.tag.endswith("PartNumber"))
+            return [upload["parts"][number] for number in numbers]
+        except (s3.ParseError, KeyError, TypeError, ValueError):
+            return None
+
+    def completed(bucket_name, key, body, query_params, headers=None):
+        id_ = s3._qp(query_params, "uploadId")
+        upload = s3._multipart_uploads.get(id_)
+        parts = chosen(upload, body) if upload else None
+        if parts and any(part["size"] < 5 << 20 for part in parts[:-1]):
+            return refused("EntityTooSmall", "Your proposed upload is smaller than the minimum allowed size")
+        if not parts or not upload.get("tidemark_whole"):
+            return complete(bucket_name, key, body, query_params, headers)
+        before = whole.set(s3._compute_s3_checksum(upload["checksum_algorithm"], b"".join(part["body"] for part in parts)))
+        try:
+            status, answer, said = complete(bucket_name, key, body, query_params, headers)
+        finally:
+            whole.reset(before)
+        said = said.replace(b">COMPOSITE<", b">FULL_OBJECT<")
+        if status == 200:
+            s3._completed_multipart_uploads[id_]["response"] = status, answer, said
+        return status, answer, said
+
+    def replicated(bucket_name, key, obj, data, tags=None):
+        # Called with each new object, before its version and its replica are made of it.
+        if whole.get() is not None:
+            obj["checksum_type"] = "FULL_OBJECT"
+        return replicate(bucket_name, key, obj, data, tags)
+
+    def part_copied(bucket_name, dest_key, query_params, headers):
+        status, answer, body = copy_part(bucket_name, dest_key, query_params, headers)
+        upload = s3._multipart_uploads.get(s3._qp(query_params, "uploadId"))
+        algorithm = upload and upload.get("checksum_algorithm")
+        if status != 200 or not algorithm:
+            return status, answer, body
+        part = upload["parts"][int(s3._qp(query_params, "partNumber", "1"))]
+        value = s3._compute_s3_checksum(algorithm, part["body"])
+        part["checksums"] = {algorithm: value}
+        told = f"<Checksum{algorithm}>{value}</Checksum{algorithm}></CopyPartResult>"
+        return status, answer, body.replace(b"</CopyPartResult>", told.encode())
+
+    def copied(bucket_name, dest_key, headers):
+        there = (s3._ensure_bucket(bucket_name) or {}).get("objects", {}).get(dest_key)
+        return s3._check_put_preconditions(headers, there) or copy_object(bucket_name, dest_key, headers)
+
+    # The same in C: a part of some megabytes would take seconds.
+    if checksums.crc64nvme(b"123456789") != crc64nvme(b"123456789"):
+        sys.exit("launcher: MiniStack's CRC64NVME is not what others compute")
+    s3._crc64nvme = checksums.crc64nvme
+    s3._create_multipart_upload = created
+    s3._complete_multipart_upload = completed
+    s3._composite_checksum = lambda algorithm, part_checksums: whole.get() or composite(algorithm, part_checksums)
+    s3._maybe_replicate = replicated
+    s3._upload_part_copy = part_copied
+    s3._copy_object = copied
+
+
 def additions(buckets, invocations, queues):
     """What answers at `/_tidemark/NAME`, given the query's parameters."""
 
@@ -414,6 +517,7 @@ def main():
     check_workers()
     accept_aws_events()
     check_publishing()
+    check_objects()
     leave_alarms_alone()
     if not SCHEDULES:
         pause_schedules()
