@@ -1,9 +1,12 @@
-//! What the RDS control plane needs from the rest of the cloud: KMS, EventBridge, the crash guard.
+//! What the control planes need from the rest of the cloud: KMS, EventBridge, S3, the crash guard.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::BoxFuture;
+use http::Method;
+use local_elasticache::{Bucket, Encryption, Head, Objects, ObjectsError};
 use local_rds::{Event, EventSink, Key, Keys, Processes};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -12,7 +15,10 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::watch;
 use toolbox::Guard;
 
+use crate::Error;
 use crate::api::Api;
+use crate::objects::path;
+use crate::xml::Element;
 
 /// KMS keys are `MiniStack`'s.
 pub(crate) struct KmsKeys {
@@ -178,10 +184,100 @@ impl EventSink for Bus {
     }
 }
 
+/// Buckets are `MiniStack`'s, which asks for no Region where they are.
+pub(crate) struct Buckets(pub(crate) Api);
+
+impl Buckets {
+    /// An answer, unless there is nothing of the kind.
+    async fn ask(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+    ) -> Result<Option<crate::api::Reply>, ObjectsError> {
+        match self.0.send(("s3", "us-east-1"), method, path, headers, "").await {
+            Ok(reply) => Ok(Some(reply)),
+            Err(Error::Refused { status: 404, .. }) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+impl Objects for Buckets {
+    fn bucket<'a>(&'a self, bucket: &'a str) -> BoxFuture<'a, Result<Option<Bucket>, ObjectsError>> {
+        Box::pin(async move {
+            let located = self.ask(Method::GET, &format!("/{bucket}?location"), &[]).await?;
+            let Some(located) = located else { return Ok(None) };
+            let location = Element::parse("a bucket's location", &located.body)?;
+            // The first Region's name is left out (S3 API Reference, "GetBucketLocation").
+            let region =
+                Some(location.text.trim()).filter(|region| !region.is_empty()).unwrap_or("us-east-1");
+            let policy = self.ask(Method::GET, &format!("/{bucket}?policy"), &[]).await?;
+            let policy = policy.map(|policy| String::from_utf8_lossy(&policy.body).into_owned());
+            Ok(Some(Bucket { region: region.to_owned(), policy }))
+        })
+    }
+
+    fn head<'a>(
+        &'a self,
+        bucket: &'a str,
+        key: &'a str,
+    ) -> BoxFuture<'a, Result<Option<Head>, ObjectsError>> {
+        Box::pin(async move {
+            let Some(reply) = self.ask(Method::HEAD, &path(bucket, key), &[]).await? else { return Ok(None) };
+            let header = |name: &str| reply.headers.get(name).and_then(|value| value.to_str().ok());
+            let encryption = match header("x-amz-server-side-encryption") {
+                Some("aws:kms" | "aws:kms:dsse") => Encryption::Kms,
+                Some("AES256") => Encryption::Aes256,
+                _ => Encryption::None,
+            };
+            let size_bytes = header("content-length").unwrap_or_default().parse()?;
+            Ok(Some(Head { size_bytes, encryption }))
+        })
+    }
+
+    fn get<'a>(
+        &'a self,
+        bucket: &'a str,
+        key: &'a str,
+        to: &'a Path,
+    ) -> BoxFuture<'a, Result<(), ObjectsError>> {
+        Box::pin(async move {
+            let reply = self.ask(Method::GET, &path(bucket, key), &[]).await?;
+            let reply = reply.ok_or_else(|| format!("there is no object {key} in {bucket}"))?;
+            Ok(tokio::fs::write(to, &reply.body).await?)
+        })
+    }
+
+    fn put<'a>(
+        &'a self,
+        bucket: &'a str,
+        key: &'a str,
+        from: &'a Path,
+    ) -> BoxFuture<'a, Result<(), ObjectsError>> {
+        Box::pin(async move {
+            let bytes = tokio::fs::read(from).await?;
+            let headers = [("if-none-match", "*")];
+            self.0.send(("s3", "us-east-1"), Method::PUT, &path(bucket, key), &headers, bytes).await?;
+            Ok(())
+        })
+    }
+}
+
 /// The crash guard knows process groups by number.
 pub(crate) struct Guarded(pub(crate) Arc<Guard>);
 
 impl Processes for Guarded {
+    fn adopt(&self, process_group: u32) {
+        self.0.adopt(process_group);
+    }
+
+    fn release(&self, process_group: u32) {
+        self.0.release(process_group);
+    }
+}
+
+impl local_turso::Processes for Guarded {
     fn adopt(&self, process_group: u32) {
         self.0.adopt(process_group);
     }

@@ -7,20 +7,24 @@ use std::sync::{Arc, Mutex, PoisonError};
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
-use local_rds::{LocalRds, Speed};
+use local_elasticache::LocalElastiCache;
+use local_rds::LocalRds;
+use local_turso::LocalTurso;
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
 use toolbox::{Guard, Progress, Set, Tools};
 
 use crate::Error;
+use crate::Speed;
 use crate::api::Api;
 use crate::artifacts::Profile;
-use crate::bridges::{Bus, EventDelivery, Guarded, KmsKeys};
-use crate::deploy::Deployer;
+use crate::bridges::{Buckets, Bus, EventDelivery, Guarded, KmsKeys};
+use crate::deploy::{Deployer, ORGANIZATION};
 use crate::door::{Armed, Call, CallFilter, Calls, Door, Doorstep, Fault, Faults, House};
 use crate::ministack::{MiniStack, Settings};
 use crate::stack::Stack;
+use crate::turso::Desk;
 
 /// The account that everything belongs to.
 pub const ACCOUNT: &str = "123456789012";
@@ -41,12 +45,12 @@ pub struct Options {
     pub schedules: bool,
     /// What functions are built with.
     pub profile: Profile,
-    /// How long RDS takes.
+    /// How long the providers take.
     pub speed: Speed,
 }
 
 impl Default for Options {
-    /// For tests: any port, everything deployed, schedules paused, RDS as fast as it can be.
+    /// For tests: any port, everything deployed, schedules paused, all as fast as it can be.
     fn default() -> Self {
         Self {
             port: 0,
@@ -73,6 +77,8 @@ pub(crate) struct Inner {
     house: Arc<House>,
     ministack: Arc<MiniStack>,
     rds: LocalRds,
+    elasticache: LocalElastiCache,
+    turso: LocalTurso,
     stack: Stack,
     endpoint: String,
     environment: Vec<(String, String)>,
@@ -137,6 +143,16 @@ impl Cloud {
         &self.inner.rds
     }
 
+    /// The ElastiCache control plane.
+    pub fn elasticache(&self) -> &LocalElastiCache {
+        &self.inner.elasticache
+    }
+
+    /// Turso. The calls to it are in [`Cloud::calls`], and [`Cloud::inject`] makes them fail, under the service `turso`.
+    pub fn turso(&self) -> &LocalTurso {
+        &self.inner.turso
+    }
+
     /// What is deployed.
     pub fn stack(&self) -> &Stack {
         &self.inner.stack
@@ -195,8 +211,11 @@ impl Cloud {
     /// Ends every process and removes what is ours; returns when that is done.
     pub async fn stop(self) {
         let (rds, ministack) = (self.inner.rds.clone(), Arc::clone(&self.inner.ministack));
+        let (elasticache, turso) = (self.inner.elasticache.clone(), self.inner.turso.clone());
         if let Some(runtime) = &self.runtime {
-            let stopped = runtime.spawn(async move { futures::join!(rds.stop(), ministack.stop()) });
+            let stopped = runtime.spawn(async move {
+                futures::join!(rds.stop(), elasticache.stop(), turso.stop(), ministack.stop())
+            });
             let _ = stopped.await;
         }
         if self.inner.owns_data {
@@ -239,17 +258,39 @@ async fn start(options: Options, progress: Arc<dyn Progress>) -> Result<Inner, E
         account: ACCOUNT.to_owned(),
         data: data.join("rds"),
         postgres: tools.postgres.clone(),
-        speed: options.speed,
+        speed: options.speed.rds,
         keys: Arc::new(KmsKeys { api: api.clone(), account: ACCOUNT.to_owned() }),
         events: Arc::new(Bus::start(api.clone(), events.subscribe())),
         processes: Arc::new(Guarded(Arc::clone(&guard))),
     })
     .await?;
+    let elasticache = LocalElastiCache::start(local_elasticache::Options {
+        account: ACCOUNT.to_owned(),
+        data: data.join("elasticache"),
+        valkey: tools.valkey.clone(),
+        speed: options.speed.elasticache,
+        keys: Arc::new(KmsKeys { api: api.clone(), account: ACCOUNT.to_owned() }),
+        objects: Arc::new(Buckets(api.clone())),
+        processes: Arc::new(Guarded(Arc::clone(&guard))),
+    })
+    .await?;
+    let (calls, faults) = (Arc::new(Calls::default()), Arc::new(Faults::default()));
+    let turso = LocalTurso::start(local_turso::Options {
+        data: data.join("turso"),
+        sqld: tools.sqld.clone(),
+        speed: options.speed.turso,
+        processes: Arc::new(Guarded(Arc::clone(&guard))),
+        outside: Arc::new(Desk::new(api.clone(), Arc::clone(&calls), Arc::clone(&faults))),
+        organization: ORGANIZATION.to_owned(),
+        port: 0,
+    })
+    .await?;
     let house = Arc::new(House {
         rds: rds.clone(),
+        elasticache: elasticache.clone(),
         api: api.clone(),
-        calls: Calls::default(),
-        faults: Faults::default(),
+        calls,
+        faults,
         events,
         state: Mutex::new(Value::Null),
     });
@@ -264,23 +305,28 @@ async fn start(options: Options, progress: Arc<dyn Progress>) -> Result<Inner, E
             environment: &environment,
             profile: &options.profile,
             database_ca: &rds.ca_certificate(),
+            turso_api: &turso.endpoint(),
             progress: &*progress,
         };
-        tokio::select! {
+        let stack = tokio::select! {
             stack = deployer.deploy() => stack?,
             error = ministack.ended() => return Err(error),
-        }
+        };
+        keep_turso_token(&api, &stack.home_region, &turso).await?;
+        stack
     } else {
         Stack { home_region: DEFAULT_REGION.to_owned(), ..Stack::default() }
     };
     house.calls.forget();
     *house.state.lock().unwrap_or_else(PoisonError::into_inner) =
-        state(&endpoint, &environment, &stack, &data);
+        state(&endpoint, &turso.endpoint(), &environment, &stack, &data);
     Ok(Inner {
         api,
         house,
         ministack: Arc::new(ministack),
         rds,
+        elasticache,
+        turso,
         stack,
         endpoint,
         environment,
@@ -290,6 +336,13 @@ async fn start(options: Options, progress: Arc<dyn Progress>) -> Result<Inner, E
         _door: door,
         guard,
     })
+}
+
+/// The token of the organization, where the template has the functions look for it.
+async fn keep_turso_token(api: &Api, region: &str, turso: &LocalTurso) -> Result<(), Error> {
+    let secret = json!({"token": turso.tokens().full_access});
+    let body = json!({"Name": "tidemark/turso", "SecretString": secret.to_string()});
+    api.json(("secretsmanager", region), "secretsmanager.CreateSecret", &body).await.map(|_| ())
 }
 
 /// The caller's folder, or one of our own, which the guard removes.
@@ -330,11 +383,12 @@ fn environment(endpoint: &str, data: &Path) -> Result<Vec<(String, String)>, Err
     Ok(variables.map(|(name, value)| (name.to_owned(), value.to_owned())).into())
 }
 
-fn state(endpoint: &str, environment: &[(String, String)], stack: &Stack, data: &Path) -> Value {
+fn state(endpoint: &str, turso: &str, environment: &[(String, String)], stack: &Stack, data: &Path) -> Value {
     let environment: serde_json::Map<String, Value> =
         environment.iter().map(|(name, value)| (name.clone(), Value::String(value.clone()))).collect();
     json!({
         "endpoint": endpoint,
+        "turso": turso,
         "account": ACCOUNT,
         "version": env!("CARGO_PKG_VERSION"),
         "data": data,

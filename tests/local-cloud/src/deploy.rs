@@ -25,6 +25,12 @@ const BUCKETS: &str = include_str!("python/buckets.py");
 /// Where SAM puts the functions' code.
 const ARTIFACT_BUCKET: &str = "tidemark-local-artifacts";
 
+/// Where append-only directories of self-managed servers are archived, in the home Region.
+pub const ARCHIVE_BUCKET: &str = "tidemark-local-archive";
+
+/// The organization at Turso.
+pub const ORGANIZATION: &str = "acme";
+
 /// One `sam deploy`, as samconfig.toml has it.
 #[derive(Clone, Debug, Deserialize)]
 struct Deployment {
@@ -59,6 +65,8 @@ pub(crate) struct Deployer<'a> {
     pub(crate) profile: &'a Profile,
     /// For functions that connect to a database.
     pub(crate) database_ca: &'a Path,
+    /// Where Turso's Platform API is.
+    pub(crate) turso_api: &'a str,
     pub(crate) progress: &'a dyn Progress,
 }
 
@@ -70,7 +78,9 @@ impl Deployer<'_> {
         self.silence_sam()?;
         let mut plan = self.stage(&staged).await?;
         self.add_local_parameters(&mut plan.functions);
-        self.make_artifact_bucket(&plan.functions.region).await?;
+        for bucket in [ARTIFACT_BUCKET, ARCHIVE_BUCKET] {
+            self.make_bucket(&plan.functions.region, bucket).await?;
+        }
         let code = async {
             let names: Vec<String> = plan.binaries.values().cloned().collect();
             let binaries = artifacts::build(&names, self.profile, self.progress).await?;
@@ -130,15 +140,21 @@ impl Deployer<'_> {
     fn add_local_parameters(&self, deployment: &mut Deployment) {
         let architecture = if cfg!(target_arch = "aarch64") { "arm64" } else { "x86_64" };
         let ca = self.database_ca.display().to_string();
-        for (name, value) in [("Architecture", architecture), ("DatabaseCaFile", &ca)] {
+        for (name, value) in [
+            ("Architecture", architecture),
+            ("ArchiveBucket", ARCHIVE_BUCKET),
+            ("DatabaseCaFile", &ca),
+            ("TursoApi", self.turso_api),
+            ("TursoOrganization", ORGANIZATION),
+        ] {
             if deployment.declares.iter().any(|declared| declared == name) {
                 deployment.parameters.insert(name.to_owned(), value.to_owned());
             }
         }
     }
 
-    async fn make_artifact_bucket(&self, region: &str) -> Result<(), Error> {
-        let path = format!("/{ARTIFACT_BUCKET}");
+    async fn make_bucket(&self, region: &str, name: &str) -> Result<(), Error> {
+        let path = format!("/{name}");
         self.api.send(("s3", region), Method::PUT, &path, &[], "").await.map(|_| ())
     }
 

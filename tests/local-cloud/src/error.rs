@@ -11,6 +11,12 @@ pub enum Error {
     /// The RDS control plane cannot start.
     #[error("the RDS control plane cannot start")]
     Rds(#[from] local_rds::Error),
+    /// The ElastiCache control plane cannot start.
+    #[error("the ElastiCache control plane cannot start")]
+    ElastiCache(#[from] local_elasticache::Error),
+    /// Turso cannot start.
+    #[error("the local Turso cannot start")]
+    Turso(#[from] local_turso::Error),
     /// A folder or file of ours cannot be made or read.
     #[error("cannot use {path}", path = path.display())]
     Files {

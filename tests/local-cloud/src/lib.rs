@@ -1,5 +1,6 @@
 //! A cloud on this machine in which the data is real: the same binaries, deployed by the real SAM CLI from the real
-//! templates, against `MiniStack` and an RDS whose instances are `PostgreSQL` servers, behind one loopback endpoint.
+//! templates, against `MiniStack`, an RDS whose instances are `PostgreSQL` servers and an ElastiCache whose caches are
+//! Valkey servers, behind one loopback endpoint; and a Turso whose databases are sqld servers, behind another.
 //!
 //! ```no_run
 //! # async fn example() -> Result<(), local_cloud::Error> {
@@ -31,17 +32,23 @@ mod keys;
 mod ministack;
 mod objects;
 mod scenario;
+mod speed;
 mod stack;
+mod turso;
 mod xml;
 
 pub use alarms::{AlarmState, StateValue};
 pub use artifacts::Profile;
 pub use bridges::EventDelivery;
 pub use cloud::{ACCOUNT, Cloud, Options};
+pub use deploy::{ARCHIVE_BUCKET, ORGANIZATION};
 pub use door::{Armed, Call, CallFilter, Effect, Fault};
 pub use error::Error;
 pub use inbox::{Inbox, Received};
-pub use local_rds::{LocalRds, Speed};
+pub use local_elasticache::LocalElastiCache;
+pub use local_rds::LocalRds;
+pub use local_turso::LocalTurso;
 pub use scenario::{Invocation, LambdaError, Measurement};
+pub use speed::Speed;
 pub use stack::Stack;
 pub use toolbox::{Progress, Silent};

@@ -51,12 +51,12 @@ impl Cloud {
 
     fn bucket_region(&self, bucket: &str) -> &str {
         let stack = self.stack();
-        let away = !bucket.is_empty() && bucket == stack.recovery_vault_bucket();
-        if away { &stack.recovery_region } else { self.home() }
+        let away = [stack.recovery_vault_bucket(), stack.recovery_export_bucket()];
+        if !bucket.is_empty() && away.contains(&bucket) { &stack.recovery_region } else { self.home() }
     }
 }
 
-fn path(bucket: &str, key: &str) -> String {
+pub(crate) fn path(bucket: &str, key: &str) -> String {
     let mut path = format!("/{bucket}");
     for part in key.split('/') {
         path.push('/');

@@ -47,6 +47,16 @@ impl Stack {
         self.vault.get("VaultBucketName").map_or("", String::as_str)
     }
 
+    /// The bucket through which ElastiCache hands snapshots over, in the home Region; empty if the stack has no such output.
+    pub fn export_bucket(&self) -> &str {
+        self.vault.get("ExportBucketName").map_or("", String::as_str)
+    }
+
+    /// The same in the recovery Region.
+    pub fn recovery_export_bucket(&self) -> &str {
+        self.recovery_vault.get("ExportBucketName").map_or("", String::as_str)
+    }
+
     /// The vault in the recovery Region; empty if the stack has no such output.
     pub fn recovery_vault_bucket(&self) -> &str {
         self.recovery_vault.get("VaultBucketName").map_or("", String::as_str)

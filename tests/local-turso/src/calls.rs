@@ -20,6 +20,8 @@ pub struct Call {
     pub path: String,
     /// What follows the `?`.
     pub query: Option<String>,
+    /// The port of this machine from which the call comes; `None` for one that came by [`crate::LocalTurso::handle`].
+    pub caller_port: Option<u16>,
     /// The user agent, whole.
     pub user_agent: String,
     /// The function that called (`backup-turso`), from the `app/…` of its user agent.
@@ -155,6 +157,7 @@ mod tests {
             method: "GET".to_owned(),
             path: path.to_owned(),
             query: None,
+            caller_port: None,
             user_agent: "tidemark app/backup-turso".to_owned(),
             function: function("tidemark app/backup-turso"),
             status: 0,

@@ -121,8 +121,8 @@ impl Visit {
     }
 
     async fn pass(&self, request: Request<Body>, house: &House) -> Response<Body> {
-        if self.scope.service == "rds" {
-            return self.pass_to_rds(request, house).await;
+        if ["elasticache", "rds", "tagging"].contains(&self.scope.service.as_str()) {
+            return self.pass_to_ours(request, house).await;
         }
         match house.api.forward(prepared(request)).await {
             Ok(response) => {
@@ -137,12 +137,22 @@ impl Visit {
         }
     }
 
-    async fn pass_to_rds(&self, request: Request<Body>, house: &House) -> Response<Body> {
-        let body = match request.into_body().collect().await {
+    async fn pass_to_ours(&self, request: Request<Body>, house: &House) -> Response<Body> {
+        let (head, body) = request.into_parts();
+        let body = match body.collect().await {
             Ok(body) => body.to_bytes(),
             Err(error) => return self.refuse(400, "IncompleteBody", &error.to_string()),
         };
-        let answered = house.rds.handle(&self.scope.region, &body).await;
+        let region = self.scope.region.as_str();
+        let answered = match self.scope.service.as_str() {
+            "elasticache" => house.elasticache.handle(region, &body).await,
+            // RDS tells tags in its own lists: nobody asks for them here.
+            "tagging" => {
+                let target = scope::header(&head.headers, "x-amz-target").unwrap_or_default();
+                house.elasticache.handle_tagging(region, target, &body)
+            }
+            _ => house.rds.handle(region, &body).await,
+        };
         let mut response = Response::new(whole(answered.body));
         *response.status_mut() =
             http::StatusCode::from_u16(answered.status).unwrap_or(http::StatusCode::INTERNAL_SERVER_ERROR);

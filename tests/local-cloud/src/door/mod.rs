@@ -1,6 +1,7 @@
 //! The front door: the one loopback endpoint for every AWS call.
 //!
-//! It routes by the service in the `SigV4` scope (RDS to us, all else to `MiniStack`, bodies streamed both ways),
+//! It routes by the service in the `SigV4` scope (RDS and ElastiCache to us, all else to `MiniStack`, bodies
+//! streamed both ways),
 //! records each call, and makes calls fail when told to. What it can be told over HTTP is in [`admin`].
 
 mod admin;
@@ -24,6 +25,7 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
+use local_elasticache::LocalElastiCache;
 use local_rds::LocalRds;
 use serde_json::Value;
 use tokio::net::TcpListener;
@@ -33,8 +35,8 @@ use tokio::task::JoinHandle;
 use crate::Error;
 use crate::api::Api;
 use crate::bridges::EventDelivery;
-pub(crate) use calls::Calls;
 pub use calls::{Call, CallFilter};
+pub(crate) use calls::{Calls, Subject};
 pub(crate) use faults::Faults;
 pub use faults::{Armed, Effect, Fault};
 
@@ -54,9 +56,11 @@ pub(crate) struct Lost;
 /// What the door leads to, and what it keeps.
 pub(crate) struct House {
     pub(crate) rds: LocalRds,
+    pub(crate) elasticache: LocalElastiCache,
     pub(crate) api: Api,
-    pub(crate) calls: Calls,
-    pub(crate) faults: Faults,
+    /// Those of Turso, too, which do not come through this door.
+    pub(crate) calls: Arc<Calls>,
+    pub(crate) faults: Arc<Faults>,
     /// How the lifecycle events of RDS are delivered.
     pub(crate) events: watch::Sender<EventDelivery>,
     /// What `/_local/state` says.

@@ -30,7 +30,7 @@ use crate::plane::Plane;
 use crate::platform::{self, Question, Refusal};
 use body::{Body, whole};
 pub use pass::Lost;
-use pass::pass;
+use pass::{CallerPort, pass};
 pub(crate) use pages::checkpoint;
 
 /// More than any document of the Platform API needs.
@@ -92,7 +92,10 @@ async fn accept(listener: TcpListener, room: Arc<Room>) {
         let _ = stream.set_nodelay(true);
         let room = Arc::clone(&room);
         connections.spawn(async move {
-            let service = service_fn(|request| enter(request, &room));
+            let service = service_fn(|mut request: Request<Incoming>| {
+                request.extensions_mut().insert(CallerPort(peer.port()));
+                enter(request, &room)
+            });
             let connection = http1::Builder::new().serve_connection(TokioIo::new(stream), service);
             if let Err(error) = connection.await {
                 tracing::debug!(%error, %peer, "connection ended");

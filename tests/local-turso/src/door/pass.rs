@@ -24,6 +24,10 @@ pub struct Lost;
 #[derive(Clone)]
 pub(super) struct ErrorText(pub(super) String);
 
+/// In the extensions of a request: the port from which it comes.
+#[derive(Clone, Copy)]
+pub(super) struct CallerPort(pub(super) u16);
+
 /// Recorded when dropped, so that a call whose caller went away is in the record, too.
 struct Recording<'a> {
     plane: &'a Plane,
@@ -56,6 +60,7 @@ fn arrived(database: Option<&str>, head: &Parts) -> Call {
         path: head.uri.path().to_owned(),
         query: head.uri.query().map(str::to_owned),
         function: function(&user_agent),
+        caller_port: head.extensions.get::<CallerPort>().map(|port| port.0),
         user_agent,
         status: 0,
         error: None,
