@@ -147,7 +147,8 @@ impl Database {
 
     /// Begins the history with what the running server has.
     pub(crate) async fn begin_history(&self) -> Result<(), Error> {
-        let (slot, folder, main) = (Arc::clone(&self.history), self.folder.0.join("history"), self.main_file());
+        let (slot, folder, main) =
+            (Arc::clone(&self.history), self.folder.0.join("history"), self.main_file());
         blocking(move || {
             let history = History::begin(&folder, &main)?;
             *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(history);

@@ -43,8 +43,10 @@ impl Keys {
     pub(crate) fn generate() -> Option<Self> {
         let pair = Ed25519KeyPair::generate().ok()?;
         let der = pair.public_key().as_der().ok()?;
-        let public_pem =
-            format!("-----BEGIN PUBLIC KEY-----\n{}\n-----END PUBLIC KEY-----\n", BASE64.encode(der.as_ref()));
+        let public_pem = format!(
+            "-----BEGIN PUBLIC KEY-----\n{}\n-----END PUBLIC KEY-----\n",
+            BASE64.encode(der.as_ref())
+        );
         Some(Self { pair, public_pem })
     }
 

@@ -140,7 +140,11 @@ async fn next(mut state: Troubled) -> Option<(Result<Frame<Bytes>, Lost>, Option
 mod tests {
     use super::*;
 
-    async fn through(text: &'static str, cut: Option<(Cut, bool)>, troubles: &[Trouble]) -> Result<String, Lost> {
+    async fn through(
+        text: &'static str,
+        cut: Option<(Cut, bool)>,
+        troubles: &[Trouble],
+    ) -> Result<String, Lost> {
         let body = troubled(whole(text), cut, troubles).collect().await?;
         Ok(String::from_utf8(body.to_bytes().to_vec()).unwrap())
     }

@@ -74,7 +74,10 @@ fn admit(database: &Database, head: &Parts) -> Result<(), Refusal> {
     if let Some(key) = &condition.encryption_key {
         let given = head.headers.get("x-turso-encryption-key").map(http::HeaderValue::as_bytes);
         if given != Some(key.as_bytes()) {
-            return Err(Refusal::new(400, "the database is encrypted: x-turso-encryption-key is missing or wrong"));
+            return Err(Refusal::new(
+                400,
+                "the database is encrypted: x-turso-encryption-key is missing or wrong",
+            ));
         }
     }
     Ok(())

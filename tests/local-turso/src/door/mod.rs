@@ -2,8 +2,8 @@
 
 mod body;
 mod data;
-mod pass;
 mod pages;
+mod pass;
 mod proxy;
 mod upload;
 
@@ -29,9 +29,9 @@ use crate::database::Database;
 use crate::plane::Plane;
 use crate::platform::{self, Question, Refusal};
 use body::{Body, whole};
+pub(crate) use pages::checkpoint;
 pub use pass::Lost;
 use pass::{CallerPort, pass};
-pub(crate) use pages::checkpoint;
 
 /// More than any document of the Platform API needs.
 const DOCUMENT_BYTES: usize = 1 << 20;
@@ -121,10 +121,7 @@ async fn enter(request: Request<Incoming>, room: &Room) -> Result<Response<Body>
 }
 
 /// A request to the Platform API that did not come through the port.
-pub(crate) async fn platform(
-    plane: &Arc<Plane>,
-    request: Request<Bytes>,
-) -> Result<Response<Bytes>, Lost> {
+pub(crate) async fn platform(plane: &Arc<Plane>, request: Request<Bytes>) -> Result<Response<Bytes>, Lost> {
     let (head, body) = request.into_parts();
     let answer = pass(plane, None, &head, call(plane, head.clone(), body)).await?;
     let (head, body) = answer.into_parts();
@@ -162,7 +159,8 @@ fn bearer(head: &Parts) -> Option<&str> {
 }
 
 fn json(status: StatusCode, text: String) -> Response<Body> {
-    let mut response = Response::new(Full::new(Bytes::from(text)).map_err(|never| match never {}).boxed_unsync());
+    let mut response =
+        Response::new(Full::new(Bytes::from(text)).map_err(|never| match never {}).boxed_unsync());
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response

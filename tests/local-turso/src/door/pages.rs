@@ -32,9 +32,8 @@ pub(super) async fn answer(
     if !are_exported(database) {
         return Err(Refusal::new(404, "not found"));
     }
-    let number = |text: &str| {
-        text.parse::<u64>().map_err(|_| Refusal::new(400, format!("{text:?} is not a number")))
-    };
+    let number =
+        |text: &str| text.parse::<u64>().map_err(|_| Refusal::new(400, format!("{text:?} is not a number")));
     match segments {
         ["export", generation] => export(database, number(generation)?).await,
         ["sync", generation, start, end] => {
@@ -77,7 +76,8 @@ async fn sync(
     end: u64,
 ) -> Result<Response<Body>, Refusal> {
     if start == 0 || end <= start || end - start > MOST_FRAMES {
-        let message = format!("frames {start} to {end}: the first is 1, and {MOST_FRAMES} at most come at once");
+        let message =
+            format!("frames {start} to {end}: the first is 1, and {MOST_FRAMES} at most come at once");
         return Err(Refusal::new(400, message));
     }
     let troubles = database.condition().troubles.clone();
@@ -106,8 +106,7 @@ async fn sync(
             Ok(binary(troubled(whole(bytes), None, &troubles)))
         }
         Frames::End { current, last } => {
-            let marker =
-                json!({"status": "checkpoint_needed", "generation": current, "max_frame_no": last});
+            let marker = json!({"status": "checkpoint_needed", "generation": current, "max_frame_no": last});
             Ok(json(StatusCode::BAD_REQUEST, marker.to_string()))
         }
         Frames::Unknown => Err(Refusal::new(404, format!("generation {generation} not found"))),

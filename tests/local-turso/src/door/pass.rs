@@ -3,9 +3,9 @@
 use std::future::Future;
 use std::time::{Duration, Instant};
 
+use http::Response;
 use http::header::USER_AGENT;
 use http::request::Parts;
-use http::Response;
 use jiff::Timestamp;
 
 use super::{Body, refusal};

@@ -28,8 +28,7 @@ pub(super) async fn answer(
         Refusal::new(502, "the database does not answer")
     };
     let path = head.uri.path_and_query().map_or("/", http::uri::PathAndQuery::as_str);
-    let uri: Uri =
-        format!("http://127.0.0.1:{}{path}", server.port).parse().map_err(|error| lost(&error))?;
+    let uri: Uri = format!("http://127.0.0.1:{}{path}", server.port).parse().map_err(|error| lost(&error))?;
     let mut request = Request::new(body);
     *request.method_mut() = head.method.clone();
     *request.uri_mut() = uri;

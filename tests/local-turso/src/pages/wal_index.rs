@@ -99,9 +99,8 @@ mod tests {
 
     #[test]
     fn a_header_in_the_making_is_not_believed() {
-        let both = |one: [u8; COPY], two: [u8; COPY]| -> [u8; 2 * COPY] {
-            [one, two].concat().try_into().unwrap()
-        };
+        let both =
+            |one: [u8; COPY], two: [u8; COPY]| -> [u8; 2 * COPY] { [one, two].concat().try_into().unwrap() };
         let expected = Extent { salts: *b"saltsalt", frames: 3, pages: 9 };
         assert_eq!(Extent::parse(&both(header(3), header(3))), Some(expected));
         assert_eq!(Extent::parse(&both(header(4), header(3))), None);

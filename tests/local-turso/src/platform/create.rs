@@ -107,9 +107,9 @@ fn source(plane: &Plane, new: &New) -> Result<Source, Refusal> {
         "database" => {
             let name = seed.name.as_ref().or(seed.value.as_ref());
             let name = name.ok_or_else(|| bad("the seed names no database".to_owned()))?;
-            let of = plane.database(name).ok_or_else(|| {
-                bad(format!("could not find database with name {name}: record not found"))
-            })?;
+            let of = plane
+                .database(name)
+                .ok_or_else(|| bad(format!("could not find database with name {name}: record not found")))?;
             let is_encrypted = of.condition().encryption_key.is_some();
             if is_encrypted && new.remote_encryption.is_none() {
                 return Err(bad(format!("database {name} is encrypted: a branch needs remote_encryption")));

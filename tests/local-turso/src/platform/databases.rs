@@ -95,9 +95,9 @@ fn location(state: &State, database: &Database) -> String {
 fn document(state: &State, database: &Database) -> Value {
     let location = location(state, database);
     let condition = database.condition();
-    let parent = database.parent.as_ref().map(|parent| {
-        json!({"id": parent.id, "name": parent.name, "branched_at": parent.branched_at.to_string()})
-    });
+    let parent = database.parent.as_ref().map(
+        |parent| json!({"id": parent.id, "name": parent.name, "branched_at": parent.branched_at.to_string()}),
+    );
     json!({
         "Name": database.name,
         "DbId": database.id,

@@ -75,8 +75,7 @@ pub(super) async fn answer(
 
 fn document(state: &State, group: &Group) -> Value {
     let mut members = state.databases.values().filter(|held| held.database.group == group.name).peekable();
-    let is_archived =
-        members.peek().is_some() && members.all(|held| held.database.condition().is_archived);
+    let is_archived = members.peek().is_some() && members.all(|held| held.database.condition().is_archived);
     json!({
         "name": group.name,
         "uuid": group.id,

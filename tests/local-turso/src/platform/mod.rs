@@ -37,7 +37,8 @@ impl Question<'_> {
     /// The body as a document; one that is empty is `{}`.
     fn document<T: DeserializeOwned>(&self) -> Result<T, Refusal> {
         let body = if self.body.iter().all(u8::is_ascii_whitespace) { b"{}" } else { self.body };
-        serde_json::from_slice(body).map_err(|error| Refusal::new(400, format!("invalid request body: {error}")))
+        serde_json::from_slice(body)
+            .map_err(|error| Refusal::new(400, format!("invalid request body: {error}")))
     }
 }
 
