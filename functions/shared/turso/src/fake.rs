@@ -1,0 +1,514 @@
+//! An organization in memory, whose databases are real SQLite files with real write-ahead logs, and whose calls a test can
+//! break.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    fs,
+    path::Path,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use data_encoding::BASE64_NOPAD;
+use futures::{StreamExt, future::pending, stream};
+use reconcile::{Error, Kind, Result};
+use rusqlite::{Connection, types::ValueRef};
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::{
+    Access, Body, Configuration, Connect, Database, FRAME_BYTES, Frames, NewBranch, Organization, Parent,
+    Session, Turso,
+};
+
+/// How many frames an answer has.
+const BATCH: usize = 128;
+
+/// The header of a write-ahead log.
+const LOG_HEADER: usize = 32;
+
+/// The organization.
+#[derive(Clone, Debug)]
+pub struct FakeTurso {
+    state: Arc<Mutex<State>>,
+    token: String,
+}
+
+#[derive(Debug)]
+struct State {
+    organization: Organization,
+    databases: BTreeMap<String, FakeDatabase>,
+    faults: VecDeque<(&'static str, Fault)>,
+    calls: Vec<String>,
+    made: usize,
+    most_databases: usize,
+}
+
+#[derive(Debug)]
+enum Fault {
+    Refuse(Error),
+    LoseAnswer,
+    Hang,
+    Cut(usize),
+    Garble(usize),
+}
+
+/// One database of it.
+#[derive(Debug)]
+pub struct FakeDatabase {
+    /// What the list says of it.
+    pub listed: Database,
+    folder: TempDir,
+    file: Connection,
+    generation: u64,
+    /// The file and the frames of generations gone by.
+    before: BTreeMap<u64, (Bytes, Vec<Bytes>)>,
+    /// Whether it offers its pages.
+    pub has_pages: bool,
+}
+
+impl Default for FakeTurso {
+    fn default() -> Self {
+        let organization =
+            Organization { slug: "acme".to_owned(), plan: "developer".to_owned(), reads_blocked: false };
+        let state = State {
+            organization,
+            databases: BTreeMap::new(),
+            faults: VecDeque::new(),
+            calls: Vec::new(),
+            made: 0,
+            most_databases: usize::MAX,
+        };
+        Self { state: Arc::new(Mutex::new(state)), token: Self::TOKEN.to_owned() }
+    }
+}
+
+fn io(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
+    Error::permanent("FakeBroken", "the database in memory").caused_by(error)
+}
+
+impl FakeDatabase {
+    fn new(listed: Database, content: Option<&Path>) -> Result<Self> {
+        let folder = TempDir::new().map_err(io)?;
+        let path = folder.path().join("data");
+        if let Some(content) = content {
+            fs::copy(content, &path).map_err(io)?;
+        }
+        let file = Connection::open(&path).map_err(io)?;
+        file.execute_batch(
+            "PRAGMA page_size = 4096; PRAGMA journal_mode = WAL; PRAGMA wal_autocheckpoint = 0",
+        )
+        .map_err(io)?;
+        Ok(Self { listed, folder, file, generation: 1, before: BTreeMap::new(), has_pages: true })
+    }
+
+    fn base(&self, generation: u64) -> Result<Bytes> {
+        match self.before.get(&generation) {
+            Some((base, _)) => Ok(base.clone()),
+            None if generation == self.generation => {
+                Ok(fs::read(self.folder.path().join("data")).map_err(io)?.into())
+            }
+            None => Err(Error::permanent("TursoNotFound", "no such generation")),
+        }
+    }
+
+    fn frames(&self, generation: u64) -> Vec<Bytes> {
+        if let Some((_, frames)) = self.before.get(&generation) {
+            return frames.clone();
+        }
+        let log = fs::read(self.folder.path().join("data-wal")).unwrap_or_default();
+        let frames = log.get(LOG_HEADER..).unwrap_or_default().chunks_exact(FRAME_BYTES);
+        // What lies behind the end is of an earlier log: its salts are others.
+        let own = |frame: &&[u8]| frame[8..16] == log[16..24];
+        frames.take_while(own).map(Bytes::copy_from_slice).collect()
+    }
+
+    fn checkpoint(&mut self) -> Result<()> {
+        let gone = (self.base(self.generation)?, self.frames(self.generation));
+        self.file.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).map_err(io)?;
+        self.before.insert(self.generation, gone);
+        self.generation += 1;
+        Ok(())
+    }
+}
+
+impl FakeTurso {
+    /// The token that opens it.
+    pub const TOKEN: &str = "fake-platform-token";
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What the list says of a database of that name, id and group.
+    pub fn listed(name: &str, id: &str, group: &str) -> Database {
+        Database {
+            name: name.to_owned(),
+            id: id.to_owned(),
+            hostname: format!("{name}-acme.turso.io"),
+            group: group.to_owned(),
+            locations: vec!["aws-us-east-1".to_owned()],
+            block_reads: false,
+            block_writes: false,
+            delete_protection: false,
+            sleeping: false,
+            archived: false,
+            parent: None,
+        }
+    }
+
+    /// Adds a database, or makes one anew under its name, with that SQL carried out.
+    ///
+    /// # Panics
+    /// If the SQL fails, here and below.
+    pub fn put(&self, listed: Database, sql: &str) {
+        let name = listed.name.clone();
+        let made = FakeDatabase::new(listed, None).and_then(|database| {
+            database.file.execute_batch(sql).map_err(io)?;
+            Ok(database)
+        });
+        match made {
+            Ok(database) => _ = self.state().databases.insert(name, database),
+            Err(error) => panic!("{}", error.report()),
+        }
+    }
+
+    /// Removes one.
+    pub fn remove(&self, name: &str) {
+        self.state().databases.remove(name);
+    }
+
+    /// Changes what the list says of one, or whether it offers its pages.
+    pub fn change(&self, name: &str, change: impl FnOnce(&mut FakeDatabase)) {
+        if let Some(database) = self.state().databases.get_mut(name) {
+            change(database);
+        }
+    }
+
+    /// Carries out SQL in one.
+    ///
+    /// # Panics
+    /// If it fails.
+    pub fn execute(&self, name: &str, sql: &str) {
+        let done = self.state().databases.get(name).map(|database| database.file.execute_batch(sql));
+        assert!(matches!(done, Some(Ok(()))), "{name}: {done:?}");
+    }
+
+    /// One begins its next generation.
+    ///
+    /// # Panics
+    /// If it cannot.
+    pub fn checkpoint(&self, name: &str) {
+        let done = self.state().databases.get_mut(name).map(FakeDatabase::checkpoint);
+        assert!(matches!(done, Some(Ok(()))), "{name}: {done:?}");
+    }
+
+    /// Sets the organization's plan, and how many databases it may have.
+    pub fn set_plan(&self, plan: &str, most_databases: usize) {
+        let mut state = self.state();
+        plan.clone_into(&mut state.organization.plan);
+        state.most_databases = most_databases;
+    }
+
+    /// The next call of that name answers `error` and does nothing.
+    pub fn refuse_next(&self, call: &'static str, error: Error) {
+        self.state().faults.push_back((call, Fault::Refuse(error)));
+    }
+
+    /// The next call of that name takes effect, and its answer is lost.
+    pub fn lose_answer_of_next(&self, call: &'static str) {
+        self.state().faults.push_back((call, Fault::LoseAnswer));
+    }
+
+    /// The next call of that name never answers.
+    pub fn hang_next(&self, call: &'static str) {
+        self.state().faults.push_back((call, Fault::Hang));
+    }
+
+    /// The body of the next call of that name ends after so many bytes as if that were all.
+    pub fn cut_next(&self, call: &'static str, bytes: usize) {
+        self.state().faults.push_back((call, Fault::Cut(bytes)));
+    }
+
+    /// A byte of the body of the next call of that name is another one.
+    pub fn garble_next(&self, call: &'static str, at: usize) {
+        self.state().faults.push_back((call, Fault::Garble(at)));
+    }
+
+    /// Every call so far: `sync orders`.
+    pub fn calls(&self) -> Vec<String> {
+        self.state().calls.clone()
+    }
+
+    /// The names of all databases.
+    pub fn names(&self) -> Vec<String> {
+        self.state().databases.keys().cloned().collect()
+    }
+
+    /// Records the call, meets its fault if one waits, and otherwise lets `effect` happen.
+    async fn call<T>(
+        &self,
+        call: &'static str,
+        about: &str,
+        effect: impl FnOnce(&mut State) -> Result<T>,
+    ) -> Result<(T, Option<Fault>)> {
+        let fault = {
+            let mut state = self.state();
+            state.calls.push(format!("{call} {about}"));
+            let waiting = state.faults.iter().position(|(at, _)| *at == call);
+            waiting.and_then(|at| state.faults.remove(at)).map(|(_, fault)| fault)
+        };
+        match fault {
+            Some(Fault::Refuse(error)) => return Err(error),
+            Some(Fault::Hang) => pending().await,
+            _ => {}
+        }
+        let done = effect(&mut self.state())?;
+        match fault {
+            Some(Fault::LoseAnswer) => Err(Error::retryable("TursoTimedOut", "the answer was lost")),
+            fault => Ok((done, fault)),
+        }
+    }
+
+    async fn platform<T>(
+        &self,
+        call: &'static str,
+        about: &str,
+        effect: impl FnOnce(&mut State) -> Result<T>,
+    ) -> Result<T> {
+        let allowed = self.token == Self::TOKEN;
+        let effect = |state: &mut State| if allowed { effect(state) } else { Err(unauthorized()) };
+        self.call(call, about, effect).await.map(|(done, _)| done)
+    }
+
+    /// Asks a database, if the session may.
+    async fn data<T>(
+        &self,
+        call: &'static str,
+        at: &Session,
+        effect: impl FnOnce(&FakeDatabase) -> Result<T>,
+    ) -> Result<(T, Option<Fault>)> {
+        let name = at.hostname.strip_suffix("-acme.turso.io").unwrap_or(&at.hostname);
+        let effect = |state: &mut State| {
+            let database = state.databases.get(name).ok_or_else(|| not_found(name))?;
+            if !at.token.expose_secret().ends_with(&format!("-for-{}", database.listed.id)) {
+                return Err(unauthorized());
+            }
+            if database.listed.block_reads {
+                return Err(Error::misconfigured("TursoForbidden", "reads are blocked"));
+            }
+            effect(database)
+        };
+        self.call(call, name, effect).await
+    }
+}
+
+fn unauthorized() -> Error {
+    Error::misconfigured("TursoUnauthorized", "the token is not valid")
+}
+
+fn not_found(name: &str) -> Error {
+    Error::permanent("TursoNotFound", format!("no database {name}"))
+}
+
+fn spoil(bytes: Bytes, fault: Option<&Fault>) -> Bytes {
+    match fault {
+        Some(Fault::Cut(after)) => bytes.slice(..bytes.len().min(*after)),
+        Some(Fault::Garble(at)) => {
+            let mut bytes = bytes.to_vec();
+            let length = bytes.len();
+            bytes[at % length] ^= 0x55;
+            bytes.into()
+        }
+        _ => bytes,
+    }
+}
+
+fn body(bytes: &Bytes) -> Body {
+    let pieces: Vec<_> = bytes.chunks(10_000).map(|piece| Ok(Bytes::copy_from_slice(piece))).collect();
+    stream::iter(pieces).boxed_local()
+}
+
+impl Connect for FakeTurso {
+    type Turso = Self;
+
+    fn connect(&self, token: SecretString) -> Self {
+        Self { state: Arc::clone(&self.state), token: token.expose_secret().to_owned() }
+    }
+}
+
+impl Turso for FakeTurso {
+    async fn organization(&self) -> Result<Organization> {
+        self.platform("organization", "", |state| Ok(state.organization.clone())).await
+    }
+
+    async fn databases(&self) -> Result<Vec<Database>> {
+        let listed = |state: &mut State| {
+            Ok(state.databases.values().map(|database| database.listed.clone()).collect())
+        };
+        self.platform("databases", "", listed).await
+    }
+
+    async fn database(&self, name: &str) -> Result<Option<Database>> {
+        let one = |state: &mut State| Ok(state.databases.get(name).map(|database| database.listed.clone()));
+        self.platform("database", name, one).await
+    }
+
+    async fn configuration(&self, name: &str) -> Result<Configuration> {
+        let one = |state: &mut State| {
+            let database = state.databases.get(name).ok_or_else(|| not_found(name))?;
+            let delete_protection = database.listed.delete_protection;
+            Ok(Configuration {
+                size_limit: Some("10gb".to_owned()),
+                delete_protection,
+                ..Configuration::default()
+            })
+        };
+        self.platform("configuration", name, one).await
+    }
+
+    async fn token(&self, name: &str, access: Access, _lifetime: Duration) -> Result<SecretString> {
+        let one = |state: &mut State| {
+            let database = state.databases.get(name).ok_or_else(|| not_found(name))?;
+            Ok(SecretString::from(format!("{}-for-{}", access.as_str(), database.listed.id)))
+        };
+        self.platform("token", name, one).await
+    }
+
+    async fn branch(&self, new: &NewBranch) -> Result<()> {
+        let make = |state: &mut State| {
+            let source = state.databases.get(&new.of).ok_or_else(|| not_found(&new.of))?;
+            let parent = Parent { id: source.listed.id.clone(), name: new.of.clone() };
+            let content = source.folder.path().join("branch");
+            source.file.execute("VACUUM INTO ?1", [content.to_string_lossy()]).map_err(io)?;
+            state.add(&new.name, &new.group, Some(parent), Some(&content))?;
+            fs::remove_file(content).map_err(io)
+        };
+        self.platform("branch", &new.name, make).await
+    }
+
+    async fn create_for_upload(&self, name: &str, group: &str) -> Result<Database> {
+        self.platform("create", name, |state| state.add(name, group, None, None)).await
+    }
+
+    async fn delete(&self, name: &str) -> Result<()> {
+        let delete = |state: &mut State| match state.databases.get(name) {
+            Some(database) if database.listed.delete_protection => {
+                Err(Error::misconfigured("TursoForbidden", format!("{name} cannot be deleted")))
+            }
+            _ => {
+                state.databases.remove(name);
+                Ok(())
+            }
+        };
+        self.platform("delete", name, delete).await
+    }
+
+    async fn generation(&self, at: &Session) -> Result<u64> {
+        let generation = |database: &FakeDatabase| {
+            let missing = || Error::permanent("PageExportUnavailable", "it does not offer its pages");
+            if database.has_pages { Ok(database.generation) } else { Err(missing()) }
+        };
+        self.data("info", at, generation).await.map(|(generation, _)| generation)
+    }
+
+    async fn export(&self, at: &Session, generation: u64) -> Result<Body> {
+        let (bytes, fault) = self.data("export", at, |database| database.base(generation)).await?;
+        Ok(body(&spoil(bytes, fault.as_ref())))
+    }
+
+    async fn frames(&self, at: &Session, generation: u64, first: u64) -> Result<Frames> {
+        let some = |database: &FakeDatabase| {
+            let frames = database.frames(generation);
+            let from = usize::try_from(first.saturating_sub(1)).unwrap_or(usize::MAX).min(frames.len());
+            let wanted = &frames[from..frames.len().min(from + BATCH)];
+            let last = database.frames(database.generation).len() as u64;
+            Ok((Bytes::from(wanted.concat()), database.generation, last))
+        };
+        let ((bytes, generation, max_frame_no), fault) = self.data("sync", at, some).await?;
+        if bytes.is_empty() {
+            return Ok(Frames::End { generation, max_frame_no });
+        }
+        Ok(Frames::Some(spoil(bytes, fault.as_ref())))
+    }
+
+    async fn cursor(&self, at: &Session, request: &Value) -> Result<Body> {
+        let (text, fault) = self.data("cursor", at, |database| run(&database.file, request)).await?;
+        Ok(body(&spoil(text.into(), fault.as_ref())))
+    }
+
+    async fn upload(&self, at: &Session, file: &Path) -> Result<()> {
+        let name = at.hostname.strip_suffix("-acme.turso.io").unwrap_or(&at.hostname).to_owned();
+        let upload = |state: &mut State| {
+            let listed = state.databases.get(&name).ok_or_else(|| not_found(&name))?.listed.clone();
+            if at.token.expose_secret() != format!("{}-for-{}", Access::Full.as_str(), listed.id) {
+                return Err(unauthorized());
+            }
+            state.databases.insert(name.clone(), FakeDatabase::new(listed, Some(file))?);
+            Ok(())
+        };
+        self.call("upload", &name, upload).await.map(drop)
+    }
+}
+
+impl State {
+    fn add(
+        &mut self,
+        name: &str,
+        group: &str,
+        parent: Option<Parent>,
+        content: Option<&Path>,
+    ) -> Result<Database> {
+        if self.databases.contains_key(name) {
+            return Err(Error::permanent("TursoConflict", format!("database {name} exists")));
+        }
+        if self.databases.len() >= self.most_databases {
+            return Err(Error::new(
+                Kind::Misconfigured,
+                "TursoForbidden",
+                "the plan allows no more databases",
+            ));
+        }
+        self.made += 1;
+        let listed = Database { parent, ..FakeTurso::listed(name, &format!("made-{}", self.made), group) };
+        self.databases.insert(name.to_owned(), FakeDatabase::new(listed.clone(), content)?);
+        Ok(listed)
+    }
+}
+
+/// Carries out a batch as sqld does: each step if the one before it went well.
+fn run(file: &Connection, request: &Value) -> Result<String> {
+    let mut lines = vec![json!({"baton": null, "base_url": null})];
+    let steps = request["batch"]["steps"].as_array().cloned().unwrap_or_default();
+    for (number, step) in steps.iter().enumerate() {
+        let sql = step["stmt"]["sql"].as_str().unwrap_or_default();
+        lines.push(json!({"type": "step_begin", "step": number, "cols": []}));
+        let mut statement = file.prepare(sql).map_err(io)?;
+        let columns = statement.column_count();
+        let mut rows = statement.query([]).map_err(io)?;
+        while let Some(row) = rows.next().map_err(io)? {
+            let values: Vec<Value> =
+                (0..columns).map(|at| row.get_ref(at).map(wire)).collect::<Result<_, _>>().map_err(io)?;
+            lines.push(json!({"type": "row", "row": values}));
+        }
+        lines.push(json!({"type": "step_end", "affected_row_count": 0, "last_insert_rowid": null}));
+    }
+    let mut text = String::new();
+    for line in &lines {
+        text.push_str(&line.to_string());
+        text.push('\n');
+    }
+    Ok(text)
+}
+
+fn wire(value: ValueRef<'_>) -> Value {
+    match value {
+        ValueRef::Null => json!({"type": "null"}),
+        ValueRef::Integer(integer) => json!({"type": "integer", "value": integer.to_string()}),
+        ValueRef::Real(real) => json!({"type": "float", "value": real}),
+        ValueRef::Text(text) => json!({"type": "text", "value": String::from_utf8_lossy(text)}),
+        ValueRef::Blob(blob) => json!({"type": "blob", "base64": BASE64_NOPAD.encode(blob)}),
+    }
+}
