@@ -79,6 +79,12 @@ impl Manifest {
         if manifest.version != 1 {
             return Err(unreadable(format!("its version is {}, not 1", manifest.version)));
         }
+        if !manifest.is_of_one_mind() {
+            return Err(unreadable(format!(
+                "{} is not the recovery point of {} ({}) for the slot {}",
+                manifest.id, manifest.resource, manifest.incarnation, manifest.slot
+            )));
+        }
         for (at, object) in manifest.objects.iter().enumerate() {
             object.validate().map_err(|why| unreadable(format!("its object {:?} {why}", object.name)))?;
             if manifest.objects[..at].iter().any(|other| other.name == object.name) {
@@ -86,6 +92,15 @@ impl Manifest {
             }
         }
         Ok(manifest)
+    }
+
+    /// Whether its recovery point's name says the same as it does.
+    fn is_of_one_mind(&self) -> bool {
+        self.id.parts().is_some_and(|said| {
+            said.resource == self.resource.name.to_lowercase()
+                && said.slot == self.slot
+                && said.mark == RecoveryPointId::mark(&self.incarnation)
+        })
     }
 
     /// The object of that name.
