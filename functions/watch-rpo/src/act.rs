@@ -1,9 +1,7 @@
 use jiff::Timestamp;
 use reconcile::{Documents, Done, Entry, Error, Result};
 
-use crate::observe::WatchRpo;
-
-/// All that watch-rpo can do. It changes nothing in RDS.
+/// All that watch-rpo can do. It changes nothing that is protected.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Action {
     /// Write the month's memory in place of the version that was read.
@@ -24,8 +22,8 @@ impl reconcile::Action for Action {
 }
 
 /// Carries out `action`. Another pass that wrote meanwhile saw the same world: the next tick adds what it did not see.
-pub(crate) async fn act<R, P, D: Documents>(function: &WatchRpo<R, P, D>, action: &Action) -> Result<Done> {
+pub(crate) async fn act(documents: &impl Documents, action: &Action) -> Result<Done> {
     let Action::Remember { name, text, replacing } = action;
-    let written = function.documents.write(name, text, replacing.as_deref()).await?;
+    let written = documents.write(name, text, replacing.as_deref()).await?;
     Ok(Done::default().with("document", name.as_str()).with("written", written.is_some()))
 }

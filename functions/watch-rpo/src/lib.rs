@@ -1,6 +1,8 @@
-//! `watch-rpo`: every minute, how old each protected RDS instance's newest restorable state is, and everything that is
-//! wrong with it. It finds by looking at what is there, so that it also finds what was never done: a slot for which no
-//! function ran, a copy that nobody made. It changes nothing; send-alert tells.
+//! `watch-rpo`: every minute, how old each protected resource's newest restorable state is, and everything that is wrong
+//! with it. It finds by looking at what is there, so that it also finds what was never done: a slot for which no function
+//! ran, a copy that nobody made. It changes nothing; send-alert tells.
+//!
+//! What an engine has of its own is a module of `engines`.
 
 mod act;
 mod ask;
@@ -9,6 +11,7 @@ pub mod kind;
 mod look;
 mod memory;
 mod observe;
+mod organization;
 mod plan;
 mod point;
 mod points;
@@ -21,12 +24,28 @@ mod watched;
 use plans::Plans;
 use rds::Rds;
 use reconcile::{Documents, Done, Plan, Reconciler, Result, Timestamp};
+use redis::elasticache::ElastiCache;
+use vault::Store;
 
 use crate::{act::Action, observe::Observed};
-pub use crate::{ask::Ask, observe::WatchRpo};
+pub use crate::{
+    ask::Ask,
+    observe::WatchRpo,
+    organization::{NoOrganization, Organization, SecretToken, Token, WithToken},
+};
 
-impl<R: Rds, P: Plans, D: Documents> Reconciler for WatchRpo<R, P, D> {
-    const NAME: &'static str = "watch-rpo";
+const NAME: &str = "watch-rpo";
+
+impl<R, C, T, S, P, D> Reconciler for WatchRpo<R, C, T, S, P, D>
+where
+    R: Rds,
+    C: ElastiCache,
+    T: Organization,
+    S: Store,
+    P: Plans,
+    D: Documents,
+{
+    const NAME: &'static str = NAME;
     type Request = Ask;
     type Observed = Observed;
     type Action = Action;
@@ -40,6 +59,6 @@ impl<R: Rds, P: Plans, D: Documents> Reconciler for WatchRpo<R, P, D> {
     }
 
     async fn act(&self, action: &Action, _now: Timestamp) -> Result<Done> {
-        act::act(self, action).await
+        act::act(&self.documents, action).await
     }
 }

@@ -4,9 +4,11 @@ use events::Bus;
 use plans::SsmPlans;
 use rds::AwsRds;
 use reconcile::{Journal, Settings, aws_config, serve};
+use redis::elasticache::AwsElastiCache;
 use state::StateBucket;
-use vault::VaultLedger;
-use watch_rpo::WatchRpo;
+use turso::HttpConnector;
+use vault::{S3Store, VaultLedger};
+use watch_rpo::{SecretToken, WatchRpo, WithToken};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {
@@ -15,16 +17,28 @@ async fn main() -> Result<(), lambda_runtime::Error> {
         let home = settings.required("AWS_REGION");
         let recovery = settings.required("TIDEMARK_RECOVERY_REGION");
         let bucket = settings.required("TIDEMARK_VAULT_BUCKET");
+        let recovery_bucket = settings.required("TIDEMARK_RECOVERY_VAULT_BUCKET");
         let state = settings.required("TIDEMARK_STATE_BUCKET");
         let bus = settings.required("TIDEMARK_EVENT_BUS");
         let parameter = settings.required("TIDEMARK_PLANS_PARAMETER");
+        let organization = settings.optional("TIDEMARK_TURSO_ORGANIZATION");
+        let organization =
+            organization.map(|organization| (organization, settings.required("TIDEMARK_TURSO_SECRET")));
         settings.check()?;
 
         let aws = aws_config(&settings);
         let documents = StateBucket::new(&aws, state);
+        let turso = organization.map(|(organization, secret)| {
+            let connector = HttpConnector::new(&settings, &organization)?;
+            Ok::<_, reconcile::Error>(WithToken::new(SecretToken::new(&aws, secret), connector))
+        });
         let reconciler = WatchRpo {
             home: AwsRds::new(&aws, &home),
             recovery: AwsRds::new(&aws, &recovery),
+            caches: AwsElastiCache::new(&aws, &home),
+            turso: turso.transpose()?,
+            vault: S3Store::new(&aws, bucket.clone()),
+            recovery_vault: S3Store::in_region(&aws, &recovery, recovery_bucket),
             plans: SsmPlans::new(&aws, parameter),
             documents: documents.clone(),
         };

@@ -41,6 +41,8 @@ pub(crate) fn plan(observed: &Observed, now: Timestamp) -> Result<Plan<Action>> 
         plan: Plan::empty(),
     };
     planner.judge(&observed.instances);
+    planner.judge(&observed.caches);
+    planner.judge(&observed.databases);
     planner.find_canary();
     planner.remember()?;
     Ok(planner.plan)
@@ -68,10 +70,10 @@ impl<'o> Planner<'o> {
         }
         match &seen.answer {
             Answer::All => self.find_lost(&seen.resources),
-            Answer::NotAsked => self.keep_all(seen, |_| true),
+            Answer::NotAsked => self.keep_hidden(seen, true),
             Answer::Failed(error) => {
                 self.miss(R::PARTS.resources, error);
-                self.keep_all(seen, |found| found.resource.engine == R::ENGINE);
+                self.keep_hidden(seen, false);
             }
         }
     }
@@ -108,15 +110,15 @@ impl<'o> Planner<'o> {
         self.plan.findings.extend(self.observed.board.iter().filter(|found| is_kept(found)).cloned());
     }
 
-    /// The same for what an engine said that did not show all its resources, and for what it said of itself.
-    fn keep_all<R: Protected>(&mut self, seen: &Seen<R>, is_kept: impl Fn(&Finding) -> bool) {
+    /// The same for resources that an engine did not show, and for what it refused when it was last asked.
+    fn keep_hidden<R: Protected>(&mut self, seen: &Seen<R>, refusal_too: bool) {
         let shown: HashSet<&str> = seen.resources.iter().map(Protected::name).collect();
         let silent = ResourceId::tidemark(R::PARTS.resources);
-        let is_its = |found: &Finding| {
-            let hidden = found.resource.engine == R::ENGINE && !shown.contains(found.resource.name.as_str());
-            hidden || (found.resource == silent && found.kind == "refused")
-        };
-        self.keep(|found| is_its(found) && is_kept(found));
+        self.keep(|found| {
+            let ResourceId { engine, name } = &found.resource;
+            let is_hidden = *engine == R::ENGINE && !shown.contains(name.as_str());
+            is_hidden || (refusal_too && found.resource == silent && found.kind == "refused")
+        });
     }
 
     /// Says everything about one resource.

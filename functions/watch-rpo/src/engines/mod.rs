@@ -2,6 +2,9 @@
 //! resources alone, and its words. Everything else is the same for all of them.
 
 pub(crate) mod rds;
+pub(crate) mod redis;
+pub(crate) mod turso;
+mod vaulted;
 
 use std::{fmt::Debug, sync::Arc};
 
@@ -9,6 +12,7 @@ use domain::{BackupPlan, Engine, Finding, PlanDocument};
 use jiff::Timestamp;
 use reconcile::Error;
 
+pub(crate) use self::vaulted::Vaults;
 use crate::{
     point::Point,
     watched::{Newest, Watched},
@@ -172,6 +176,20 @@ impl<R: Protected> Seen<R> {
     pub(crate) const fn nothing() -> Self {
         Self { resources: Vec::new(), answer: Answer::NotAsked, look: None }
     }
+
+    /// Whether any of its resources stands under a plan.
+    pub(crate) fn protects(&self, plans: &PlanDocument) -> bool {
+        self.resources.iter().any(|resource| matches!(resource.under(plans), Under::Plan(_)))
+    }
+}
+
+/// What an engine is asked in this pass.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Asked {
+    /// For its resources.
+    pub(crate) resources: bool,
+    /// For recovery points too.
+    pub(crate) points: bool,
 }
 
 /// What a look at both Regions' recovery points saw. An error in one stops the findings that need it, and nothing else.

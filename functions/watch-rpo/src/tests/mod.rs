@@ -1,27 +1,33 @@
 //! The function over an account in memory, one minute after another.
 
+mod engines;
 mod findings;
 mod given_up;
 mod hostile;
 mod memory;
+mod outages;
 mod passes;
 mod random;
 mod rhythm;
+mod vaulted;
 
 use std::{
+    cell::{Cell, RefCell},
     collections::{BTreeMap, BTreeSet},
+    rc::Rc,
     time::Duration,
 };
 
 use domain::{Finding, Findings, PlanDocument, RecoveryPointId, Slot, tag};
 use jiff::{SignedDuration, Timestamp};
 use rds::{AutomatedBackup, FakeAccount, FakeRds, Instance, PitrWindow, Snapshot, SnapshotKind, Tags};
-use reconcile::{Budget, Deadline, Result, Summary, Wake, run};
+use reconcile::{Budget, Deadline, Error, Result, Summary, Wake, run};
+use redis::elasticache::{FakeAccount as FakeCaches, FakeElastiCache};
 use serde_json::{Value, json};
 use state::FakeDocuments;
-use vault::FakeLedger;
+use vault::{FakeLedger, FakeStore, Replication};
 
-use crate::{Ask, WatchRpo, look::MOST_LOOK_MINUTES};
+use crate::{Ask, Organization, WatchRpo, look::MOST_LOOK_MINUTES};
 
 const HOME: &str = "us-east-1";
 const AWAY: &str = "us-west-2";
@@ -38,9 +44,31 @@ const fn minutes(minutes: i64) -> SignedDuration {
     SignedDuration::from_mins(minutes)
 }
 
+/// An organization at Turso, as far as it is asked.
+#[derive(Clone, Default)]
+struct FakeOrganization {
+    databases: Rc<RefCell<BTreeMap<String, turso::Database>>>,
+    calls: Rc<Cell<usize>>,
+    fault: Rc<RefCell<Option<Error>>>,
+}
+
+impl Organization for FakeOrganization {
+    async fn databases(&self) -> Result<Vec<turso::Database>> {
+        self.calls.set(self.calls.get() + 1);
+        match self.fault.take() {
+            Some(error) => Err(error),
+            None => Ok(self.databases.borrow().values().cloned().collect()),
+        }
+    }
+}
+
 /// A deployment over an account in memory, whose databases ship their logs unless told otherwise.
 struct World {
     account: FakeAccount,
+    caches: FakeCaches,
+    turso: Option<FakeOrganization>,
+    vault: FakeStore,
+    recovery_vault: FakeStore,
     ledger: FakeLedger,
     now: Timestamp,
     plans: &'static str,
@@ -98,11 +126,20 @@ fn replica(incarnation: &str, latest: Timestamp) -> AutomatedBackup {
     }
 }
 
+type Function = WatchRpo<FakeRds, FakeElastiCache, FakeOrganization, FakeStore, PlanDocument, FakeDocuments>;
+
 impl World {
     /// Nothing but the databases, never seen before.
     fn new(now: &str, databases: impl IntoIterator<Item = Instance>) -> Self {
+        let vault = FakeStore::new(HOME, "vault");
+        let recovery_vault = vault.beside(AWAY, "recovery-vault");
+        vault.replicate_to(&recovery_vault, Replication::On);
         Self {
             account: FakeAccount::default(),
+            caches: FakeCaches::default(),
+            turso: Some(FakeOrganization::default()),
+            vault,
+            recovery_vault,
             ledger: FakeLedger::default(),
             now: at(now),
             plans: PLAN,
@@ -152,10 +189,14 @@ impl World {
         &self.ledger.documents
     }
 
-    fn function(&self) -> WatchRpo<FakeRds, PlanDocument, FakeDocuments> {
+    fn function(&self) -> Function {
         WatchRpo {
             home: self.account.region(HOME),
             recovery: self.account.region(AWAY),
+            caches: self.caches.region(HOME),
+            turso: self.turso.clone(),
+            vault: self.vault.clone(),
+            recovery_vault: self.recovery_vault.clone(),
             plans: PlanDocument::parse(self.plans).unwrap(),
             documents: self.documents().clone(),
         }
@@ -174,6 +215,7 @@ impl World {
     /// The cloud goes on to `now`: each database that can ships its logs.
     fn sync(&mut self) {
         self.account.set_now(self.now);
+        self.vault.set_now(self.now);
         for (id, database) in &mut self.databases {
             let ships = database.retention_days > 0 && database.status == "available";
             if ships && !self.stuck.contains(id) {
