@@ -53,6 +53,19 @@ pub(super) fn text(bytes: &[u8]) -> Piece<Text> {
     }
 }
 
+/// How many bytes a string takes with its header, if that is told by its first two.
+#[inline]
+pub(super) fn whole_text(bytes: &[u8], at: usize) -> Option<usize> {
+    match *bytes.get(at)? {
+        short @ 0..0x40 => Some(1 + usize::from(short)),
+        high @ 0x40..0x80 => Some(2 + (usize::from(high & 0x3f) << 8 | usize::from(*bytes.get(at + 1)?))),
+        0xc0 => Some(2),
+        0xc1 => Some(3),
+        0xc2 => Some(5),
+        _ => None,
+    }
+}
+
 fn compressed(bytes: &[u8]) -> Piece<Text> {
     let Some((compressed, first)) = length(&bytes[1..])? else { return Ok(None) };
     let Some((length, second)) = length(&bytes[1 + first..])? else { return Ok(None) };
