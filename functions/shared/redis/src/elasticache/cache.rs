@@ -114,6 +114,7 @@ impl Source {
 /// What a cache is made with. What its sort does not have is `None` or empty.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
+#[expect(clippy::struct_excessive_bools, reason = "they are ElastiCache's own, and each stands for itself")]
 pub struct Settings {
     /// `redis`, `valkey` or `memcached`.
     pub engine: String,

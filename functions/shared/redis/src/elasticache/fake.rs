@@ -286,7 +286,9 @@ impl ElastiCache for FakeElastiCache {
         self.call("DescribeSnapshots", "", |state| {
             let mut snapshots: Vec<Snapshot> = state.snapshots.values().cloned().collect();
             if state.tags_lag {
-                snapshots.iter_mut().for_each(|snapshot| snapshot.tags.clear());
+                for snapshot in &mut snapshots {
+                    snapshot.tags.clear();
+                }
             }
             Ok(snapshots)
         })

@@ -1,0 +1,178 @@
+//! Work in progress: one small document for each resource, replaced as it goes on. All of it can be lost: then the work begins
+//! anew.
+
+use std::collections::BTreeMap;
+
+use domain::{RecoveryPointId, ResourceId, Slot};
+use jiff::Timestamp;
+use reconcile::{Documents, Error, Result};
+use redis::{
+    aof::{BaseScanner, IncrScanner},
+    rdb::Inspector,
+};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use vault::Digests;
+
+/// A recovery point on its way into the vault.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Intake {
+    pub(crate) id: RecoveryPointId,
+    pub(crate) resource: ResourceId,
+    pub(crate) incarnation: String,
+    pub(crate) slot: Timestamp,
+    pub(crate) plan: String,
+    /// When the work on it began.
+    pub(crate) requested_at: Timestamp,
+    /// As of when the snapshot holds the data, by ElastiCache's word.
+    #[serde(default)]
+    pub(crate) taken_at: Option<Timestamp>,
+    /// What the manifest will say of the source.
+    #[serde(default)]
+    pub(crate) source: Map<String, Value>,
+    #[serde(default)]
+    pub(crate) export: Option<Export>,
+    /// The files that belong to it, by their names in the vault.
+    #[serde(default)]
+    pub(crate) files: BTreeMap<String, File>,
+    /// Of an archive: what its files are.
+    #[serde(default)]
+    pub(crate) directory: Option<Directory>,
+}
+
+/// An export that ElastiCache was asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Export {
+    /// When first.
+    pub(crate) begun_at: Timestamp,
+    /// When last.
+    pub(crate) asked_at: Timestamp,
+    /// When ElastiCache was last seen to be at it.
+    #[serde(default)]
+    pub(crate) busy_at: Option<Timestamp>,
+}
+
+/// Which files of an archive belong together.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Directory {
+    /// The name of the archive's manifest.
+    pub(crate) manifest_name: String,
+    /// Its text, without the files that a rewrite has made useless.
+    pub(crate) manifest: String,
+    /// Which of the files is the base.
+    pub(crate) base: String,
+    /// And which are the increments, oldest first.
+    pub(crate) increments: Vec<String>,
+    /// How often the files were chosen: the archive may change while they are copied.
+    pub(crate) chosen: u32,
+}
+
+/// A file that is to be in the vault.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct File {
+    /// Where it comes from.
+    pub(crate) key: String,
+    pub(crate) etag: String,
+    pub(crate) bytes: u64,
+    /// What was read of it in the vault.
+    #[serde(default)]
+    pub(crate) read: Option<Read>,
+}
+
+/// How far a file was read back from the vault.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Read {
+    /// The entity tag in the vault of what was read.
+    pub(crate) etag: String,
+    pub(crate) digests: Digests,
+    pub(crate) checker: Checker,
+}
+
+/// What looks at the bytes of a file while they go by.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Checker {
+    /// An RDB that ElastiCache exported.
+    Rdb(Box<Inspector>),
+    /// The base of an append-only directory.
+    Base(Box<BaseScanner>),
+    /// An increment of one.
+    Increment(Box<IncrScanner>),
+}
+
+impl Checker {
+    /// How many bytes it has seen.
+    pub(crate) fn offset(&self) -> u64 {
+        match self {
+            Self::Rdb(inspector) => inspector.offset(),
+            Self::Base(scanner) => scanner.offset(),
+            Self::Increment(scanner) => scanner.offset(),
+        }
+    }
+
+    /// The next bytes; what is wrong with them, if they cannot be read any further.
+    pub(crate) fn feed(&mut self, bytes: &[u8]) -> Result<(), String> {
+        match self {
+            Self::Rdb(inspector) => inspector.feed(bytes).map_err(|corrupt| corrupt.to_string()),
+            // It keeps what is wrong to itself until its end.
+            Self::Base(scanner) => {
+                scanner.feed(bytes);
+                Ok(())
+            }
+            Self::Increment(scanner) => scanner.feed(bytes).map_err(|broken| broken.to_string()),
+        }
+    }
+}
+
+impl Intake {
+    pub(crate) fn slot(&self) -> Slot {
+        Slot::at(self.slot)
+    }
+}
+
+/// The document of an intake, as this invocation has it.
+pub(crate) struct Desk<'d, D> {
+    documents: &'d D,
+    pub(crate) intake: Intake,
+    version: Option<String>,
+}
+
+/// Another invocation works on the same recovery point: it goes on, this one does not.
+pub(crate) const LEFT_TO_ANOTHER: &str = "LeftToAnother";
+
+impl<'d, D: Documents> Desk<'d, D> {
+    pub(crate) fn new(documents: &'d D, intake: Intake, version: Option<String>) -> Self {
+        Self { documents, intake, version }
+    }
+
+    /// Writes down how far the work has come.
+    pub(crate) async fn save(&mut self) -> Result<()> {
+        let name = document_name(&self.intake.resource);
+        let text = serde_json::to_string(&self.intake)
+            .map_err(|error| Error::permanent("IntakeUnwritable", error.to_string()))?;
+        match self.documents.write(&name, &text, self.version.as_deref()).await? {
+            Some(version) => {
+                self.version = Some(version);
+                Ok(())
+            }
+            None => Err(Error::retryable(
+                LEFT_TO_ANOTHER,
+                format!("another invocation has written document {name}; it goes on with {}", self.intake.id),
+            )),
+        }
+    }
+}
+
+pub(crate) fn document_name(resource: &ResourceId) -> String {
+    format!("intake/{resource}.json")
+}
+
+/// A resource's intake and the version of its document. One that cannot be read any more is work that begins anew.
+pub(crate) async fn read(
+    documents: &impl Documents,
+    resource: &ResourceId,
+) -> Result<(Option<Intake>, Option<String>)> {
+    let Some(document) = documents.read(&document_name(resource)).await? else { return Ok((None, None)) };
+    let intake = serde_json::from_str::<Intake>(&document.text).ok();
+    Ok((intake.filter(|intake| intake.resource == *resource), Some(document.version)))
+}
