@@ -1,15 +1,20 @@
 //! What a scenario is made of: a real database with real data, a writer that never stops, and steps on the local cloud.
 
 mod alerting;
+mod cache;
+mod caches;
 mod database;
 mod end;
+mod libsql;
 mod steps;
 pub mod sweep;
 mod writer;
 
 pub use alerting::{Alert, alerts};
+pub use cache::{Cache, CacheContents};
 pub use database::{Contents, Database, Digest};
 pub use end::End;
+pub use libsql::{Libsql, LibsqlContents, platform};
 pub use steps::{Estate, RestoreOutcome, poll};
 pub use writer::{Commit, Writer};
 

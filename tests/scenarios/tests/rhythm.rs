@@ -23,8 +23,8 @@ use reconcile::{Budget, Deadline, Error, Reconciler, Request, run};
 use scenarios::show;
 use send_alert::{Manner, SendAlert};
 use serde_json::{Value, json};
-use vault::FakeLedger;
-use watch_rpo::WatchRpo;
+use vault::{FakeLedger, FakeStore};
+use watch_rpo::{NoCaches, NoOrganization, WatchRpo};
 
 const HOME: &str = "us-east-1";
 const AWAY: &str = "us-west-2";
@@ -186,9 +186,14 @@ impl World {
             }
             Wake::BackUp => {}
             Wake::Watch | Wake::WatchForEvent => {
+                let vault = FakeStore::new(HOME, "vault");
                 let function = WatchRpo {
                     home: self.account.region(HOME),
                     recovery: self.account.region(AWAY),
+                    caches: NoCaches,
+                    turso: None::<NoOrganization>,
+                    recovery_vault: vault.beside(AWAY, "recovery-vault"),
+                    vault,
                     plans: plans(),
                     documents: self.ledger.documents.clone(),
                 };
