@@ -30,6 +30,17 @@ pub(crate) enum Upload {
     Running,
 }
 
+/// Whether it has a server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Life {
+    Awake,
+    /// Until the next request.
+    Asleep,
+    /// Until its group is unarchived.
+    Archived,
+    Deleted,
+}
+
 /// What changes about a database.
 #[derive(Debug)]
 pub(crate) struct Condition {
@@ -39,9 +50,7 @@ pub(crate) struct Condition {
     pub(crate) allowed_vpcs: Vec<String>,
     /// How often its tokens were invalidated.
     pub(crate) round: u64,
-    pub(crate) is_asleep: bool,
-    pub(crate) is_archived: bool,
-    pub(crate) is_deleted: bool,
+    pub(crate) life: Life,
     pub(crate) upload: Upload,
     /// Without it, in the header of every request, nothing is told.
     pub(crate) encryption_key: Option<String>,
@@ -120,7 +129,7 @@ impl Database {
         }
         let configuration = {
             let condition = self.condition();
-            if condition.is_deleted {
+            if condition.life == Life::Deleted {
                 return Err(Error::Deleted);
             }
             if condition.upload != Upload::None {
@@ -137,7 +146,11 @@ impl Database {
             history.restarted();
         }
         *slot = Some(Arc::clone(&server));
-        self.condition().is_asleep = false;
+        let mut condition = self.condition();
+        if condition.life == Life::Asleep {
+            condition.life = Life::Awake;
+        }
+        drop(condition);
         Ok(server)
     }
 
@@ -194,13 +207,16 @@ impl Database {
             server.stop().await;
             // What was committed between the look and the end is in the files, and is found when it wakes.
         }
-        self.condition().is_asleep = true;
+        let mut condition = self.condition();
+        if condition.life == Life::Awake {
+            condition.life = Life::Asleep;
+        }
         Ok(())
     }
 
     /// Ends it for ever. The folder goes with the last who holds the database.
     pub(crate) async fn end(&self) {
-        self.condition().is_deleted = true;
+        self.condition().life = Life::Deleted;
         if let Some(server) = self.server.lock().await.take() {
             server.kill().await;
         }

@@ -31,6 +31,12 @@ pub(crate) enum Access {
     Full,
 }
 
+impl Claims {
+    pub(crate) fn have_expired(&self, now: Timestamp) -> bool {
+        self.exp.is_some_and(|exp| exp <= now.as_second())
+    }
+}
+
 /// A pair of keys, new with every start.
 pub(crate) struct Keys {
     pair: Ed25519KeyPair,
@@ -59,22 +65,28 @@ impl Keys {
         format!("{message}.{signature}")
     }
 
-    /// The claims of a token that is ours and has not expired.
-    pub(crate) fn claims(&self, token: &str, now: Timestamp) -> Option<Claims> {
+    /// The claims of a token that is ours, whether it has expired or not.
+    pub(crate) fn claims(&self, token: &str) -> Option<Claims> {
         let (message, signature) = token.rsplit_once('.')?;
         let signature = BASE64URL_NOPAD.decode(signature.as_bytes()).ok()?;
         let public = UnparsedPublicKey::new(&ED25519, self.pair.public_key().as_ref());
         public.verify(message.as_bytes(), &signature).ok()?;
         let payload = BASE64URL_NOPAD.decode(message.split_once('.')?.1.as_bytes()).ok()?;
-        let claims: Claims = serde_json::from_slice(&payload).ok()?;
-        Some(claims).filter(|claims| claims.exp.is_none_or(|exp| exp > now.as_second()))
+        serde_json::from_slice(&payload).ok()
     }
 }
 
-/// The seconds of `2w1d30m`; `Some(None)` for `never`.
-pub(crate) fn lifetime(text: &str) -> Option<Option<i64>> {
+/// How long a token is good.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Lifetime {
+    Forever,
+    Seconds(i64),
+}
+
+/// `never`, or such as `2w1d30m`.
+pub(crate) fn lifetime(text: &str) -> Option<Lifetime> {
     if text == "never" {
-        return Some(None);
+        return Some(Lifetime::Forever);
     }
     let (mut total, mut digits) = (0_i64, String::new());
     for letter in text.chars() {
@@ -93,7 +105,7 @@ pub(crate) fn lifetime(text: &str) -> Option<Option<i64>> {
         total = total.checked_add(digits.parse::<i64>().ok()?.checked_mul(unit)?)?;
         digits.clear();
     }
-    (digits.is_empty() && !text.is_empty()).then_some(Some(total))
+    (digits.is_empty() && !text.is_empty()).then_some(Lifetime::Seconds(total))
 }
 
 #[cfg(test)]
@@ -106,27 +118,33 @@ mod tests {
     }
 
     #[test]
-    fn a_token_is_believed_if_it_is_ours_and_has_not_expired() {
+    fn a_token_is_believed_if_it_is_ours() {
         let (ours, theirs) = (Keys::generate().unwrap(), Keys::generate().unwrap());
-        let now = Timestamp::from_second(100).unwrap();
         let token = ours.token(&claims(Some(101)));
-        assert_eq!(ours.claims(&token, now), Some(claims(Some(101))));
-        assert_eq!(theirs.claims(&token, now), None);
-        assert_eq!(ours.claims(&ours.token(&claims(Some(100))), now), None);
-        assert_eq!(ours.claims(&ours.token(&claims(None)), now), Some(claims(None)));
+        assert_eq!(ours.claims(&token), Some(claims(Some(101))));
+        assert_eq!(theirs.claims(&token), None);
         let forged = token.replacen('.', ".e30", 1);
         for hostile in ["", ".", "..", "a.b.c", forged.as_str(), "é.é.é"] {
-            assert_eq!(ours.claims(hostile, now), None, "{hostile}");
+            assert_eq!(ours.claims(hostile), None, "{hostile}");
+        }
+    }
+
+    #[test]
+    fn a_token_expires_at_the_second() {
+        for (second, expected) in [(100, false), (101, true), (102, true)] {
+            let now = Timestamp::from_second(second).unwrap();
+            assert_eq!(claims(Some(101)).have_expired(now), expected, "{second}");
+            assert!(!claims(None).have_expired(now));
         }
     }
 
     #[test]
     fn lifetimes_as_turso_writes_them() {
         for (text, expected) in [
-            ("never", Some(None)),
-            ("2w1d30m", Some(Some(2 * 604_800 + 86_400 + 1800))),
-            ("1h", Some(Some(3600))),
-            ("90s", Some(Some(90))),
+            ("never", Some(Lifetime::Forever)),
+            ("2w1d30m", Some(Lifetime::Seconds(2 * 604_800 + 86_400 + 1800))),
+            ("1h", Some(Lifetime::Seconds(3600))),
+            ("90s", Some(Lifetime::Seconds(90))),
             ("", None),
             ("1", None),
             ("h", None),

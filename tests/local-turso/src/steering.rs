@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jiff::SignedDuration;
 
-use crate::database::Database;
+use crate::database::{Database, Life};
 use crate::{Error, Fault, LocalTurso, Speed};
 
 /// How the endpoint of a database goes wrong, until [`LocalTurso::clear_troubles`].
@@ -131,7 +131,7 @@ impl LocalTurso {
     pub async fn archive(&self, database: &str) -> Result<(), Error> {
         let database = self.database(database)?;
         database.sleep().await.map_err(Error::work)?;
-        database.condition().is_archived = true;
+        database.condition().life = Life::Archived;
         Ok(())
     }
 

@@ -193,11 +193,11 @@ async fn a_page_export_beside_a_writer_is_whole_and_has_all_that_was_committed_b
 }
 
 #[tokio::test]
-async fn checkpoints_crashes_and_vacuums_do_not_disturb_the_export() {
+async fn checkpoints_crashes_and_deletions_do_not_disturb_the_export() {
     let cloud = Cloud::start().await;
     let shop = cloud.create("shop", None).await;
     shop.sql(&[TABLE, &filler(500)]).await;
-    for step in ["checkpoint", "crash", "sleep", "vacuum", "crash"] {
+    for step in ["checkpoint", "crash", "sleep", "deletion", "crash"] {
         shop.sql(&["INSERT INTO marks(mark) VALUES ('before')"]).await;
         match step {
             "checkpoint" => {
@@ -213,7 +213,7 @@ async fn checkpoints_crashes_and_vacuums_do_not_disturb_the_export() {
                 let listed = cloud.ok(Method::GET, "databases/shop", None).await;
                 assert_eq!(listed["database"]["sleeping"], true);
             }
-            _ => drop(shop.sql(&["DELETE FROM marks WHERE number > 50", "VACUUM"]).await),
+            _ => drop(shop.sql(&["DELETE FROM marks WHERE number > 50"]).await),
         }
         shop.sql(&["INSERT INTO marks(mark) VALUES ('after')"]).await;
         let exported = open(&shop.export(cloud.data.path()).await);
@@ -268,7 +268,7 @@ async fn a_branch_has_what_was_committed_by_then_and_nothing_later() {
     shop.sql(&[TABLE]).await;
     let mut times = Vec::new();
     for number in 1..=6 {
-        shop.sql(&[&format!("INSERT INTO marks VALUES ({number}, 'mark')"), &filler(100)]).await;
+        shop.sql(&[&format!("INSERT INTO marks(mark) VALUES ('{number}')"), &filler(100)]).await;
         if number == 3 {
             cloud.turso.checkpoint("shop").await.unwrap();
         }

@@ -9,7 +9,7 @@ use hyper::body::Incoming;
 use jiff::Timestamp;
 
 use super::{Body, Lost, bearer, pages, pass, proxy, refusal, upload};
-use crate::database::{self, Database, Upload};
+use crate::database::{self, Database, Life, Upload};
 use crate::keys::Access;
 use crate::plane::Plane;
 use crate::platform::{Refusal, chain};
@@ -65,7 +65,7 @@ async fn route(
 
 fn admit(database: &Database, head: &Parts) -> Result<(), Refusal> {
     let condition = database.condition();
-    if condition.is_archived {
+    if condition.life == Life::Archived {
         return Err(Refusal::new(
             403,
             format!("database {} is archived: unarchive its group", database.name),
@@ -85,11 +85,15 @@ fn admit(database: &Database, head: &Parts) -> Result<(), Refusal> {
 
 /// A token that is ours must be for this database, and not invalidated. What else is wrong with a token, sqld says.
 fn belongs(plane: &Plane, database: &Database, head: &Parts) -> Result<Option<Access>, Refusal> {
-    let claims = bearer(head).and_then(|token| plane.keys.claims(token, Timestamp::now()));
+    let claims = bearer(head).and_then(|token| plane.keys.claims(token));
     let Some(claims) = claims else { return Ok(None) };
     let refused = |why: &str| Refusal::new(401, format!("Unauthorized: `{why}`"));
     let round = plane.state().groups.get(&database.group).map(|group| group.round);
     let own_round = database.condition().round;
+    // sqld is generous by a minute.
+    if claims.have_expired(Timestamp::now()) {
+        return Err(refused("The JWT has expired"));
+    }
     if claims.group != database.group || claims.database.as_ref().is_some_and(|(id, _)| *id != database.id) {
         return Err(refused("The JWT is for another database"));
     }
@@ -116,7 +120,7 @@ async fn wake(plane: &Plane, database: &Database) -> Result<(), Refusal> {
     if database.condition().upload != Upload::None {
         return Err(unready(&database::Error::Empty));
     }
-    if database.condition().is_asleep {
+    if database.condition().life == Life::Asleep {
         plane.at_least(Instant::now(), |speed| speed.wake).await;
     }
     database.server().await.map(drop).map_err(|error| unready(&error))

@@ -129,6 +129,8 @@ fn check(received: &Received) -> Result<(), String> {
 mod tests {
     use super::*;
 
+    type Spoil = fn(&mut Received);
+
     fn good() -> Received {
         let mut header = vec![0; HEADER];
         header[..16].copy_from_slice(b"SQLite format 3\0");
@@ -141,7 +143,7 @@ mod tests {
     #[test]
     fn a_file_that_is_not_as_turso_wants_it_is_refused_and_says_why() {
         assert_eq!(check(&good()), Ok(()));
-        let cases: [(fn(&mut Received), &str); 8] = [
+        let cases: [(Spoil, &str); 8] = [
             (|it| it.header[0] = b's', "not a SQLite database"),
             (|it| it.header.truncate(99), "not a SQLite database"),
             (|it| it.header[16] = 0x20, "page size"),

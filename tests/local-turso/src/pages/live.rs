@@ -142,3 +142,41 @@ pub(crate) fn without_checksum(frame: &mut [u8]) {
         rest.fill(0);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn database(pages: &[u8]) -> File {
+        let file = tempfile::tempfile().unwrap();
+        for (page, byte) in (1..).zip(pages) {
+            file.write_all_at(&[*byte; PAGE], in_file(page)).unwrap();
+        }
+        file
+    }
+
+    fn bytes(file: &File) -> Vec<u8> {
+        let mut bytes = vec![0; usize::try_from(file.metadata().unwrap().len()).unwrap()];
+        file.read_exact_at(&mut bytes, 0).unwrap();
+        bytes
+    }
+
+    proptest! {
+        #[test]
+        fn a_difference_laid_over_the_old_is_the_new(
+            old in prop::collection::vec(0..3_u8, 1..12),
+            new in prop::collection::vec(0..3_u8, 1..12),
+        ) {
+            let (ours, theirs) = (database(&old), database(&new));
+            let mut frames = difference(&ours, &theirs).unwrap();
+            prop_assert_eq!(frames.is_empty(), old == new);
+            prop_assert_eq!(frames.iter().filter(|frame| heading(frame).unwrap().1 > 0).count(), usize::from(old != new));
+            for frame in &mut frames {
+                without_checksum(frame);
+                lay_over(frame, &ours).unwrap();
+            }
+            prop_assert_eq!(bytes(&ours), bytes(&theirs));
+        }
+    }
+}

@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::databases::{remove, size_limit};
 use super::{Answer, ApiToken, Question, Refusal};
-use crate::database::{Condition, Database, Error, Folder, Parent, Upload};
+use crate::database::{Condition, Database, Error, Folder, Life, Parent, Upload};
 use crate::door::{Doorstep, Room};
 use crate::pages::Unreachable;
 use crate::plane::{Held, Plane, is_name, uuid};
@@ -172,9 +172,7 @@ async fn make(
             allowed_ips: Vec::new(),
             allowed_vpcs: Vec::new(),
             round: 0,
-            is_asleep: false,
-            is_archived: false,
-            is_deleted: false,
+            life: Life::Awake,
             upload,
             encryption_key,
             troubles: Vec::new(),

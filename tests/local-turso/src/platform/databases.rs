@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{Answer, ApiToken, Question, Refusal, create, tokens};
-use crate::database::{Database, Upload};
+use crate::database::{Database, Life, Upload};
 use crate::plane::{Plane, State};
 
 /// `/v1/organizations/{slug}/databases…`.
@@ -111,8 +111,8 @@ fn document(state: &State, database: &Database) -> Value {
         "parent": parent,
         "type": "logical",
         "is_schema": false,
-        "sleeping": condition.is_asleep,
-        "archived": condition.is_archived,
+        "sleeping": condition.life == Life::Asleep,
+        "archived": condition.life == Life::Archived,
     })
 }
 

@@ -6,6 +6,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{Answer, ApiToken, Question, Refusal, databases, organization, tokens};
+use crate::database::Life;
 use crate::plane::{Group, Plane, State, is_name};
 
 #[derive(Deserialize)]
@@ -57,7 +58,10 @@ pub(super) async fn answer(
             let mut state = plane.state();
             let group = super::group(&mut state, name)?.clone();
             for held in state.databases.values().filter(|held| held.database.group == *name) {
-                held.database.condition().is_archived = false;
+                let mut condition = held.database.condition();
+                if condition.life == Life::Archived {
+                    condition.life = Life::Asleep;
+                }
             }
             Ok(Some(json!({"group": document(&state, &group)})))
         }
@@ -75,7 +79,8 @@ pub(super) async fn answer(
 
 fn document(state: &State, group: &Group) -> Value {
     let mut members = state.databases.values().filter(|held| held.database.group == group.name).peekable();
-    let is_archived = members.peek().is_some() && members.all(|held| held.database.condition().is_archived);
+    let is_archived =
+        members.peek().is_some() && members.all(|held| held.database.condition().life == Life::Archived);
     json!({
         "name": group.name,
         "uuid": group.id,

@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::{Answer, Question, Refusal};
 use crate::PlatformTokens;
-use crate::keys::{Access, Claims, lifetime};
+use crate::keys::{Access, Claims, Lifetime, lifetime};
 use crate::plane::{Plane, uuid};
 
 /// What a token that is pinned to a group may do, one by one.
@@ -224,7 +224,7 @@ pub(super) fn mint(
 ) -> Answer {
     let bad = |message: &str| Refusal::new(400, message);
     let expiration = question.parameter("expiration").unwrap_or_else(|| "never".to_owned());
-    let seconds = lifetime(&expiration).ok_or_else(|| bad("Invalid expiration format"))?;
+    let lifetime = lifetime(&expiration).ok_or_else(|| bad("Invalid expiration format"))?;
     let access = match question.parameter("authorization").as_deref() {
         None | Some("full-access") => Access::Full,
         Some("read-only") => Access::ReadOnly,
@@ -237,7 +237,10 @@ pub(super) fn mint(
     let claims = Claims {
         a: access,
         iat: now,
-        exp: seconds.map(|seconds| now.saturating_add(seconds)),
+        exp: match lifetime {
+            Lifetime::Forever => None,
+            Lifetime::Seconds(seconds) => Some(now.saturating_add(seconds)),
+        },
         group: group.to_owned(),
         group_round,
         database,
