@@ -75,13 +75,17 @@ fn open(path: &Path) -> Result<Connection> {
         file.execute_batch(&format!(
             "PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON; PRAGMA mmap_size = 0; PRAGMA cache_size = {CACHE_KIB}"
         ))?;
-        let harmless = FunctionFlags::SQLITE_UTF8
-            | FunctionFlags::SQLITE_DETERMINISTIC
-            | FunctionFlags::SQLITE_INNOCUOUS;
-        file.create_scalar_function(VECTOR_INDEX, -1, harmless, |_| Ok(Null))?;
+        know_vector_indexes(&file)?;
         Ok(file)
     };
     open().map_err(broken("open the copy"))
+}
+
+/// Lets SQLite read a schema that has the index of a vector column.
+pub(crate) fn know_vector_indexes(file: &Connection) -> rusqlite::Result<()> {
+    let harmless =
+        FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DETERMINISTIC | FunctionFlags::SQLITE_INNOCUOUS;
+    file.create_scalar_function(VECTOR_INDEX, -1, harmless, |_| Ok(Null))
 }
 
 /// Opens the database, has SQLite check every page and index, and tells what is in it. A file that SQLite finds anything wrong

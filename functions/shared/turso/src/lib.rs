@@ -15,8 +15,10 @@ mod disk;
 #[cfg(feature = "fake")]
 mod fake;
 mod http;
+mod own_branch;
 pub mod pages;
 mod port;
+mod secret;
 mod wire;
 
 pub use current::{CURRENT, Current, CurrentPoint};
@@ -24,9 +26,11 @@ pub use disk::{Scratch, free_bytes};
 #[cfg(feature = "fake")]
 pub use fake::{FakeDatabase, FakeTurso};
 pub use http::{Connect, HttpConnector, HttpTurso};
+pub use own_branch::{branch_name, is_own_branch, own_branch_slot};
 pub use port::{
     Access, Body, Configuration, Database, Frames, NewBranch, Organization, Parent, Session, Turso,
 };
+pub use secret::Keys;
 
 /// A frame of the write-ahead log: 24 bytes of header, and a page.
 pub const FRAME_BYTES: usize = 24 + PAGE_BYTES;

@@ -1,4 +1,7 @@
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+};
 
 use reconcile::{Error, Result};
 use rusqlite::{Connection, params_from_iter};
@@ -15,6 +18,8 @@ pub(super) struct Rebuild {
     file: Connection,
     path: PathBuf,
     inserts: Vec<String>,
+    /// Of the tables that SQLite fills itself, those that hold only what the source says.
+    emptied: BTreeSet<String>,
 }
 
 impl Rebuild {
@@ -27,8 +32,10 @@ impl Rebuild {
             _ => {}
         }
         let file = Connection::open(path).map_err(broken("create the copy"))?;
+        // An index that only libSQL has is made all the same: what it finds by is in tables of its own, which come along.
+        check::know_vector_indexes(&file).map_err(broken("create the copy"))?;
         let inserts = source.tables.iter().map(Table::insert).collect();
-        let rebuild = Self { file, path: path.to_owned(), inserts };
+        let rebuild = Self { file, path: path.to_owned(), inserts, emptied: BTreeSet::new() };
         let super::Header { user_version, application_id, .. } = source.header;
         // Nothing to go back to: a copy that is not finished is thrown away.
         rebuild.run(&format!(
@@ -81,6 +88,7 @@ impl Rebuild {
 
     /// Writes a row.
     pub(super) fn insert(&mut self, number: usize, table: &Table, cells: &[Cell]) -> Result<()> {
+        self.empty(table)?;
         let write = || self.file.prepare_cached(&self.inserts[number])?.execute(params_from_iter(cells));
         write().map(drop).map_err(|error| {
             if error.sqlite_error_code() == Some(rusqlite::ErrorCode::DiskFull) {
@@ -91,8 +99,17 @@ impl Rebuild {
         })
     }
 
+    /// Takes out of one of SQLite's own tables what making the copy has put there.
+    fn empty(&mut self, table: &Table) -> Result<()> {
+        if table.name.starts_with("sqlite_") && self.emptied.insert(table.name.clone()) {
+            self.run(&format!("DELETE FROM {}", table.name))?;
+        }
+        Ok(())
+    }
+
     /// Adds all that is not a table, and closes the file. Its size.
-    pub(super) fn finish(self, source: &Source) -> Result<u64> {
+    pub(super) fn finish(mut self, source: &Source) -> Result<u64> {
+        source.tables.iter().try_for_each(|table| self.empty(table))?;
         for kind in ["index", "view", "trigger"] {
             for object in source.objects.iter().filter(|object| object.kind == kind) {
                 self.create(object)?;

@@ -1,0 +1,161 @@
+use std::{cell::RefCell, collections::BTreeSet, fmt, path::PathBuf, rc::Rc, sync::Arc};
+
+use domain::{Engine, PlanDocument};
+use futures::{join, try_join};
+use jiff::{SignedDuration, Timestamp, civil::Date, tz::TimeZone};
+use plans::Plans;
+use reconcile::{Documents, EntryKey, Error, Ledger, Result};
+use secrets::PlainSecrets;
+use tokio::sync::Semaphore;
+use turso::{Connect, Current, Database, Keys, Organization, Turso};
+use vault::{Listed, Store};
+
+/// The function, with the outside systems that it sees.
+pub struct BackupTurso<C: Connect, K, S, L, D, P> {
+    /// The way to the organization, and the secret with its token; `None` where there is no organization.
+    pub organization: Option<(C, String)>,
+    /// Where the secret is.
+    pub secrets: K,
+    /// The vault of the home Region.
+    pub home: S,
+    /// That of the recovery Region.
+    pub recovery: S,
+    /// What is recorded already.
+    pub ledger: L,
+    /// What this function remembers of work in progress.
+    pub documents: D,
+    /// The backup plans.
+    pub plans: P,
+    /// Where and how the work is done.
+    pub pace: Pace,
+    /// With what the last look was made; begins empty.
+    pub account: RefCell<Option<Rc<Account<C::Turso>>>>,
+}
+
+/// Where and how copies are made.
+pub struct Pace {
+    /// The folder for copies: of one database at a time, since all share its room.
+    pub folder: PathBuf,
+    /// The size of the parts in which they are stored.
+    pub part_bytes: u64,
+    /// What time it is.
+    pub clock: fn() -> Timestamp,
+    /// Who copies.
+    pub(crate) at_work: Semaphore,
+}
+
+impl Pace {
+    /// Copies in that folder, in parts of that size.
+    pub fn new(folder: impl Into<PathBuf>, part_bytes: u64, clock: fn() -> Timestamp) -> Self {
+        Self { folder: folder.into(), part_bytes, clock, at_work: Semaphore::new(1) }
+    }
+}
+
+impl Default for Pace {
+    /// Lambda's own disk. Parts of 8 MiB: 80 GB fit into the 10,000 of an upload, and two of them into memory.
+    fn default() -> Self {
+        Self::new("/tmp/tidemark-turso", 8 << 20, Timestamp::now)
+    }
+}
+
+/// The organization as the secret opens it.
+pub struct Account<T> {
+    pub(crate) turso: T,
+    pub(crate) keys: Keys,
+}
+
+impl<T> fmt::Debug for Account<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Account").finish_non_exhaustive()
+    }
+}
+
+/// What is true now.
+#[derive(Clone, Debug)]
+pub struct Observed {
+    pub(crate) plans: PlanDocument,
+    /// The organization's databases; `None` where there is no organization.
+    pub(crate) databases: Option<Vec<Database>>,
+    /// Asked for only where a plan wants branches.
+    pub(crate) organization: Option<Organization>,
+    pub(crate) home: Vec<Listed>,
+    pub(crate) home_region: String,
+    /// An error there stops the copies to it, and nothing else.
+    pub(crate) recovery: Result<Vec<Listed>, Arc<Error>>,
+    pub(crate) recovery_region: String,
+    pub(crate) current: Current,
+    /// An error there stops the recording, and nothing else.
+    pub(crate) recorded: Result<BTreeSet<EntryKey>, Arc<Error>>,
+}
+
+/// How long a slot's recovery point is looked after.
+const DAYS: i64 = 3;
+
+/// Four lists for each engine-day and two calls to Turso, whatever the number of databases (a call for each hundred).
+pub(crate) async fn observe<C, K, S, L, D, P>(
+    function: &BackupTurso<C, K, S, L, D, P>,
+    now: Timestamp,
+) -> Result<Observed>
+where
+    C: Connect,
+    K: PlainSecrets,
+    S: Store,
+    L: Ledger,
+    D: Documents,
+    P: Plans,
+{
+    let plans = function.plans.read().await?;
+    let days = days(&plans, now);
+    let wants_branches = plans.iter().any(|plan| plan.turso.branches > 0);
+    let home = async {
+        try_join!(
+            function.look(wants_branches),
+            vault::list(&function.home, Engine::Turso, days.iter().copied()),
+            Current::read(&function.documents)
+        )
+    };
+    let recovery = vault::list(&function.recovery, Engine::Turso, days.iter().copied());
+    let (home, recovery, recorded) = join!(home, recovery, function.ledger.keys(&days));
+    let ((databases, organization), home, current) = home?;
+    Ok(Observed {
+        plans,
+        databases,
+        organization,
+        home,
+        home_region: function.home.region().to_owned(),
+        recovery: recovery.map_err(Arc::new),
+        recovery_region: function.recovery.region().to_owned(),
+        current,
+        recorded: recorded.map_err(Arc::new),
+    })
+}
+
+/// The last days, and those of the slots that are current.
+fn days(plans: &PlanDocument, now: Timestamp) -> BTreeSet<Date> {
+    let back = |days: i64| now.checked_sub(SignedDuration::from_hours(24 * days)).unwrap_or(now);
+    let last = (0..DAYS).map(|days| back(days).to_zoned(TimeZone::UTC).date());
+    let slots = plans.iter().filter(|plan| !plan.turso.databases.is_empty());
+    let slots = slots.filter_map(|plan| Some(plan.schedules.get(&Engine::Turso)?.latest_at(now)?.utc_date()));
+    last.chain(slots).collect()
+}
+
+impl<C: Connect, K: PlainSecrets, S, L, D, P> BackupTurso<C, K, S, L, D, P> {
+    /// Reads the secret, anew each time, and asks for the databases.
+    async fn look(&self, wants_branches: bool) -> Result<(Option<Vec<Database>>, Option<Organization>)> {
+        let Some((connector, secret)) = &self.organization else { return Ok((None, None)) };
+        let keys = Keys::parse(secret, &self.secrets.text(secret).await?)?;
+        let account = Rc::new(Account { turso: connector.connect(keys.token.clone()), keys });
+        *self.account.borrow_mut() = Some(Rc::clone(&account));
+        let organization =
+            async { if wants_branches { account.turso.organization().await.map(Some) } else { Ok(None) } };
+        let (databases, organization) = try_join!(account.turso.databases(), organization)?;
+        Ok((Some(databases), organization))
+    }
+
+    /// The organization as it was opened for this pass.
+    pub(crate) fn account(&self) -> Result<Rc<Account<C::Turso>>> {
+        self.account.borrow().clone().ok_or_else(|| {
+            Error::misconfigured("OrganizationNotConfigured", "TIDEMARK_TURSO_ORGANIZATION is not set")
+        })
+    }
+}

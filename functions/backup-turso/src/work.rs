@@ -1,0 +1,94 @@
+use domain::RecoveryPointId;
+use jiff::{SignedDuration, Timestamp};
+use reconcile::{Documents, Error, Result};
+use serde::{Deserialize, Serialize};
+use vault::{Intake, Manifest};
+
+/// For how long another invocation is left alone with a database after it last wrote that it is at work. Of two that copy the
+/// same, one is enough; one that was killed is followed by the next tick.
+const CLAIM: SignedDuration = SignedDuration::from_mins(4);
+
+/// How far the copy of a database for a slot has come. All of it can be lost: then it is begun anew.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Work {
+    id: RecoveryPointId,
+    claimed_at: Option<Timestamp>,
+    pub(crate) stage: Stage,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Stage {
+    /// Nothing is in the vault.
+    #[default]
+    Begun,
+    /// Parts of the copy are.
+    Uploading(Uploading),
+    /// All of it is, and is to be read back. The manifest is what will be true of it then.
+    Stored(Box<Manifest>),
+    /// It was, and its manifest stands.
+    Kept,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Uploading {
+    pub(crate) intake: Intake,
+    /// The SHA-256 of each part, by which a copy that was made anew knows what of it is there.
+    pub(crate) sha256: Vec<String>,
+}
+
+/// The document about it.
+pub(crate) struct WorkFile<'d, D> {
+    documents: &'d D,
+    clock: fn() -> Timestamp,
+    name: String,
+    version: Option<String>,
+    pub(crate) work: Work,
+}
+
+impl<'d, D: Documents> WorkFile<'d, D> {
+    /// Takes the work on `database` over; `None` if another invocation is at it.
+    pub(crate) async fn claim(
+        documents: &'d D,
+        clock: fn() -> Timestamp,
+        database: &str,
+        id: &RecoveryPointId,
+    ) -> Result<Option<Self>> {
+        let name = format!("intake/turso/{database}.json");
+        let document = documents.read(&name).await?;
+        let before: Option<Work> =
+            document.as_ref().and_then(|document| serde_json::from_str(&document.text).ok());
+        let claimed = before.as_ref().and_then(|work| work.claimed_at);
+        if claimed.is_some_and(|at| clock().duration_since(at).abs() < CLAIM) {
+            return Ok(None);
+        }
+        let stage = before.filter(|work| work.id == *id).map(|work| work.stage).unwrap_or_default();
+        let work = Work { id: id.clone(), claimed_at: None, stage };
+        let version = document.map(|document| document.version);
+        let mut file = Self { documents, clock, name, version, work };
+        Ok(if file.write(true).await? { Some(file) } else { None })
+    }
+
+    /// Writes how far the work is. An error if another invocation has taken it over.
+    pub(crate) async fn save(&mut self, stage: Stage) -> Result<()> {
+        self.work.stage = stage;
+        if self.write(true).await? {
+            return Ok(());
+        }
+        let said = format!("another invocation works on {}; this one leaves it alone", self.work.id);
+        Err(Error::retryable("WorkTakenOver", said))
+    }
+
+    /// Lets go of the work, so that the next tick may go on at once.
+    pub(crate) async fn release(&mut self) -> Result<()> {
+        self.write(false).await.map(drop)
+    }
+
+    async fn write(&mut self, claim: bool) -> Result<bool> {
+        self.work.claimed_at = claim.then(self.clock);
+        let text = serde_json::to_string(&self.work)
+            .map_err(|error| Error::permanent("DocumentUnwritable", error.to_string()))?;
+        let written = self.documents.write(&self.name, &text, self.version.as_deref()).await?;
+        Ok(written.map(|version| self.version = Some(version)).is_some())
+    }
+}

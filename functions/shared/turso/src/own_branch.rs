@@ -1,0 +1,65 @@
+//! The names of branches that Tidemark makes: `tidemark-<database>-<slot>-<mark>`, so that one of somebody else's making is
+//! never taken for one of ours.
+
+use domain::{RecoveryPointId, Slot};
+
+use crate::Database;
+
+/// The longest name that Turso takes (`CreateDatabase`: "No longer than 64 characters").
+const LONGEST: usize = 64;
+
+/// The name of the branch of `database` at `slot`. The database's own name is cut where it would be too long; the mark is of
+/// its id, so that no two databases share a name.
+pub fn branch_name(database: &Database, slot: Slot) -> String {
+    let end = format!("-{}-{}", slot.compact(), RecoveryPointId::mark(&database.id));
+    let mut name = format!("{}{}", RecoveryPointId::PREFIX, database.name.to_lowercase());
+    name.truncate(LONGEST - end.len());
+    let name = name.trim_end_matches('-');
+    format!("{name}{end}")
+}
+
+/// The slot of `branch`, if it is exactly the one that we would make of `database` for it, and was made of that.
+pub fn own_branch_slot(database: &Database, branch: &Database) -> Option<Slot> {
+    let parent = branch.parent.as_ref()?;
+    let is_of_it = if parent.id.is_empty() { parent.name == database.name } else { parent.id == database.id };
+    let slot = Slot::parse_compact(branch.name.rsplit('-').nth(1)?)?;
+    (is_of_it && branch.name == branch_name(database, slot)).then_some(slot)
+}
+
+/// Whether it is a branch of Tidemark's making, which is a way to restore and nobody's to protect. A branch that a person made
+/// may well be what production runs on.
+pub fn is_own_branch(database: &Database) -> bool {
+    let mut parts = database.name.rsplit('-');
+    let mark = parts.next().is_some_and(|mark| mark.len() == 6);
+    let slot = parts.next().is_some_and(|slot| Slot::parse_compact(slot).is_some());
+    mark && slot && database.name.starts_with(RecoveryPointId::PREFIX) && database.parent.is_some()
+}
+
+#[cfg(all(test, feature = "fake"))]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::{FakeTurso, Parent};
+
+    fn slot() -> Slot {
+        Slot::at("2026-11-22T03:00:00Z".parse().unwrap())
+    }
+
+    proptest! {
+        #[test]
+        fn a_name_is_one_that_turso_takes_and_we_know_again(name in "[a-z0-9]([a-z0-9-]{0,62}[a-z0-9])?", id in ".*") {
+            let database = FakeTurso::listed(&name, &id, "production");
+            let made = branch_name(&database, slot());
+            prop_assert!(made.len() <= 64 && made.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-'));
+            let parent = Some(Parent { id: id.clone(), name: name.clone() });
+            let branch = Database { parent, ..FakeTurso::listed(&made, "b", "production") };
+            prop_assert!(is_own_branch(&branch));
+            prop_assert_eq!(own_branch_slot(&database, &branch), (!id.is_empty()).then_some(slot()).or(Some(slot())));
+            // Of another database, or nobody's branch: not ours.
+            let other = Database { parent: Some(Parent { id: format!("{id}x"), name }), ..branch.clone() };
+            prop_assert_eq!(own_branch_slot(&database, &other), None);
+            prop_assert_eq!(own_branch_slot(&database, &Database { parent: None, ..branch }), None);
+        }
+    }
+}
