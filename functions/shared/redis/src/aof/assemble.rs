@@ -153,16 +153,6 @@ fn belong_together(
     if manifest.increments.len() != increments.len() {
         return Err(Refusal::Count { listed: manifest.increments.len(), read: increments.len() });
     }
-    let read = increments.iter().map(|increment| increment.bytes);
-    let files = [&manifest.base].into_iter().chain(&manifest.increments);
-    for (Listed { name, .. }, read) in files.zip([base.bytes()].into_iter().chain(read)) {
-        let name = name.clone();
-        match sizes_bytes.get(&name) {
-            None => return Err(Refusal::Missing { name }),
-            Some(&has) if has != read => return Err(Refusal::Changed { name, has, read }),
-            Some(_) => {}
-        }
-    }
     if let Some(defect) = base.defect() {
         return Err(Refusal::Base { name: manifest.base.name.clone(), defect });
     }
@@ -173,6 +163,17 @@ fn belong_together(
         }
         if bytes > 0 && at + 1 < increments.len() {
             return Err(Refusal::TornInTheMiddle { name, bytes });
+        }
+    }
+    // Last, because what is broken is not read to its end.
+    let read = increments.iter().map(|increment| increment.bytes);
+    let files = [&manifest.base].into_iter().chain(&manifest.increments);
+    for (Listed { name, .. }, read) in files.zip([base.bytes()].into_iter().chain(read)) {
+        let name = name.clone();
+        match sizes_bytes.get(&name) {
+            None => return Err(Refusal::Missing { name }),
+            Some(&has) if has != read => return Err(Refusal::Changed { name, has, read }),
+            Some(_) => {}
         }
     }
     Ok(())
