@@ -220,7 +220,7 @@ pub(crate) fn endpoint(xml: &str) -> (String, String) {
 
 /// Polls until there is something.
 pub(crate) async fn until<T, F: Future<Output = Option<T>>>(what: &str, mut look: impl FnMut() -> F) -> T {
-    let deadline = Instant::now() + Duration::from_secs(60);
+    let deadline = Instant::now() + Duration::from_mins(1);
     loop {
         if let Some(found) = look().await {
             return found;
