@@ -24,14 +24,13 @@ mod watched;
 use plans::Plans;
 use rds::Rds;
 use reconcile::{Documents, Done, Plan, Reconciler, Result, Timestamp};
-use redis::elasticache::ElastiCache;
 use vault::Store;
 
 use crate::{act::Action, observe::Observed};
 pub use crate::{
     ask::Ask,
     observe::WatchRpo,
-    organization::{NoOrganization, Organization, SecretToken, Token, WithToken},
+    organization::{Caches, NoCaches, NoOrganization, Organization, SecretToken, Token, WithToken},
 };
 
 const NAME: &str = "watch-rpo";
@@ -39,7 +38,7 @@ const NAME: &str = "watch-rpo";
 impl<R, C, T, S, P, D> Reconciler for WatchRpo<R, C, T, S, P, D>
 where
     R: Rds,
-    C: ElastiCache,
+    C: Caches,
     T: Organization,
     S: Store,
     P: Plans,

@@ -9,14 +9,13 @@ use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 use plans::Plans;
 use rds::{Instance, Rds};
 use reconcile::{Documents, Error, Result, Wake, board_name, parse_findings};
-use redis::elasticache::ElastiCache;
 use vault::Store;
 
 use crate::{
     Ask,
     engines::{self, Answer, Asked, Seen, Vaults, redis::Source, turso::Database},
     memory::{self, Memory, Rhythm},
-    organization::Organization,
+    organization::{Caches, Organization},
 };
 
 /// The function, with the outside systems that it sees.
@@ -70,7 +69,7 @@ pub(crate) async fn observe<R, C, T, S, P, D>(
 ) -> Result<Observed>
 where
     R: Rds,
-    C: ElastiCache,
+    C: Caches,
     T: Organization,
     S: Store,
     P: Plans,
@@ -80,7 +79,7 @@ where
     let documents = &function.documents;
     let (plans, board, memory) =
         try_join!(function.plans.read(), board(documents), memory::read(documents, now))?;
-    let looker = Looker { function, plans: &plans, memory: &memory.memory, ask: &ask, now };
+    let looker = Looker { function, plans: &plans, memory: &memory.memory, board: &board, ask: &ask, now };
     let looks = join3(Box::pin(looker.instances()), Box::pin(looker.caches()), Box::pin(looker.databases()));
     let (instances, caches, databases) = looks.await;
     if let (Answer::Failed(error), false) =
@@ -99,6 +98,7 @@ struct Looker<'l, R, C, T, S, P, D> {
     function: &'l WatchRpo<R, C, T, S, P, D>,
     plans: &'l PlanDocument,
     memory: &'l Memory,
+    board: &'l [Finding],
     ask: &'l Ask,
     now: Timestamp,
 }
@@ -106,7 +106,7 @@ struct Looker<'l, R, C, T, S, P, D> {
 impl<R, C, T, S, P, D> Looker<'_, R, C, T, S, P, D>
 where
     R: Rds,
-    C: ElastiCache,
+    C: Caches,
     T: Organization,
     S: Store,
     D: Documents,
@@ -124,17 +124,22 @@ where
     }
 
     async fn caches(&self) -> Seen<Source> {
-        let is_used = engines::redis::is_named(self.plans) || self.memory.expects(Engine::Redis);
+        let is_used = engines::redis::is_named(self.plans) || self.is_known(Engine::Redis);
         let asked = self.asked(Engine::Redis, "aws.elasticache", is_used || self.is_turn_of_the_unused());
         engines::redis::observe(&self.function.caches, &self.vaults(), self.plans, asked, self.now).await
     }
 
     async fn databases(&self) -> Seen<Database> {
         let Some(organization) = &self.function.turso else { return Seen::nothing() };
-        let is_used = engines::turso::is_named(self.plans) || self.memory.expects(Engine::Turso);
+        let is_used = engines::turso::is_named(self.plans) || self.is_known(Engine::Turso);
         let asked = self.asked(Engine::Turso, "turso", is_used);
         let documents = &self.function.documents;
         engines::turso::observe(organization, &self.vaults(), documents, self.plans, asked, self.now).await
+    }
+
+    /// Whether anything of that engine is expected to be protected, or something is said of it.
+    fn is_known(&self, engine: Engine) -> bool {
+        self.memory.expects(engine) || self.board.iter().any(|found| found.resource.engine == engine)
     }
 
     /// Another's event is no reason to ask an engine anything: its minute comes.

@@ -1,11 +1,34 @@
-//! The Turso organization, as far as watch-rpo needs it.
+//! ElastiCache and the Turso organization, as far as watch-rpo asks them: for lists.
 
 use std::{cell::RefCell, future::Future};
 
 use aws_sdk_secretsmanager::Client;
 use reconcile::{Error, Result, SdkConfig, aws_error};
+use redis::elasticache::{Cache, ElastiCache};
 use secrecy::SecretString;
 use turso::{Connect, Database, Turso};
+
+/// Where caches are asked for.
+pub trait Caches {
+    /// All of them, tags included (a call per 100 of each sort, and of tagged resources).
+    fn caches(&self) -> impl Future<Output = Result<Vec<Cache>>>;
+}
+
+impl<C: ElastiCache> Caches for C {
+    async fn caches(&self) -> Result<Vec<Cache>> {
+        ElastiCache::caches(self).await
+    }
+}
+
+/// No ElastiCache: for whoever looks at other engines alone.
+#[derive(Clone, Copy, Debug)]
+pub struct NoCaches;
+
+impl Caches for NoCaches {
+    async fn caches(&self) -> Result<Vec<Cache>> {
+        Ok(Vec::new())
+    }
+}
 
 /// Where an organization's databases are asked for.
 pub trait Organization {

@@ -201,7 +201,7 @@ async fn a_rarer_schedule_is_looked_for_on_its_days() {
 
 #[tokio::test]
 async fn a_thousand_caches_and_databases_cost_pages_and_plan_in_no_time() {
-    let mut world = World::new("2026-11-22T11:01:00Z", []);
+    let mut world = World::new("2026-11-22T11:00:00Z", []);
     world.plans = NO_ARCHIVE;
     for number in 0..1_000 {
         let name = format!("main-{number}");
@@ -222,7 +222,7 @@ async fn a_thousand_caches_and_databases_cost_pages_and_plan_in_no_time() {
     assert_eq!(world.calls().await, (1, 1, 12));
     assert_eq!(world.kinds(), Vec::<String>::new());
     // Unoptimised, on a busy machine; a quadratic loop would take minutes.
-    assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
+    assert!(begun.elapsed() < Duration::from_secs(30), "{:?}", begun.elapsed());
 }
 
 #[tokio::test]
@@ -232,10 +232,7 @@ async fn an_unchanged_database_needs_no_recovery_point_for_each_slot() {
     world.say_current("2026-11-22T06:00:00Z", "2026-11-22T18:05:00Z").await;
     assert_eq!(world.tick_at("2026-11-22T19:31:00Z").await, Vec::<String>::new());
     // Nobody looked for longer than is allowed.
-    assert_eq!(
-        world.minute_when("rpo-exceeded", true).await,
-        at("2026-11-23T01:00:00Z").max(at("2026-11-23T02:06:00Z"))
-    );
+    assert_eq!(world.minute_when("rpo-exceeded", true).await, at("2026-11-23T02:06:00Z"));
     assert_eq!(world.finding("rpo-exceeded").standing.newest_restorable, Some(at("2026-11-22T18:05:00Z")));
     assert!(world.kinds().contains(&"slot-missed".to_owned()), "of 00:00");
 }

@@ -8,6 +8,7 @@ mod memory;
 mod outages;
 mod passes;
 mod random;
+mod random_vaults;
 mod rhythm;
 mod vaulted;
 

@@ -89,7 +89,7 @@ async fn an_engine_that_is_silent_begins_and_ends_nothing_and_silences_no_other(
     world.break_down(what, again());
     world.now = at("2026-11-22T13:00:00Z");
     let summary = world.tick().await;
-    assert_eq!(summary.findings.is_some(), true, "the heartbeat goes on");
+    assert!(summary.findings.is_some(), "the heartbeat goes on");
     assert_eq!(summary.failed.len(), 1, "{:?}", summary.failed);
     assert_eq!(world.missed(), others, "the others' begin");
     let is_told = world.kinds().contains(&"refused".to_owned());

@@ -192,7 +192,7 @@ async fn ten_thousand_databases_cost_pages_and_plan_in_no_time() {
         let begun = Instant::now();
         let plan = crate::plan::plan(&observed, world.now).unwrap();
         // Unoptimised, on a busy machine; a quadratic loop would take minutes.
-        assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
+        assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
         println!("planned in {:?}", begun.elapsed());
         assert!(plan.findings.is_empty());
         for action in acts(&observed, world.now) {

@@ -102,7 +102,7 @@ impl Any {
 }
 
 /// What a plan comes to: its findings in the order of the board, and what it writes.
-fn comes_to(plan: Plan<Action>) -> (Vec<Finding>, Vec<Action>, Vec<String>) {
+pub(super) fn comes_to(plan: Plan<Action>) -> (Vec<Finding>, Vec<Action>, Vec<String>) {
     let mut findings = plan.findings;
     findings.sort_by_key(Finding::key);
     let acts = plan.decisions.into_iter().filter_map(|decision| match decision.verdict {
@@ -115,14 +115,14 @@ fn comes_to(plan: Plan<Action>) -> (Vec<Finding>, Vec<Action>, Vec<String>) {
 }
 
 /// Another order of the same, by a hash that the seed picks.
-fn shuffle<T: std::fmt::Debug>(list: &mut [T], seed: u64) {
+pub(super) fn shuffle<T: std::fmt::Debug>(list: &mut [T], seed: u64) {
     list.sort_by_key(|item| {
         let text = format!("{item:?}");
         text.bytes().fold(seed, |hash, byte| hash.rotate_left(7) ^ u64::from(byte).wrapping_mul(seed | 1))
     });
 }
 
-fn block_on<T>(future: impl Future<Output = T>) -> T {
+pub(super) fn block_on<T>(future: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(future)
 }
 

@@ -2,7 +2,6 @@ use std::{collections::HashSet, sync::Arc};
 
 use domain::PlanDocument;
 use jiff::Timestamp;
-use redis::elasticache::ElastiCache;
 use vault::Store;
 
 use super::{Kind, Source};
@@ -12,10 +11,11 @@ use crate::{
         vaulted::{self, Vaults},
     },
     look::in_time,
+    organization::Caches,
 };
 
 /// Asks ElastiCache, and lists the vaults if anything is protected. Archives are known without asking.
-pub(crate) async fn observe<C: ElastiCache, S: Store>(
+pub(crate) async fn observe<C: Caches, S: Store>(
     caches: &C,
     vaults: &Vaults<'_, S>,
     plans: &PlanDocument,
