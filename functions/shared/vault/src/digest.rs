@@ -1,10 +1,10 @@
 use std::ops::Range;
 
+use aws_lc_rs::digest::{SHA256, digest};
 use crc_fast::{CrcAlgorithm, checksum, checksum_combine};
 use data_encoding::HEXLOWER;
 use reconcile::{Error, Result};
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
 use crate::StoredObject;
 
@@ -49,7 +49,7 @@ impl Digests {
         debug_assert!(self.takes(part), "a part of the wrong size, or after the last one");
         let length = part.len() as u64;
         self.crc64nvme = crc64nvme_combined(self.crc64nvme, crc64nvme(part), length);
-        self.sha256.push(HEXLOWER.encode(&Sha256::digest(part)));
+        self.sha256.push(HEXLOWER.encode(digest(&SHA256, part).as_ref()));
         self.bytes += length;
     }
 
@@ -78,7 +78,7 @@ impl StoredObject {
     pub fn check(&self, offset: u64, part: &[u8]) -> Result<()> {
         let number = usize::try_from(offset / self.part_bytes.max(1)).unwrap_or(usize::MAX);
         let expected = self.sha256.get(number).map_or("no digest at all", String::as_str);
-        let found = HEXLOWER.encode(&Sha256::digest(part));
+        let found = HEXLOWER.encode(digest(&SHA256, part).as_ref());
         if found == expected {
             return Ok(());
         }
