@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use domain::AppendOnlyArchive;
+use jiff::{SignedDuration, Timestamp};
 use reconcile::{Documents, Error, Kind, Result};
 use redis::{
     aof::{self, BaseReport, IncrReport},
@@ -22,6 +23,9 @@ use crate::{
 /// How often the files are chosen anew, one tick each time, when the archive changes while they are copied.
 const CHOICES: u32 = 6;
 
+/// How long after its slot an archive may be incomplete before that is a failure.
+const OVERDUE: SignedDuration = SignedDuration::from_hours(1);
+
 /// What came of a look at the archive.
 enum Chosen {
     Now(Directory, BTreeMap<String, File>),
@@ -36,6 +40,7 @@ pub(crate) async fn take_in<C, S: Store, B: Buckets, L, P, D: Documents>(
     desk: &mut Desk<'_, D>,
     archive: &AppendOnlyArchive,
     prefix: &str,
+    now: Timestamp,
 ) -> Result<Option<BTreeMap<String, Object>>> {
     let there = by_name(&function.vault, prefix).await?;
     if desk.intake.directory.is_none() || !is_stored(&desk.intake, &there) {
@@ -50,8 +55,10 @@ pub(crate) async fn take_in<C, S: Store, B: Buckets, L, P, D: Documents>(
         match choose(&store, archive, chosen + 1).await? {
             Chosen::Now(directory, files) => adopt(&mut desk.intake, archive, directory, files, &there)?,
             Chosen::Unsteady(why) => {
+                let overdue = now.duration_since(desk.intake.slot) > OVERDUE;
                 let Some(directory) = &mut desk.intake.directory else {
-                    return Err(Error::retryable("ArchiveUnsteady", why));
+                    let kind = if overdue { Kind::Misconfigured } else { Kind::Retryable };
+                    return Err(Error::new(kind, "ArchiveIncomplete", why));
                 };
                 directory.chosen = chosen + 1;
                 desk.save().await?;

@@ -14,9 +14,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use vault::Digests;
 
-/// A recovery point on its way into the vault.
+/// A recovery point on its way into the vault. Public only as far as the actions are that carry it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct Intake {
+pub struct Intake {
     pub(crate) id: RecoveryPointId,
     pub(crate) resource: ResourceId,
     pub(crate) incarnation: String,

@@ -1,1 +1,6 @@
+//! The function over a cloud in memory: one pass after another, with the cloud moving in between.
 
+mod archives;
+mod caches;
+mod random;
+mod world;

@@ -49,7 +49,7 @@ pub(crate) async fn take_in<C, S: Store, B: Buckets, L, P, D: Documents>(
 ) -> Result<Done> {
     let prefix = point_prefix(&desk.intake.resource, desk.intake.slot(), &desk.intake.id);
     let stored = match archive {
-        Some(archive) => match archive::take_in(function, &mut desk, archive, &prefix).await? {
+        Some(archive) => match archive::take_in(function, &mut desk, archive, &prefix, now).await? {
             Some(stored) => stored,
             // It changed meanwhile: another tick finds it at rest.
             None => return Ok(Done::underway().with("recovery_point", desk.intake.id.to_string())),
