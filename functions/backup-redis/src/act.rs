@@ -152,7 +152,8 @@ where
         }
         Action::Fail { error, .. } => Err(Error::permanent("ExportIncomplete", error.clone())),
         Action::Record { entry } => {
-            let done = Done { entries: vec![entry.as_ref().clone()], ..Done::default() };
+            // Of what failed: the slot is still to be filled.
+            let done = Done { entries: vec![entry.as_ref().clone()], ..Done::underway() };
             Ok(done.with("recorded", entry.kind).with("recovery_point", entry.subject.clone()))
         }
         Action::RecordPoint { point, region, kind } => {

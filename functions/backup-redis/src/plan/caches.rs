@@ -119,6 +119,10 @@ impl<'o> Planner<'o> {
             SnapshotState::Failed => self.record_failed_snapshot(one, snapshot, &work),
             SnapshotState::Busy => match work.own_intake() {
                 Some(intake) if intake.export.is_some() => {
+                    let begun = intake.export.map(|export| export.begun_at);
+                    if begun.is_some_and(|begun| self.now.duration_since(begun) > STUCK) {
+                        return self.plan.refuse(resource, refusal::stuck(snapshot));
+                    }
                     let intake = intake.clone();
                     self.follow(intake, work, snapshot);
                 }
@@ -314,13 +318,15 @@ impl<'o> Planner<'o> {
     pub(super) fn delete_snapshots(&mut self, one: &Protected) {
         let crate::protected::What::Cache(cache) = &one.what else { return };
         let mut ours: Vec<(RecoveryPointId, Slot, &Snapshot)> = Vec::new();
-        for snapshot in self.snapshots.values() {
+        let of_it = self
+            .snapshots
+            .values()
+            .filter(|snapshot| (snapshot.kind, snapshot.cache.as_str()) == (cache.kind, cache.name.as_str()));
+        for snapshot in of_it {
             let id = RecoveryPointId::from(snapshot.name.as_str());
             let Some(slot) = id.parts().map(|parts| parts.slot) else { continue };
-            let is_ours = one.is_of(&id)
-                && snapshot.kind == cache.kind
-                && snapshot.cache == cache.name
-                && snapshot.tags.get(tag::RESOURCE) == Some(&one.resource.to_string());
+            let is_ours =
+                one.is_of(&id) && snapshot.tags.get(tag::RESOURCE) == Some(&one.resource.to_string());
             if is_ours && self.copied(&id) {
                 ours.push((id, slot, snapshot));
             }
