@@ -15,8 +15,6 @@ use tokio::runtime::Runtime;
 use tokio::sync::watch;
 use toolbox::{Guard, Progress, Set, Tools};
 
-use crate::Error;
-use crate::Speed;
 use crate::api::Api;
 use crate::artifacts::Profile;
 use crate::bridges::{Buckets, Bus, EventDelivery, Guarded, KmsKeys};
@@ -25,6 +23,7 @@ use crate::door::{Armed, Call, CallFilter, Calls, Door, Doorstep, Fault, Faults,
 use crate::ministack::{MiniStack, Settings};
 use crate::stack::Stack;
 use crate::turso::Desk;
+use crate::{Error, Speed};
 
 /// The account that everything belongs to.
 pub const ACCOUNT: &str = "123456789012";
@@ -254,37 +253,11 @@ async fn start(options: Options, progress: Arc<dyn Progress>) -> Result<Inner, E
     .await?;
     let api = ministack.api.clone();
     let events = watch::Sender::new(EventDelivery::Normal);
-    let rds = LocalRds::start(local_rds::Options {
-        account: ACCOUNT.to_owned(),
-        data: data.join("rds"),
-        postgres: tools.postgres.clone(),
-        speed: options.speed.rds,
-        keys: Arc::new(KmsKeys { api: api.clone(), account: ACCOUNT.to_owned() }),
-        events: Arc::new(Bus::start(api.clone(), events.subscribe())),
-        processes: Arc::new(Guarded(Arc::clone(&guard))),
-    })
-    .await?;
-    let elasticache = LocalElastiCache::start(local_elasticache::Options {
-        account: ACCOUNT.to_owned(),
-        data: data.join("elasticache"),
-        valkey: tools.valkey.clone(),
-        speed: options.speed.elasticache,
-        keys: Arc::new(KmsKeys { api: api.clone(), account: ACCOUNT.to_owned() }),
-        objects: Arc::new(Buckets(api.clone())),
-        processes: Arc::new(Guarded(Arc::clone(&guard))),
-    })
-    .await?;
     let (calls, faults) = (Arc::new(Calls::default()), Arc::new(Faults::default()));
-    let turso = LocalTurso::start(local_turso::Options {
-        data: data.join("turso"),
-        sqld: tools.sqld.clone(),
-        speed: options.speed.turso,
-        processes: Arc::new(Guarded(Arc::clone(&guard))),
-        outside: Arc::new(Desk::new(api.clone(), Arc::clone(&calls), Arc::clone(&faults))),
-        organization: ORGANIZATION.to_owned(),
-        port: 0,
-    })
-    .await?;
+    let desk = Desk::new(api.clone(), Arc::clone(&calls), Arc::clone(&faults));
+    let bus = Bus::start(api.clone(), events.subscribe());
+    let Providers { rds, elasticache, turso } =
+        Providers::start(&options.speed, &tools, &data, &api, &guard, bus, desk).await?;
     let house = Arc::new(House {
         rds: rds.clone(),
         elasticache: elasticache.clone(),
@@ -336,6 +309,56 @@ async fn start(options: Options, progress: Arc<dyn Progress>) -> Result<Inner, E
         _door: door,
         guard,
     })
+}
+
+/// What is ours and not `MiniStack`'s.
+struct Providers {
+    rds: LocalRds,
+    elasticache: LocalElastiCache,
+    turso: LocalTurso,
+}
+
+impl Providers {
+    async fn start(
+        speed: &Speed,
+        tools: &Tools,
+        data: &Path,
+        api: &Api,
+        guard: &Arc<Guard>,
+        bus: Bus,
+        desk: Desk,
+    ) -> Result<Self, Error> {
+        let keys = Arc::new(KmsKeys { api: api.clone(), account: ACCOUNT.to_owned() });
+        let processes = Arc::new(Guarded(Arc::clone(guard)));
+        let rds = LocalRds::start(local_rds::Options {
+            account: ACCOUNT.to_owned(),
+            data: data.join("rds"),
+            postgres: tools.postgres.clone(),
+            speed: speed.rds,
+            keys: keys.clone(),
+            events: Arc::new(bus),
+            processes: processes.clone(),
+        });
+        let elasticache = LocalElastiCache::start(local_elasticache::Options {
+            account: ACCOUNT.to_owned(),
+            data: data.join("elasticache"),
+            valkey: tools.valkey.clone(),
+            speed: speed.elasticache,
+            keys,
+            objects: Arc::new(Buckets(api.clone())),
+            processes: processes.clone(),
+        });
+        let turso = LocalTurso::start(local_turso::Options {
+            data: data.join("turso"),
+            sqld: tools.sqld.clone(),
+            speed: speed.turso,
+            processes,
+            outside: Arc::new(desk),
+            organization: ORGANIZATION.to_owned(),
+            port: 0,
+        });
+        Ok(Self { rds: rds.await?, elasticache: elasticache.await?, turso: turso.await? })
+    }
 }
 
 /// The token of the organization, where the template has the functions look for it.

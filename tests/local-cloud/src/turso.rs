@@ -1,7 +1,7 @@
 //! Turso's calls, which do not come through the front door: in the same record, and under the same faults.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures::future::BoxFuture;
@@ -19,9 +19,12 @@ pub(crate) struct Desk {
     pub(crate) api: Api,
     pub(crate) calls: Arc<Calls>,
     pub(crate) faults: Arc<Faults>,
-    /// Effects that come after the call's own, by when it arrived and from where.
-    pub(crate) later: Mutex<HashMap<(Timestamp, Option<u16>), (u64, Effect)>>,
+    /// Effects that come after the call's own.
+    later: Mutex<Later>,
 }
+
+/// The rule and the effect, by when a call arrived and from where.
+type Later = HashMap<(Timestamp, Option<u16>), (u64, Effect)>;
 
 impl Desk {
     pub(crate) fn new(api: Api, calls: Arc<Calls>, faults: Arc<Faults>) -> Self {
@@ -52,7 +55,7 @@ impl Desk {
         Verdict::Refuse { status, message: message.to_owned() }
     }
 
-    fn later(&self) -> std::sync::MutexGuard<'_, HashMap<(Timestamp, Option<u16>), (u64, Effect)>> {
+    fn later(&self) -> MutexGuard<'_, Later> {
         self.later.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Result, ensure};
+use domain::Engine;
+use http::Method;
 use local_cloud::Cloud;
 use serde_json::Value;
 
-use crate::{Estate, alerting::state_bucket};
+use crate::{Estate, alerting::state_bucket, platform};
 
 /// What is there at the end.
 #[derive(Clone, Debug, PartialEq)]
@@ -15,6 +17,12 @@ pub struct End {
     pub snapshots: BTreeMap<String, usize>,
     /// Region, name and state of each instance of the scenario.
     pub instances: BTreeMap<String, usize>,
+    /// Region, name and state of each cache of the scenario, and of each manual snapshot of one.
+    pub caches: BTreeMap<String, usize>,
+    /// Name of each Turso database of the scenario.
+    pub databases: Vec<String>,
+    /// Region and name of each object of a recovery point in the vaults, without the point's own name.
+    pub objects: BTreeMap<String, usize>,
     /// What the ledger says was completed, and how often.
     pub completed: BTreeMap<String, usize>,
     /// What is still wrong.
@@ -29,6 +37,9 @@ impl End {
         let mut end = Self {
             snapshots: BTreeMap::new(),
             instances: BTreeMap::new(),
+            caches: BTreeMap::new(),
+            databases: databases(estate.cloud, name).await?,
+            objects: BTreeMap::new(),
             completed: BTreeMap::new(),
             findings: boards(estate.cloud).await?.iter().map(|finding| plain(finding, name)).collect(),
             conversations: conversations(estate.cloud, name).await?,
@@ -55,13 +66,56 @@ impl End {
                 }
             }
         }
+        end.look_at_caches(estate, name).await?;
+        end.look_at_vaults(estate, name).await?;
+        let of_it = Engine::PROTECTED.map(|engine| format!("{engine}/{name}"));
         for entry in estate.cloud.ledger().await? {
-            if entry["outcome"] == "completed" && entry["resource"] == format!("rds/{name}") {
+            if entry["outcome"] == "completed" && of_it.iter().any(|resource| entry["resource"] == *resource)
+            {
                 let line = format!("{} {}", entry["region"], entry["kind"]);
                 *end.completed.entry(line).or_default() += 1;
             }
         }
         Ok(end)
+    }
+
+    async fn look_at_caches(&mut self, estate: &Estate<'_>, name: &str) -> Result<()> {
+        for region in [estate.home(), estate.recovery()] {
+            let elasticache = estate.elasticache(region);
+            let groups = elasticache.describe_replication_groups().send().await?;
+            for group in groups.replication_groups() {
+                if let Some(rest) = group.replication_group_id().unwrap_or_default().strip_prefix(name) {
+                    let line = format!("{region} NAME{rest} {}", group.status().unwrap_or_default());
+                    *self.caches.entry(line).or_default() += 1;
+                }
+            }
+            let snapshots = elasticache.describe_snapshots().snapshot_source("user").send().await?;
+            for snapshot in snapshots.snapshots() {
+                let line = format!("{region} snapshot {}", snapshot.snapshot_status().unwrap_or_default());
+                *self.caches.entry(line).or_default() += 1;
+            }
+        }
+        Ok(())
+    }
+
+    async fn look_at_vaults(&mut self, estate: &Estate<'_>, name: &str) -> Result<()> {
+        let stack = estate.cloud.stack();
+        let buckets = [
+            ("vault", stack.vault_bucket()),
+            ("recovery vault", stack.recovery_vault_bucket()),
+            ("exports", stack.export_bucket()),
+        ];
+        for (what, bucket) in buckets {
+            for prefix in ["redis/", "turso/", "restores/"] {
+                for key in estate.cloud.object_keys(bucket, prefix).await? {
+                    if key.contains(name) {
+                        let last = key.rsplit('/').next().unwrap_or_default();
+                        *self.objects.entry(format!("{what} {prefix}{last}")).or_default() += 1;
+                    }
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Fails for whatever is not as in `calm`.
@@ -78,6 +132,14 @@ impl End {
             self.instances,
             calm.instances
         );
+        ensure!(self.caches == calm.caches, "caches: {:?}, not {:?}", self.caches, calm.caches);
+        ensure!(
+            self.databases == calm.databases,
+            "databases: {:?}, not {:?}",
+            self.databases,
+            calm.databases
+        );
+        ensure!(self.objects == calm.objects, "objects: {:?}, not {:?}", self.objects, calm.objects);
         ensure!(self.completed == calm.completed, "ledger: {:?}, not {:?}", self.completed, calm.completed);
         ensure!(self.findings == calm.findings, "findings: {:?}, not {:?}", self.findings, calm.findings);
         let (now, before) = (&self.conversations, &calm.conversations);
@@ -98,6 +160,15 @@ pub(crate) async fn boards(cloud: &Cloud) -> Result<Vec<Value>> {
         findings.extend(board["findings"].as_array().into_iter().flatten().cloned());
     }
     Ok(findings)
+}
+
+async fn databases(cloud: &Cloud, name: &str) -> Result<Vec<String>> {
+    let listed = platform(cloud, Method::GET, "databases", None).await?;
+    let names = listed["databases"].as_array().into_iter().flatten().filter_map(|one| one["Name"].as_str());
+    let mut names: Vec<String> =
+        names.filter(|one| one.starts_with(name)).map(|one| one.replace(name, "NAME")).collect();
+    names.sort();
+    Ok(names)
 }
 
 /// What a finding is, apart from its words and instants.

@@ -6,6 +6,8 @@ mod caches;
 mod database;
 mod end;
 mod libsql;
+mod own_server;
+mod removal;
 mod steps;
 pub mod sweep;
 mod writer;
@@ -15,6 +17,7 @@ pub use cache::{Cache, CacheContents};
 pub use database::{Contents, Database, Digest};
 pub use end::End;
 pub use libsql::{Libsql, LibsqlContents, platform};
+pub use own_server::OwnServer;
 pub use steps::{Estate, RestoreOutcome, poll};
 pub use writer::{Commit, Writer};
 

@@ -159,24 +159,41 @@ impl<'c> Estate<'c> {
         .await
     }
 
-    /// Fires the schedule and lets the ticks go on until all is done; every answer.
+    /// Fires the schedule of backup-rds and lets the ticks go on until all is done; every answer.
     pub async fn back_up(&self) -> Result<Vec<Invocation>> {
-        let first = self.cloud.fire_schedule("backup-rds-slot").await?;
+        self.back_up_by("backup-rds").await
+    }
+
+    /// As [`Estate::back_up`], of the function of another engine.
+    pub async fn back_up_by(&self, function: &str) -> Result<Vec<Invocation>> {
+        let first = self.cloud.fire_schedule(&format!("{function}-slot")).await?;
         let mut all = vec![first];
-        all.extend(self.cloud.ticks("backup-rds", PATIENCE).await?);
+        all.extend(self.cloud.ticks(function, PATIENCE).await?);
         Ok(all)
     }
 
     /// The recovery point that the ledger has of an instance, completed in `region`.
     pub async fn recovery_point(&self, name: &str, region: &str) -> Result<Value> {
+        self.recovery_point_of(&format!("rds/{name}"), region).await
+    }
+
+    /// The recovery point that the ledger has of a resource, completed in `region`.
+    pub async fn recovery_point_of(&self, resource: &str, region: &str) -> Result<Value> {
         let entries = self.cloud.ledger().await?;
         let found = entries.into_iter().rev().find(|entry| {
-            entry["resource"] == format!("rds/{name}")
+            entry["resource"] == resource
                 && entry["region"] == region
                 && entry["slot"].is_string()
                 && entry["outcome"] == "completed"
         });
-        found.ok_or_else(|| anyhow!("the ledger has no completed recovery point of {name} in {region}"))
+        found.ok_or_else(|| anyhow!("the ledger has no completed recovery point of {resource} in {region}"))
+    }
+
+    /// Puts the document of the backup plans in place of the one there is.
+    pub async fn set_plans(&self, plans: &Value) -> Result<()> {
+        let parameter =
+            self.cloud.stack().outputs.get("PlansParameterName").context("no output PlansParameterName")?;
+        Ok(self.cloud.ssm_put(parameter, &plans.to_string()).await?)
     }
 
     /// Asks restore-database, as a person does; its answer.

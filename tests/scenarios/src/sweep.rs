@@ -23,6 +23,8 @@ use crate::{
 
 /// What a function's work is, and how it is tried once: see [`Case`] for what a script can do.
 pub struct Sweep {
+    /// What cases are called after.
+    pub name: &'static str,
     /// The function whose calls are broken.
     pub function: &'static str,
     /// Does the work once, from a world in which nothing is, to the end. It sees no faults unless it looks for them.
@@ -172,15 +174,11 @@ impl Sweep {
                 break;
             }
             // A minute may have gone by in the middle of one of them; if that is not it, no sweep can judge.
-            ensure!(
-                number < CALM_RUNS,
-                "{}: undisturbed runs differ: {first:#?}, {second:#?}",
-                self.function
-            );
+            ensure!(number < CALM_RUNS, "{}: undisturbed runs differ: {first:#?}, {second:#?}", self.name);
             first = second;
         }
         let cases = first.steps.iter().flat_map(|step| WAYS.map(|way| (step, way)));
-        let cases = cases.map(|(step, way)| (format!("{}/{step}/{way}", self.function), step, way));
+        let cases = cases.map(|(step, way)| (format!("{}/{step}/{way}", self.name), step, way));
         let cases: Vec<_> =
             cases.filter(|(name, ..)| only.is_none_or(|only| name.starts_with(only))).enumerate().collect();
         let count = cases.len();
@@ -221,6 +219,7 @@ impl Sweep {
         let topic = cloud.stack().outputs.get("AlertsTopicArn").context("no output AlertsTopicArn")?;
         let estate = Estate::new(cloud);
         estate.forget().await?;
+        estate.set_plans(&json!({"plans": {"default": {}}})).await?;
         let case = Case {
             estate,
             name: name.to_owned(),
@@ -343,6 +342,19 @@ impl Case<'_> {
         }
     }
 
+    /// Lets another function do its work, undisturbed.
+    pub async fn prepare(&self, function: &str) -> Result<()> {
+        let begun = Instant::now();
+        loop {
+            let answer = self.ask(function, &json!({"wake": "tick"})).await?;
+            if is_settled(answer.as_ref()) {
+                return Ok(());
+            }
+            ensure!(begun.elapsed() < PATIENCE, "{function} does not settle: {answer:?}");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
     fn anything_found(&self) -> bool {
         !self.found.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
     }
@@ -397,26 +409,10 @@ fn is_settled(answer: Option<&Value>) -> bool {
 
 /// Takes away what the case made, so that the next one makes the same calls.
 async fn clean(case: &Case<'_>) -> Result<()> {
-    let estate = &case.estate;
-    for region in [estate.home(), estate.recovery()] {
-        let rds = estate.rds(region);
-        let instances = rds.describe_db_instances().send().await?;
-        for instance in instances.db_instances() {
-            let id = instance.db_instance_identifier().unwrap_or_default();
-            if id.starts_with(&case.name) {
-                let delete = rds.delete_db_instance().db_instance_identifier(id);
-                delete.skip_final_snapshot(true).delete_automated_backups(true).send().await?;
-            }
-        }
-        let snapshots = rds.describe_db_snapshots().snapshot_type("manual").send().await?;
-        for snapshot in snapshots.db_snapshots() {
-            let id = snapshot.db_snapshot_identifier().unwrap_or_default();
-            rds.delete_db_snapshot().db_snapshot_identifier(id).send().await?;
-        }
-    }
-    let vault = estate.cloud.stack().vault_bucket();
-    for key in estate.cloud.object_keys(vault, "ledger/").await? {
-        estate.cloud.delete_object(vault, &key).await?;
+    case.estate.remove_all(&case.name).await?;
+    let vault = case.estate.cloud.stack().vault_bucket();
+    for key in case.estate.cloud.object_keys(vault, "ledger/").await? {
+        case.estate.cloud.delete_object(vault, &key).await?;
     }
     Ok(())
 }

@@ -32,27 +32,9 @@ async fn alone() -> Result<(MutexGuard<'static, ()>, Estate<'static>)> {
     cloud().clear_faults();
     cloud().rds_events(EventDelivery::Normal);
     cloud().rds().set_quotas(big_account());
-    for region in [estate.home(), estate.recovery()] {
-        remove_all(&estate, region).await?;
-    }
+    estate.remove_all("").await?;
     estate.forget().await?;
     Ok((alone, estate))
-}
-
-async fn remove_all(estate: &Estate<'_>, region: &str) -> Result<()> {
-    let rds = estate.rds(region);
-    let mut instances = rds.describe_db_instances().into_paginator().items().send();
-    while let Some(instance) = instances.next().await {
-        let id = instance?.db_instance_identifier.unwrap_or_default();
-        let delete = rds.delete_db_instance().db_instance_identifier(id);
-        delete.skip_final_snapshot(true).delete_automated_backups(true).send().await?;
-    }
-    let mut snapshots = rds.describe_db_snapshots().snapshot_type("manual").into_paginator().items().send();
-    while let Some(snapshot) = snapshots.next().await {
-        let id = snapshot?.db_snapshot_identifier.unwrap_or_default();
-        rds.delete_db_snapshot().db_snapshot_identifier(id).send().await?;
-    }
-    Ok(())
 }
 
 /// Waits for so many messages, and gives them.

@@ -11,11 +11,13 @@ mod common;
 
 use anyhow::Result;
 use common::{protected, start};
+use domain::tag;
 use futures::future::BoxFuture;
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
+use local_elasticache::{Seed as CacheSeed, SeedKind};
 use local_rds::Seed;
 use scenarios::{
-    show,
+    Libsql, show,
     sweep::{Case, Clouds, Sweep},
 };
 use serde_json::json;
@@ -35,13 +37,13 @@ async fn clouds() -> Result<&'static Clouds> {
 
 async fn sweep(sweep: Sweep) -> Result<()> {
     let only = std::env::var("TIDEMARK_SWEEP").ok();
-    if only.as_ref().is_some_and(|only| !only.starts_with(sweep.function)) {
+    if only.as_ref().is_some_and(|only| !only.starts_with(sweep.name)) {
         return Ok(());
     }
     let swept = sweep.run(clouds().await?, only.as_deref()).await?;
     show(&format!(
         "sweep of {}: {} calls, {} cases, in {:.1} s",
-        sweep.function,
+        sweep.name,
         swept.calls,
         swept.cases,
         swept.took.as_secs_f64()
@@ -79,6 +81,59 @@ fn restore<'c>(case: &'c Case<'c>) -> BoxFuture<'c, Result<()>> {
     })
 }
 
+/// A cache under the default plan.
+fn seed_cache(case: &Case<'_>) -> Result<()> {
+    let mut seed = CacheSeed::new(&case.name, SeedKind::ReplicationGroup, Timestamp::UNIX_EPOCH);
+    seed.tags.insert(tag::PLAN.to_owned(), "default".to_owned());
+    Ok(case.estate.cloud.elasticache().seed(case.estate.home(), [seed])?)
+}
+
+/// A Turso database with some rows, which the plan names.
+async fn make_database(case: &Case<'_>) -> Result<()> {
+    let plan = json!({"turso": {"databases": [format!("default/{}", case.name)]}});
+    case.estate.set_plans(&json!({"plans": {"default": plan}})).await?;
+    Libsql::create(case.estate.cloud, &case.name).await?.fill(50).await
+}
+
+/// A slot, from ElastiCache's snapshot over its export to the vaults of both Regions, and the snapshot away again.
+fn back_up_cache<'c>(case: &'c Case<'c>) -> BoxFuture<'c, Result<()>> {
+    Box::pin(async {
+        seed_cache(case)?;
+        case.settle().await
+    })
+}
+
+/// A slot, from a database's pages to the vaults of both Regions.
+fn back_up_turso<'c>(case: &'c Case<'c>) -> BoxFuture<'c, Result<()>> {
+    Box::pin(async {
+        make_database(case).await?;
+        case.settle().await
+    })
+}
+
+/// A person's restore of what the vault holds.
+async fn restored(case: &Case<'_>, engine: &str, backup: &str) -> Result<()> {
+    case.prepare(backup).await?;
+    let (resource, target) = (format!("{engine}/{}", case.name), format!("{}-restored", case.name));
+    let request = json!({"resource": resource, "to": "latest", "as": target, "from": "vault"});
+    while case.ask("restore-database", &request).await?.is_none() {}
+    case.settle().await
+}
+
+fn restore_cache<'c>(case: &'c Case<'c>) -> BoxFuture<'c, Result<()>> {
+    Box::pin(async {
+        seed_cache(case)?;
+        restored(case, "redis", "backup-redis").await
+    })
+}
+
+fn restore_turso<'c>(case: &'c Case<'c>) -> BoxFuture<'c, Result<()>> {
+    Box::pin(async {
+        make_database(case).await?;
+        restored(case, "turso", "backup-turso").await
+    })
+}
+
 /// Automated backups are found off, and then on again.
 fn watch<'c>(case: &'c Case<'c>) -> BoxFuture<'c, Result<()>> {
     Box::pin(async {
@@ -110,20 +165,40 @@ fn tell<'c>(case: &'c Case<'c>) -> BoxFuture<'c, Result<()>> {
 
 #[tokio::test]
 async fn backup_rds() -> Result<()> {
-    sweep(Sweep { function: "backup-rds", script: back_up }).await
+    sweep(Sweep { name: "backup-rds", function: "backup-rds", script: back_up }).await
 }
 
 #[tokio::test]
 async fn restore_database() -> Result<()> {
-    sweep(Sweep { function: "restore-database", script: restore }).await
+    sweep(Sweep { name: "restore-database", function: "restore-database", script: restore }).await
+}
+
+#[tokio::test]
+async fn backup_redis() -> Result<()> {
+    sweep(Sweep { name: "backup-redis", function: "backup-redis", script: back_up_cache }).await
+}
+
+#[tokio::test]
+async fn backup_turso() -> Result<()> {
+    sweep(Sweep { name: "backup-turso", function: "backup-turso", script: back_up_turso }).await
+}
+
+#[tokio::test]
+async fn restore_redis() -> Result<()> {
+    sweep(Sweep { name: "restore-redis", function: "restore-database", script: restore_cache }).await
+}
+
+#[tokio::test]
+async fn restore_a_turso_database() -> Result<()> {
+    sweep(Sweep { name: "restore-turso", function: "restore-database", script: restore_turso }).await
 }
 
 #[tokio::test]
 async fn watch_rpo() -> Result<()> {
-    sweep(Sweep { function: "watch-rpo", script: watch }).await
+    sweep(Sweep { name: "watch-rpo", function: "watch-rpo", script: watch }).await
 }
 
 #[tokio::test]
 async fn send_alert() -> Result<()> {
-    sweep(Sweep { function: "send-alert", script: tell }).await
+    sweep(Sweep { name: "send-alert", function: "send-alert", script: tell }).await
 }

@@ -6,8 +6,9 @@ use anyhow::{Context, Result};
 use jiff::Timestamp;
 use local_cloud::{CallFilter, Effect, Fault, Inbox};
 use scenarios::{Alert, Estate, alerts};
+use serde_json::json;
 
-use crate::telling::Telling;
+use crate::{story, telling::Telling};
 
 /// What a subscriber of the alerts heard.
 pub(crate) struct Heard {
@@ -67,10 +68,9 @@ pub(crate) async fn run(estate: &Estate<'_>, database: &str, telling: &Telling) 
 /// Makes this minute a slot of the default plan.
 async fn next_slot(estate: &Estate<'_>) -> Result<()> {
     let schedule = Timestamp::now().strftime("%-M %-H * * *").to_string();
-    let plans = serde_json::json!({"plans": {"default": {"schedule": {"rds": schedule}}}});
-    let parameter =
-        estate.cloud.stack().outputs.get("PlansParameterName").context("no PlansParameterName")?;
-    Ok(estate.cloud.ssm_put(parameter, &plans.to_string()).await?)
+    let mut plans = story::plans();
+    plans["plans"]["default"]["schedule"] = json!({"rds": schedule});
+    estate.set_plans(&plans).await
 }
 
 async fn heard(inbox: &Inbox, event: &str) -> Result<Alert> {

@@ -1,9 +1,11 @@
 //! `cargo demo`: a real database is backed up, broken and restored, by the deployed functions, on a cloud of this machine.
 
 mod broken;
+mod redis;
 mod report;
 mod story;
 mod telling;
+mod turso;
 
 use std::{path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
 
@@ -38,7 +40,9 @@ async fn main() -> ExitCode {
 
 /// Tells whether every check held.
 async fn demo(arguments: &Arguments, telling: &Arc<Telling>) -> Result<bool> {
-    telling.chapter("Starting a cloud on this machine, with PostgreSQL behind RDS");
+    telling.chapter(
+        "Starting a cloud on this machine, with PostgreSQL behind RDS, Valkey behind ElastiCache, and sqld behind Turso",
+    );
     let options = Options { speed: Speed::demo(), ..Options::default() };
     let progress: Arc<dyn local_cloud::Progress> = telling.clone();
     let cloud = tokio::select! {

@@ -70,7 +70,14 @@ impl Report {
     /// Whether every check held.
     pub(crate) fn all_held(&self) -> bool {
         let heard = &self.story.heard;
-        held(&self.story.pitr) && held(&self.story.copy) && heard.cleared && heard.duplicates == 0
+        let (redis, turso) = (&self.story.redis, &self.story.turso);
+        held(&self.story.pitr)
+            && held(&self.story.copy)
+            && redis.digest_matches
+            && redis.aof.commands_exact
+            && turso.digest_matches
+            && heard.cleared
+            && heard.duplicates == 0
     }
 
     /// For a person.
@@ -100,6 +107,7 @@ impl Report {
         ] {
             restores.add_row(row);
         }
+        let others = self.others();
         let heard = &self.story.heard;
         let mut alerts = Table::new();
         alerts.load_style(UTF8_FULL_CONDENSED);
@@ -131,13 +139,39 @@ impl Report {
             ]);
         }
         format!(
-            "{restores}\n\n{alerts}\n\n{functions}\n(functions built for a quick demo; `cargo bench -p bench` measures release builds)"
+            "{restores}\n\n{others}\n\n{alerts}\n\n{functions}\n(functions built for a quick demo; `cargo bench -p bench` measures release builds)"
         )
+    }
+
+    /// Redis, its append-only directory, and Turso.
+    fn others(&self) -> Table {
+        let Story { redis, turso, .. } = &self.story;
+        let mut table = Table::new();
+        table.load_style(UTF8_FULL_CONDENSED);
+        table.set_header(["restored", "Valkey, after FLUSHALL", "Turso, after DROP TABLE"]);
+        for row in [
+            ["expected", &format!("{} keys", redis.keys_expected), &format!("{} rows", turso.rows_expected)],
+            ["restored", &format!("{} keys", redis.keys_restored), &format!("{} rows", turso.rows_restored)],
+            ["content", same(redis.digest_matches), same(turso.digest_matches)],
+            ["copied by", &format!("an RDB, {}", redis.rdb_version), &turso.method],
+            ["every byte inspected", &format!("{:.0} MB/s", redis.inspect_mb_per_s), "opened by SQLite"],
+            [
+                "append-only file, to the second",
+                &format!(
+                    "{}: the first command that is not there came at {}",
+                    redis.aof.target, redis.aof.first_lost
+                ),
+                "",
+            ],
+        ] {
+            table.add_row(row);
+        }
+        table
     }
 
     /// For a program.
     pub(crate) fn json(&self) -> Value {
-        let Story { pitr, copy, .. } = &self.story;
+        let Story { pitr, copy, redis, turso, .. } = &self.story;
         json!({
             "all_held": self.all_held(),
             "rds": {
@@ -158,6 +192,26 @@ impl Report {
                     "digest_matches": copy.digests_match,
                     "restore_duration_ms": self.story.copy_restore_duration_ms,
                 },
+            },
+            "redis": {
+                "keys_expected": redis.keys_expected,
+                "keys_restored": redis.keys_restored,
+                "digest_matches": redis.digest_matches,
+                "rdb_version": redis.rdb_version,
+                "inspect_mb_per_s": redis.inspect_mb_per_s,
+                "restore_duration_ms": redis.restore_duration_ms,
+            },
+            "redis_aof": {
+                "pitr_target": redis.aof.target,
+                "first_lost_command_after_target": redis.aof.first_lost,
+                "commands_exact": redis.aof.commands_exact,
+            },
+            "turso": {
+                "rows_expected": turso.rows_expected,
+                "rows_restored": turso.rows_restored,
+                "digest_matches": turso.digest_matches,
+                "method": turso.method,
+                "restore_duration_ms": turso.restore_duration_ms,
             },
             "alert": {
                 "seconds_to_alert": self.story.heard.seconds_to_alert,

@@ -8,7 +8,9 @@ use serde_json::json;
 
 use crate::{
     broken::{self, Heard},
+    redis,
     telling::Telling,
+    turso,
 };
 
 const DATABASE: &str = "orders";
@@ -29,8 +31,18 @@ pub(crate) struct Story {
     pub(crate) copy_restore_duration_ms: i64,
     pub(crate) backup_duration_ms: i64,
     pub(crate) copy_duration_ms: i64,
+    pub(crate) redis: redis::Story,
+    pub(crate) turso: turso::Story,
     /// What was heard of a backup that was broken.
     pub(crate) heard: Heard,
+}
+
+/// The backup plans: the default one, with an archive of a server of our own, and a Turso database.
+pub(crate) fn plans() -> serde_json::Value {
+    json!({"plans": {"default": {
+        "redis": {"append_only": {redis::ARCHIVE: redis::archive()}},
+        "turso": {"databases": [format!("default/{}", turso::DATABASE)]},
+    }}})
 }
 
 /// What was there against what came back.
@@ -93,6 +105,9 @@ pub(crate) async fn run(cloud: &Cloud, telling: &Telling) -> Result<Story> {
     );
     telling.fact(&format!("{} rows, as of the snapshot", copy.rows_restored));
 
+    estate.set_plans(&plans()).await?;
+    let redis = redis::run(&estate, telling).await?;
+    let turso = turso::run(&estate, telling).await?;
     let heard = broken::run(&estate, DATABASE, telling).await?;
     let copy_region = estate.recovery().to_owned();
     Ok(Story {
@@ -106,6 +121,8 @@ pub(crate) async fn run(cloud: &Cloud, telling: &Telling) -> Result<Story> {
         copy_restore_duration_ms,
         backup_duration_ms,
         copy_duration_ms,
+        redis,
+        turso,
         heard,
     })
 }
