@@ -254,7 +254,7 @@ pub(crate) fn content(
         method: "append-only",
         taken_at: base.made(),
         restorable_to,
-        content: described(directory, archive, &base, &increments, unchecked),
+        described: described(directory, archive, &base, &increments, unchecked),
         note: Some(Note { id: intake.id.clone(), unchecked, archive: Some(reach) }),
     })
 }

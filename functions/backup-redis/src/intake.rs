@@ -44,12 +44,12 @@ pub struct Intake {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Export {
     /// When first.
-    pub(crate) begun_at: Timestamp,
+    pub(crate) begun: Timestamp,
     /// When last.
-    pub(crate) asked_at: Timestamp,
+    pub(crate) asked: Timestamp,
     /// When ElastiCache was last seen to be at it.
     #[serde(default)]
-    pub(crate) busy_at: Option<Timestamp>,
+    pub(crate) busy: Option<Timestamp>,
 }
 
 /// Which files of an archive belong together.

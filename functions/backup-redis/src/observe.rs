@@ -80,11 +80,14 @@ pub struct Observed {
     /// An error there stops the recording.
     pub(crate) recorded: Result<BTreeSet<EntryKey>, Arc<Error>>,
     /// The work in progress of the resources whose newest slot is not filled, with the versions of the documents.
-    pub(crate) intakes: BTreeMap<ResourceId, Result<(Option<Intake>, Option<String>), Arc<Error>>>,
+    pub(crate) intakes: Intakes,
     /// The files of the archives.
     pub(crate) archives: BTreeMap<ResourceId, Result<Vec<Object>, Arc<Error>>>,
     pub(crate) notes: Result<Notes, Arc<Error>>,
 }
+
+/// Work in progress, with the version of its document.
+pub(crate) type Intakes = BTreeMap<ResourceId, Result<(Option<Intake>, Option<String>), Arc<Error>>>;
 
 /// What ElastiCache has.
 #[derive(Clone, Debug, Default)]
@@ -181,7 +184,7 @@ async fn intakes<C, S, B, L, P, D: Documents>(
     function: &BackupRedis<C, S, B, L, P, D>,
     protected: &[Protected],
     home: &BTreeMap<RecoveryPointId, Listed>,
-) -> BTreeMap<ResourceId, Result<(Option<Intake>, Option<String>), Arc<Error>>> {
+) -> Intakes {
     let is_done = |one: &&Protected| {
         one.slot.is_none_or(|slot| {
             (1..=ATTEMPTS).any(|attempt| {

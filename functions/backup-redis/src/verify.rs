@@ -35,7 +35,7 @@ pub(crate) struct Content {
     pub(crate) method: &'static str,
     pub(crate) taken_at: Option<Timestamp>,
     pub(crate) restorable_to: Option<Timestamp>,
-    pub(crate) content: Map<String, Value>,
+    pub(crate) described: Map<String, Value>,
     pub(crate) note: Option<Note>,
 }
 
@@ -258,7 +258,7 @@ fn cache_content(intake: &Intake, read: &BTreeMap<&str, &Checker>) -> Result<Con
     let unchecked = reports.iter().any(|(_, report)| report.verdict == Verdict::NoChecksum);
     content.insert("unchecked".to_owned(), unchecked.into());
     let note = unchecked.then(|| Note { id: intake.id.clone(), unchecked, archive: None });
-    Ok(Content { method: "elasticache-snapshot", taken_at, restorable_to: None, content, note })
+    Ok(Content { method: "elasticache-snapshot", taken_at, restorable_to: None, described: content, note })
 }
 
 /// What is in all of the files together.
@@ -325,7 +325,7 @@ async fn complete<C, S: Store, B, L, P, D: Documents>(
     now: Timestamp,
 ) -> Result<Done> {
     let intake = &desk.intake;
-    let Content { method, taken_at, restorable_to, mut content, note } = found;
+    let Content { method, taken_at, restorable_to, described: mut content, note } = found;
     content.insert("requested_at".to_owned(), intake.requested_at.to_string().into());
     let manifest = Manifest {
         version: 1,

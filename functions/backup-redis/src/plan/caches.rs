@@ -119,7 +119,7 @@ impl<'o> Planner<'o> {
             SnapshotState::Failed => self.record_failed_snapshot(one, snapshot, &work),
             SnapshotState::Busy => match work.own_intake() {
                 Some(intake) if intake.export.is_some() => {
-                    let begun = intake.export.map(|export| export.begun_at);
+                    let begun = intake.export.map(|export| export.begun);
                     if begun.is_some_and(|begun| self.now.duration_since(begun) > STUCK) {
                         return self.plan.refuse(resource, refusal::stuck(snapshot));
                     }
@@ -151,12 +151,12 @@ impl<'o> Planner<'o> {
     /// Notes from time to time that the export is still going on.
     fn follow(&mut self, mut intake: Intake, work: Work, snapshot: &Snapshot) {
         let resource = intake.resource.clone();
-        let seen = intake.export.and_then(|export| export.busy_at);
+        let seen = intake.export.and_then(|export| export.busy);
         if seen.is_some_and(|seen| self.now.duration_since(seen) < SEEN_AGAIN) {
             return self.plan.wait(&resource, format!("{} is {}", snapshot.name, snapshot.status));
         }
         if let Some(export) = &mut intake.export {
-            export.busy_at = Some(self.now);
+            export.busy = Some(self.now);
         }
         let reason = format!("{} is {}", snapshot.name, snapshot.status);
         let action = Action::Note { intake: Box::new(intake), version: work.version };
@@ -261,9 +261,9 @@ impl<'o> Planner<'o> {
         let newest = found.values().map(|object| object.modified).max();
         let expected = snapshot.shards.len().max(1);
         if let Some(export) = intake.export {
-            let (since, limit) = match export.busy_at {
+            let (since, limit) = match export.busy {
                 Some(busy) => (busy, EXPORT_ENDED),
-                None => (export.begun_at, EXPORT_UNSEEN),
+                None => (export.begun, EXPORT_UNSEEN),
             };
             let waited = self.now.duration_since(newest.map_or(since, |newest| newest.max(since)));
             if waited > limit {
@@ -273,13 +273,13 @@ impl<'o> Planner<'o> {
                     Action::Fail { error: reason.clone(), intake: Box::new(intake), region: self.region() };
                 return self.plan.act(&resource, action, reason);
             }
-            if newest.is_some() || self.now.duration_since(export.asked_at) < ASK_AGAIN {
+            if newest.is_some() || self.now.duration_since(export.asked) < ASK_AGAIN {
                 let reason = format!("{} of {expected} files of {} are exported", found.len(), work.id);
                 return self.plan.wait(&resource, reason);
             }
         } else if !found.is_empty() {
             // It was asked for, and the document about that was lost.
-            intake.export = Some(Export { begun_at: self.now, asked_at: self.now, busy_at: None });
+            intake.export = Some(Export { begun: self.now, asked: self.now, busy: None });
             let action = Action::Note { intake: Box::new(intake), version: work.version };
             return self.plan.act(
                 &resource,
@@ -287,9 +287,9 @@ impl<'o> Planner<'o> {
                 format!("{} files of {} are exported", found.len(), work.id),
             );
         }
-        let begun_at = intake.export.map_or(self.now, |export| export.begun_at);
-        let busy_at = intake.export.and_then(|export| export.busy_at);
-        intake.export = Some(Export { begun_at, asked_at: self.now, busy_at });
+        let begun = intake.export.map_or(self.now, |export| export.begun);
+        let busy = intake.export.and_then(|export| export.busy);
+        intake.export = Some(Export { begun, asked: self.now, busy });
         let reason = format!("{} is available and not exported", snapshot.name);
         let action = Action::Export {
             snapshot: Box::new(snapshot.clone()),
