@@ -257,8 +257,8 @@ async fn requests_for_pages_that_make_no_sense_are_refused_and_are_no_end() {
     cloud.stop().await;
 }
 
-fn at(time: Timestamp) -> Option<Value> {
-    Some(json!({"type": "database", "value": "shop", "timestamp": time.to_string()}))
+fn at(time: Timestamp) -> Value {
+    json!({"type": "database", "value": "shop", "timestamp": time.to_string()})
 }
 
 #[tokio::test]
@@ -278,7 +278,7 @@ async fn a_branch_has_what_was_committed_by_then_and_nothing_later() {
         shop.sql(&["DELETE FROM marks WHERE number % 2 = 0"]).await;
     }
     for (number, (time, count)) in times.iter().enumerate() {
-        let branch = cloud.create(&format!("branch-{number}"), at(*time)).await;
+        let branch = cloud.create(&format!("branch-{number}"), Some(at(*time))).await;
         assert_eq!(branch.sql(&["SELECT count(*) FROM marks"]).await, *count, "at {time}");
         assert_eq!(branch.sql(&["PRAGMA quick_check"]).await, "ok");
     }
@@ -324,7 +324,7 @@ async fn without_being_told_the_history_lags_no_further_than_the_looks() {
         let time = counted + SignedDuration::from_secs(2);
         until("the time has come", || async { (Timestamp::now() >= time).then_some(()) }).await;
         let after: u32 = shop.sql(&["SELECT count(*) FROM acknowledged"]).await.parse().unwrap();
-        let branch = cloud.create(&format!("branch-{round}"), at(time)).await;
+        let branch = cloud.create(&format!("branch-{round}"), Some(at(time))).await;
         let there: u32 = branch.sql(&["SELECT count(*) FROM acknowledged"]).await.parse().unwrap();
         assert!((before..=after).contains(&there), "{before} ≤ {there} ≤ {after}");
         assert_eq!(branch.sql(&["PRAGMA quick_check"]).await, "ok");
