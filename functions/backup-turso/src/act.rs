@@ -155,7 +155,8 @@ where
         Action::Branch { new, .. } => match function.account()?.turso.branch(new).await {
             // Its name says of what and of when it is: the one that is there is the same.
             Err(error) if error.code() != "TursoConflict" => Err(error),
-            _ => Ok(Done::default().with("branch", new.name.clone())),
+            // The next tick sees whether an older one has to go.
+            _ => Ok(Done::underway().with("branch", new.name.clone())),
         },
         Action::Unbranch { name } => {
             function.account()?.turso.delete(name).await?;

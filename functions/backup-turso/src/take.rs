@@ -101,7 +101,9 @@ where
         self.note_current(&manifest).await?;
         file.work.stage = Stage::Kept;
         file.release().await?;
-        Ok(completed("recovery-point-completed", &manifest, &self.new.region, self.now()))
+        // The next tick looks for it in the recovery Region.
+        let done = completed("recovery-point-completed", &manifest, &self.new.region, self.now());
+        Ok(Done { unfinished: true, ..done })
     }
 
     fn now(&self) -> Timestamp {
