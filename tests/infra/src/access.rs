@@ -345,7 +345,10 @@ fn in_the_state(role: &str) -> BTreeSet<(String, String)> {
     let mut all = vec![("s3:ListBucket", "the bucket".to_owned())];
     all.extend(keeps(&board));
     match function.name {
-        "backup-redis" => all.extend(keeps("intake/redis/*")),
+        "backup-redis" => {
+            all.extend(keeps("intake/redis/*"));
+            all.extend(keeps("notes/backup-redis.json"));
+        }
         "backup-turso" => {
             all.extend(keeps("intake/turso/*"));
             all.extend(keeps("turso/current.json"));

@@ -100,7 +100,7 @@ pub const FUNCTIONS: &[Function] = &[
     Function {
         name: "backup-redis",
         timeout_seconds: 900,
-        memory_mib: 1024,
+        memory_mib: 1769,
         variables: &[],
         schedules: &[
             Schedule {
