@@ -22,7 +22,7 @@ pub struct ColdStart {
 }
 
 /// What every function finds in its environment on Lambda, and what the template sets. None of it is ever connected to.
-const ENVIRONMENT: [(&str, &str); 20] = [
+const ENVIRONMENT: [(&str, &str); 26] = [
     ("AWS_REGION", "us-east-1"),
     ("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE"),
     ("AWS_SECRET_ACCESS_KEY", "example"),
@@ -36,6 +36,12 @@ const ENVIRONMENT: [(&str, &str); 20] = [
     ("TIDEMARK_RECOVERY_KEY", "arn:aws:kms:us-west-2:123456789012:alias/tidemark-bench"),
     ("TIDEMARK_VAULT_BUCKET", "tidemark-vault-bench"),
     ("TIDEMARK_STATE_BUCKET", "tidemark-state-bench"),
+    ("TIDEMARK_EXPORT_BUCKET", "tidemark-export-bench"),
+    ("TIDEMARK_RECOVERY_VAULT_BUCKET", "tidemark-vault-bench-away"),
+    ("TIDEMARK_RECOVERY_EXPORT_BUCKET", "tidemark-export-bench-away"),
+    ("TIDEMARK_TURSO_ORGANIZATION", "acme"),
+    ("TIDEMARK_TURSO_SECRET", "tidemark/turso"),
+    ("TIDEMARK_TURSO_API", "https://api.turso.tech"),
     ("TIDEMARK_STAGE", "bench"),
     ("TIDEMARK_ALERTS_TOPIC", "arn:aws:sns:us-east-1:123456789012:tidemark-bench-alerts"),
     ("TIDEMARK_ALARM_PREFIX", "tidemark-bench-"),
