@@ -35,7 +35,7 @@ pub fn is_own_branch(database: &Database) -> bool {
     mark && slot && database.name.starts_with(RecoveryPointId::PREFIX) && database.parent.is_some()
 }
 
-#[cfg(all(test, feature = "fake"))]
+#[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 

@@ -1,5 +1,7 @@
 //! Pages copied from databases in memory, and from answers that lie.
 
+#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
 mod common;
 
 use std::{cell::RefCell, path::Path, time::Duration};
@@ -16,7 +18,7 @@ use turso::{Access, Connect, FRAME_BYTES, FakeTurso, Frames, Session, Turso, che
 const ROOM: u64 = 1 << 30;
 
 async fn session(turso: &FakeTurso) -> Session {
-    let token = turso.token("orders", Access::ReadOnly, Duration::from_mins(60)).await.unwrap();
+    let token = turso.token("orders", Access::ReadOnly, Duration::from_hours(1)).await.unwrap();
     Session { hostname: "orders-acme.turso.io".to_owned(), token, encryption_key: None }
 }
 
