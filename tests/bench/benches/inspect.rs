@@ -236,11 +236,12 @@ fn fill_and_save(process: &mut Child, socket: &Path, megabytes: usize) -> Result
 }
 
 fn command(stream: &mut UnixStream, words: &[impl AsRef<str>]) -> Result<()> {
-    let mut request = format!("*{}\r\n", words.len());
+    let mut request = Vec::new();
+    write!(request, "*{}\r\n", words.len())?;
     for word in words.iter().map(AsRef::as_ref) {
-        request += &format!("${}\r\n{word}\r\n", word.len());
+        write!(request, "${}\r\n{word}\r\n", word.len())?;
     }
-    Ok(stream.write_all(request.as_bytes())?)
+    Ok(stream.write_all(&request)?)
 }
 
 fn receive(replies: &mut impl BufRead, sent: &mut usize) -> Result<()> {
