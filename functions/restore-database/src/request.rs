@@ -8,13 +8,15 @@ use reconcile::{Error, Request, Result, Wake};
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
 
-use crate::rds;
+use crate::{engine::Of, rds, redis, turso};
 
 /// What woke the function.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Ask {
     /// A person wants a database back.
-    Restore(Box<RestoreRequest<rds::Overrides>>),
+    Restore(
+        Box<Of<RestoreRequest<rds::Overrides>, RestoreRequest<redis::Wish>, RestoreRequest<turso::Wish>>>,
+    ),
     /// Time to look after the restores under way.
     Follow,
 }
@@ -52,7 +54,6 @@ const KEYS: [&str; 4] = ["resource", "to", "as", "region"];
 /// The payload as it stands in JSON.
 #[derive(Deserialize)]
 struct Payload<W> {
-    resource: String,
     to: String,
     #[serde(rename = "as")]
     name: String,
@@ -94,8 +95,9 @@ impl Target {
             return Ok(Self::RecoveryPoint(text.to_owned()));
         }
         Err(invalid(format!(
-            "\"to\" is {text:?}: expected \"latest\", an instant with its offset such as \"2026-11-22T02:59:59Z\", or a recovery \
-             point's id"
+            "\"to\" is {:?}: expected \"latest\", an instant with its offset such as \"2026-11-22T02:59:59Z\", or a recovery \
+             point's id",
+            shown(text)
         )))
     }
 }
@@ -109,7 +111,15 @@ impl Request for Ask {
         let Value::Object(object) = payload else { return follow(payload) };
         match object.get("resource") {
             None => follow(Value::Object(object)),
-            Some(_) => Ok(Self::Restore(Box::new(restore(object)?))),
+            Some(resource) => {
+                let (engine, name) = engine(resource)?;
+                let request = match engine {
+                    Engine::Redis => Of::Redis(restore(object, &name)?),
+                    Engine::Turso => Of::Turso(restore(object, &name)?),
+                    Engine::Rds | Engine::Tidemark => Of::Rds(restore(object, &name)?),
+                };
+                Ok(Self::Restore(Box::new(request)))
+            }
         }
     }
 }
@@ -118,26 +128,58 @@ fn follow(payload: Value) -> Result<Ask> {
     Wake::parse(payload).map(|_| Ask::Follow)
 }
 
-fn restore<W: Wish>(object: Map<String, Value>) -> Result<RestoreRequest<W>> {
+/// Of which engine the resource is, and its name. An ARN ends in the name, and `ResourceId` prints the engine before it:
+/// all three forms are in people's clipboards. A bare name is RDS's.
+fn engine(resource: &Value) -> Result<(Engine, String)> {
+    let Some(text) = resource.as_str() else {
+        return Err(invalid("\"resource\" has an invalid type: expected a text such as \"rds/orders\""));
+    };
+    let found = match text.split(':').collect::<Vec<_>>().as_slice() {
+        ["arn", _, "rds", _, _, "db", name] => Some((Engine::Rds, *name)),
+        ["arn", _, "elasticache", _, _, "replicationgroup" | "cluster" | "serverlesscache", name] => {
+            Some((Engine::Redis, *name))
+        }
+        _ => match text.split_once('/') {
+            None => Some((Engine::Rds, text)),
+            Some((prefix, name)) => Engine::PROTECTED
+                .into_iter()
+                .find(|engine| engine.as_str() == prefix)
+                .map(|engine| (engine, name)),
+        },
+    };
+    found.map(|(engine, name)| (engine, name.to_owned())).ok_or_else(|| {
+        invalid(format!(
+            "\"resource\" is {:?}: expected rds/<name>, redis/<name>, turso/<name>, or the ARN of a DB instance or of a cache",
+            shown(text)
+        ))
+    })
+}
+
+fn restore<W: Wish>(object: Map<String, Value>, resource: &str) -> Result<RestoreRequest<W>> {
     if let Some(unknown) = object.keys().find(|key| !KEYS.iter().chain(W::KEYS).any(|known| known == key)) {
         let allowed: Vec<&str> = KEYS.iter().chain(W::KEYS).copied().collect();
-        return Err(invalid(format!("{unknown:?} is no key of a restore; allowed: {}", allowed.join(", "))));
+        return Err(invalid(format!(
+            "{:?} is no key of a restore of {}; allowed: {}",
+            shown(unknown),
+            W::ENGINE,
+            allowed.join(", ")
+        )));
     }
     let payload: Payload<W> = serde_json::from_value(Value::Object(object))
         .map_err(|error| invalid(format!("a restore needs resource, to and as: {error}")))?;
     let name = name::<W>("as", &payload.name)?;
-    // An ARN ends in the identifier, and ResourceId prints `rds/` before it: all three forms are in people's clipboards.
-    let resource = payload.resource.rsplit([':', '/']).next().unwrap_or_default();
     let resource = ResourceId { engine: W::ENGINE, name: self::name::<W>("resource", resource)? };
     let to = Target::parse(&payload.to)?;
     Ok(RestoreRequest { resource, to, name, region: payload.region, wish: payload.wish })
 }
 
 fn name<W: Wish>(key: &str, text: &str) -> Result<String> {
-    W::name(text).ok_or_else(|| {
-        let shown: String = text.chars().take(80).collect();
-        invalid(format!("{key:?} is {shown:?}: {}", W::NAMES))
-    })
+    W::name(text).ok_or_else(|| invalid(format!("{key:?} is {:?}: {}", shown(text), W::NAMES)))
+}
+
+/// Of a hostile text only a short piece may reach an answer.
+fn shown(text: &str) -> String {
+    text.chars().take(80).collect()
 }
 
 /// AWS's rule for most identifiers: letters, digits and single hyphens, a letter first, no hyphen last. Kept in lower case.
@@ -156,6 +198,7 @@ pub(crate) fn invalid(message: impl Display) -> Error {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
     use rstest::rstest;
     use serde_json::json;
 
@@ -163,7 +206,10 @@ mod tests {
 
     fn restore(payload: Value) -> RestoreRequest<rds::Overrides> {
         match Ask::parse(payload).unwrap() {
-            Ask::Restore(request) => *request,
+            Ask::Restore(request) => match *request {
+                Of::Rds(request) => request,
+                other => panic!("not RDS: {other:?}"),
+            },
             Ask::Follow => panic!("not a restore"),
         }
     }
@@ -199,6 +245,83 @@ mod tests {
         let error = Ask::parse(payload).unwrap_err();
         assert_eq!(error.code(), "RequestInvalid");
         assert!(error.to_string().contains(because), "{error}");
+    }
+
+    #[rstest]
+    #[case("redis/sessions", "redis/sessions")]
+    #[case("arn:aws:elasticache:us-east-1:123456789012:replicationgroup:sessions", "redis/sessions")]
+    #[case("arn:aws:elasticache:us-east-1:123456789012:serverlesscache:Sessions", "redis/sessions")]
+    #[case("turso/orders-1", "turso/orders-1")]
+    #[case("rds/orders", "rds/orders")]
+    fn engines(#[case] resource: &str, #[case] expected: &str) {
+        let Ask::Restore(request) =
+            Ask::parse(json!({"resource": resource, "to": "latest", "as": "x"})).unwrap()
+        else {
+            panic!("not a restore")
+        };
+        let found = match *request {
+            Of::Rds(request) => request.resource,
+            Of::Redis(request) => request.resource,
+            Of::Turso(request) => request.resource,
+        };
+        assert_eq!(found.to_string(), expected);
+    }
+
+    #[rstest]
+    #[case("mysql/orders", "expected rds/<name>, redis/<name>, turso/<name>")]
+    #[case("tidemark/backup-rds", "expected rds/<name>")]
+    #[case("arn:aws:dynamodb:us-east-1:123456789012:table/orders", "expected rds/<name>")]
+    #[case("arn:aws:elasticache:us-east-1:123456789012:snapshot:x", "expected rds/<name>")]
+    #[case("redis/", "1 to 40 letters")]
+    #[case("redis/a/../b", "1 to 40 letters")]
+    #[case("turso/Orders", "1 to 64 of a-z")]
+    #[case("turso/-", "1 to 64 of a-z")]
+    fn no_resources(#[case] resource: &str, #[case] because: &str) {
+        let error = Ask::parse(json!({"resource": resource, "to": "latest", "as": "x"})).unwrap_err();
+        assert_eq!(error.code(), "RequestInvalid");
+        assert!(error.to_string().contains(because), "{error}");
+    }
+
+    #[rstest]
+    #[case("rds/a", "node_type", "resource, to, as, region, instance_class, subnet_group")]
+    #[case("redis/a", "instance_class", "resource, to, as, region, from, node_type")]
+    #[case("turso/a", "subnet_group", "resource, to, as, region, from, group")]
+    fn a_key_of_another_engine_is_refused_with_those_of_this_one(
+        #[case] resource: &str,
+        #[case] key: &str,
+        #[case] allowed: &str,
+    ) {
+        let error =
+            Ask::parse(json!({"resource": resource, "to": "latest", "as": "x", key: "x"})).unwrap_err();
+        assert!(error.to_string().contains(allowed), "{error}");
+    }
+
+    /// The files in `events/` are what they say they are.
+    #[test]
+    fn events() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../events");
+        let mut seen = 0;
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.file_name().unwrap().to_str().unwrap();
+            let Some(case) = name.strip_prefix("restore-database-") else { continue };
+            let payload = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+            let (read, is_malformed) = (Ask::parse(payload), case.contains("malformed"));
+            assert_eq!(read.is_err(), is_malformed, "{name}: {read:?}");
+            seen += 1;
+        }
+        assert!(seen >= 17, "{seen} files");
+    }
+
+    proptest! {
+        /// Whatever stands in a request: it is read or refused, and what reaches an answer is short.
+        #[test]
+        fn any_text_is_read_or_refused(resource in ".{0,300}", to in ".{0,300}", name in ".{0,300}", prefix in 0_usize..4) {
+            let resource = format!("{}{resource}", ["", "redis/", "turso/", "arn:aws:rds:"][prefix]);
+            if let Err(error) = Ask::parse(json!({"resource": resource, "to": to, "as": name})) {
+                prop_assert!(error.to_string().chars().count() < 2_000);
+            }
+        }
     }
 
     #[test]

@@ -27,6 +27,7 @@ impl<R: Rds, L: Ledger, S: Secrets, P: Postgres> Engine for RdsRestores<R, L, S,
     type Asked = Asked;
     type Restores = Restores;
     type Action = Action;
+    const NEEDS: &'static str = "nothing else";
 
     async fn observe(&self, request: RestoreRequest<Overrides>, _now: Timestamp) -> Result<Asked> {
         self.observe_request(request).await

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use vault::FakeLedger;
 
 use super::RdsRestores;
-use crate::{RestoreDatabase, request::Ask};
+use crate::{RestoreDatabase, fixture, request::Ask};
 
 const HOME: &str = "us-east-1";
 const AWAY: &str = "us-west-2";
@@ -41,6 +41,12 @@ impl Postgres for FakeDatabase {
         self.answers.get().then_some(()).ok_or_else(starting)
     }
 }
+
+type Function = RestoreDatabase<
+    RdsRestores<FakeRds, FakeLedger, FakeDatabase, FakeDatabase>,
+    fixture::Redis,
+    fixture::Turso,
+>;
 
 struct World {
     account: FakeAccount,
@@ -122,7 +128,7 @@ impl World {
         world
     }
 
-    fn function(&self) -> RestoreDatabase<RdsRestores<FakeRds, FakeLedger, FakeDatabase, FakeDatabase>> {
+    fn function(&self) -> Function {
         let rds = RdsRestores {
             home: self.account.region(HOME),
             recovery: self.account.region(AWAY),
@@ -130,7 +136,7 @@ impl World {
             secrets: self.database.clone(),
             postgres: self.database.clone(),
         };
-        RestoreDatabase { rds }
+        RestoreDatabase { rds, redis: None, turso: None }
     }
 
     async fn pass(&self, payload: Value) -> Result<Summary> {
@@ -150,11 +156,7 @@ impl World {
         let mut summary = self.pass(payload).await?;
         match summary.take_error() {
             Some(error) => Err(error),
-            None => {
-                Ok(RestoreDatabase::<RdsRestores<FakeRds, FakeLedger, FakeDatabase, FakeDatabase>>::answer(
-                    summary,
-                ))
-            }
+            None => Ok(Function::answer(summary)),
         }
     }
 
