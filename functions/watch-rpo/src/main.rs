@@ -3,12 +3,13 @@
 use events::Bus;
 use plans::SsmPlans;
 use rds::AwsRds;
-use reconcile::{Journal, Settings, aws_config, serve};
+use reconcile::{Error, Journal, Settings, aws_config, serve};
 use redis::elasticache::AwsElastiCache;
+use secrets::SecretsManager;
 use state::StateBucket;
 use turso::HttpConnector;
 use vault::{S3Store, VaultLedger};
-use watch_rpo::{SecretToken, WatchRpo, WithToken};
+use watch_rpo::{SecretOrganization, WatchRpo};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {
@@ -30,7 +31,7 @@ async fn main() -> Result<(), lambda_runtime::Error> {
         let documents = StateBucket::new(&aws, state);
         let turso = organization.map(|(organization, secret)| {
             let connector = HttpConnector::new(&settings, &organization)?;
-            Ok::<_, reconcile::Error>(WithToken::new(SecretToken::new(&aws, secret), connector))
+            Ok::<_, Error>(SecretOrganization::new(SecretsManager::new(&aws), secret, connector))
         });
         let reconciler = WatchRpo {
             home: AwsRds::new(&aws, &home),

@@ -183,7 +183,7 @@ impl Memory {
     fn set(&mut self, engine: Engine, rhythm: Rhythm) {
         match engine {
             Engine::Rds => {
-                (self.look_minutes, self.snapshots_seen_at) = (rhythm.look_minutes, rhythm.seen_at)
+                (self.look_minutes, self.snapshots_seen_at) = (rhythm.look_minutes, rhythm.seen_at);
             }
             engine if rhythm == Rhythm::EACH_MINUTE => _ = self.looks.remove(&engine),
             engine => _ = self.looks.insert(engine, rhythm),

@@ -198,21 +198,20 @@ fn point(listed: &Listed, state: RecoveryPointState, now: Timestamp) -> Point {
     }
 }
 
-/// The resources without those whose names others bear too: of these none, unless one alone is protected.
-pub(crate) fn without_namesakes<R>(
+/// One resource of each name, a protected one before others; and the names that several protected ones bear.
+pub(crate) fn without_namesakes<R: Protected>(
     resources: Vec<R>,
-    name: impl Fn(&R) -> &str,
     is_protected: impl Fn(&R) -> bool,
 ) -> (Vec<R>, HashSet<String>) {
     let mut seen: HashMap<String, R> = HashMap::new();
     let mut clashes = HashSet::new();
     for resource in resources {
-        match seen.get(name(&resource)) {
+        match seen.get(resource.name()) {
             Some(there) if is_protected(there) && is_protected(&resource) => {
-                clashes.insert(name(&resource).to_owned());
+                clashes.insert(resource.name().to_owned());
             }
             Some(there) if is_protected(there) || !is_protected(&resource) => {}
-            _ => _ = seen.insert(name(&resource).to_owned(), resource),
+            _ => _ = seen.insert(resource.name().to_owned(), resource),
         }
     }
     (seen.into_values().collect(), clashes)

@@ -42,7 +42,7 @@ impl Of {
     pub(super) const fn incarnation(self) -> &'static str {
         match self {
             Self::Group | Self::Serverless | Self::Database => INCARNATION,
-            Self::Archive => "whatever backup-redis takes for one",
+            Self::Archive => "s3://archive/main/",
         }
     }
 }
@@ -114,15 +114,6 @@ impl World {
         self.vault.set_now(self.now);
         self.begin(of, slot, attempt, bytes);
         self.vault.put(&Self::key(of, slot, attempt, "manifest.json"), "{}");
-    }
-
-    /// Takes the recovery point of a slot out of both vaults.
-    pub(super) fn lose(&self, of: Of, slot: &str) {
-        for object in ["data", "manifest.json"] {
-            let key = Self::key(of, slot, 1, object);
-            self.vault.remove(&key);
-            self.recovery_vault.remove(&key);
-        }
     }
 
     /// Says that the recovery point of that slot is current.
@@ -240,6 +231,7 @@ async fn an_unchanged_database_needs_no_recovery_point_for_each_slot() {
 #[rstest]
 #[case::of_a_recovery_point_that_is_not_there("2026-11-22T00:05:00Z", "2026-11-22T18:05:00Z")]
 #[case::of_one_without_a_manifest("2026-11-22T12:00:00Z", "2026-11-22T18:05:00Z")]
+#[case::of_one_too_old_to_be_listed("2026-09-01T06:00:00Z", "2026-11-22T18:05:00Z")]
 #[case::of_the_future("2026-11-22T06:00:00Z", "2999-01-01T00:00:00Z")]
 #[tokio::test]
 async fn what_cannot_be_is_not_believed_to_be_current(#[case] slot: &str, #[case] as_of: &str) {
@@ -249,16 +241,17 @@ async fn what_cannot_be_is_not_believed_to_be_current(#[case] slot: &str, #[case
     assert_eq!(world.tick_at("2026-11-22T19:30:00Z").await, ["rpo-exceeded", "slot-missed"]);
 }
 
+#[rstest]
+#[case::one_names_it(r#""a": {"turso": {"databases": ["production/*"]}}, "b": {}"#, &["rpo-exceeded", "slot-missed"])]
+#[case::two_do(r#""a": {"turso": {"databases": ["production/*"]}}, "b": {"turso": {"databases": ["*/main"]}}"#, &[])]
 #[tokio::test]
-async fn an_old_recovery_point_may_be_current_for_months() {
+async fn a_database_that_several_plans_name_is_left_to_backup_turso(
+    #[case] plans: &str,
+    #[case] kinds: &[&str],
+) {
     let mut world = World::of(Of::Database, "2026-11-22T19:30:00Z");
-    for slot in
-        ["2026-11-21T00", "2026-11-21T06", "2026-11-21T12", "2026-11-21T18", "2026-11-22T00", "2026-11-22T06"]
-    {
-        world.lose(Of::Database, &format!("{slot}:00:00Z"));
-    }
-    world.say_current("2026-09-01T06:00:00Z", "2026-11-22T18:05:00Z").await;
-    assert_eq!(world.tick_at("2026-11-22T19:30:00Z").await, Vec::<String>::new());
+    world.plans = format!("{{\"plans\": {{{plans}}}}}").leak();
+    assert_eq!(world.tick_at("2026-11-22T19:30:00Z").await, kinds);
 }
 
 #[rstest]
@@ -373,7 +366,9 @@ async fn a_database_that_no_pattern_names_any_more_is_told() {
 #[tokio::test]
 async fn a_branch_that_tidemark_made_is_nobodys_to_protect() {
     let mut world = World::of(Of::Database, "2026-11-22T11:00:00Z");
-    world.have_database(turso_database("tidemark-main-20261122t0600z-aaaaaa"));
+    let parent = turso::Parent { id: INCARNATION.to_owned(), name: "main".to_owned() };
+    let branch = turso_database("tidemark-main-20261122t0600z-aaaaaa");
+    world.have_database(turso::Database { parent: Some(parent), ..branch });
     world.tick().await;
     assert_eq!(world.memory("2026-11")["resources"].as_object().unwrap().len(), 1);
 }

@@ -62,8 +62,9 @@ fn name(number: u8) -> String {
     format!("main-{number}")
 }
 
+/// The first is the archive's.
 fn incarnation(number: u8) -> String {
-    format!("made-{number}")
+    if number == 0 { "s3://archive/main/".to_owned() } else { format!("made-{number}") }
 }
 
 impl Any {

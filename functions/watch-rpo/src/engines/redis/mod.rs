@@ -21,7 +21,7 @@ const FUNCTION: &str = "backup-redis";
 #[derive(Clone, Debug)]
 pub(crate) struct Source {
     kind: Kind,
-    /// [`RecoveryPointId::mark`] of the cache; empty for an archive, whose name alone tells.
+    /// [`RecoveryPointId::mark`] of it.
     mark: String,
     /// Another one that is protected bears the same name.
     clashes: bool,
@@ -46,12 +46,11 @@ impl Source {
     }
 
     fn archive(plan: &BackupPlan, archive: &domain::AppendOnlyArchive) -> Self {
-        let kind = Kind::Archive {
-            name: archive.name.clone(),
-            plan: plan.name.to_string(),
-            place: format!("s3://{}/{}", archive.bucket, archive.prefix),
-        };
-        Self { kind, mark: String::new(), clashes: false }
+        // As backup-redis has it: a rewrite gives the directory another base each time; its place stays.
+        let place = format!("s3://{}/{}", archive.bucket, archive.prefix);
+        let mark = RecoveryPointId::mark(&place);
+        let kind = Kind::Archive { name: archive.name.clone(), plan: plan.name.to_string(), place };
+        Self { kind, mark, clashes: false }
     }
 
     /// The plan that somebody named for it, whether or not there is one of that name.

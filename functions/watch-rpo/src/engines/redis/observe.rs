@@ -1,13 +1,13 @@
-use std::{collections::HashSet, sync::Arc};
+use std::sync::Arc;
 
 use domain::PlanDocument;
 use jiff::Timestamp;
 use vault::Store;
 
-use super::{Kind, Source};
+use super::Source;
 use crate::{
     engines::{
-        Answer, Asked, Protected, Seen,
+        Answer, Asked, Protected, Seen, Under,
         vaulted::{self, Vaults},
     },
     look::in_time,
@@ -35,21 +35,11 @@ pub(crate) async fn observe<C: Caches, S: Store>(
         }),
     );
     let (mut resources, clashes) =
-        vaulted::without_namesakes(sources, Source::name, |source| source.plan_name().is_some());
+        vaulted::without_namesakes(sources, |source| matches!(source.under(plans), Under::Plan(_)));
     for source in &mut resources {
         source.clashes = clashes.contains(source.name());
     }
-    let mut look = vaulted::look_if(asked, vaults, &resources, plans, now).await;
-    if let Some(look) = &mut look {
-        let is_archive = |source: &&Source| matches!(source.kind, Kind::Archive { .. });
-        let archives: HashSet<&str> = resources.iter().filter(is_archive).map(Protected::name).collect();
-        let away = look.away.iter_mut().flat_map(|away| &mut away.copies);
-        for point in look.home.iter_mut().flatten().chain(away) {
-            if archives.contains(point.resource.as_str()) {
-                point.incarnation.clear();
-            }
-        }
-    }
+    let look = vaulted::look_if(asked, vaults, &resources, plans, now).await;
     Seen { resources, answer, look }
 }
 

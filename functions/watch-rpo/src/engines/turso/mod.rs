@@ -47,13 +47,21 @@ impl Protected for Database {
         &self.shown.id
     }
 
-    /// By the first plan that names it. A branch that Tidemark made is a way to restore, and nobody's to protect.
+    /// By the plan that names it; backup-turso refuses one that several do, and one whose name fits into no key. A branch that
+    /// Tidemark made is a way to restore, and nobody's to protect.
     fn under<'p>(&self, plans: &'p PlanDocument) -> Under<'p> {
         let turso::Database { name, group, .. } = &self.shown;
+        if turso::is_own_branch(&self.shown) {
+            return Under::Nothing;
+        }
         let names =
             |plan: &&BackupPlan| plan.turso.databases.iter().any(|pattern| pattern.matches(group, name));
-        let plan = plans.iter().find(names).filter(|_| !name.starts_with(RecoveryPointId::PREFIX));
-        plan.map_or(Under::Nothing, Under::Plan)
+        let mut naming = plans.iter().filter(names);
+        match (naming.next(), naming.next()) {
+            (None, _) => Under::Nothing,
+            (Some(plan), None) if is_usable(name) => Under::Plan(plan),
+            (Some(_), _) => Under::Refused,
+        }
     }
 
     /// Nothing can be written to a database whose group is archived.
@@ -126,4 +134,9 @@ impl Protected for Database {
     fn lost(name: &str, there: Option<&Self>, plan: Option<&str>) -> Lost {
         says::lost(name, there.map(|there| &there.shown), plan)
     }
+}
+
+/// Whether the name can be part of a key as it is.
+fn is_usable(name: &str) -> bool {
+    (1..=64).contains(&name.len()) && name.chars().all(|c| c.is_ascii_alphanumeric() || "-_".contains(c))
 }

@@ -1,4 +1,4 @@
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashSet, sync::Arc};
 
 use domain::{PlanDocument, RecoveryPointState};
 use jiff::Timestamp;
@@ -14,7 +14,6 @@ use crate::{
     },
     look::{in_time, is_credible},
     organization::Organization,
-    point::Point,
 };
 
 /// Asks Turso for its databases, lists the vaults if anything is protected, and reads which recovery points are current.
@@ -36,7 +35,7 @@ pub(crate) async fn observe<T: Organization, S: Store, D: Documents>(
     let mut look = vaulted::look_if(asked, vaults, &resources, plans, now).await;
     if let Some(look) = look.as_mut().filter(|look| look.home.is_ok()) {
         match Current::read(documents).await {
-            Ok(current) => note_current(&mut resources, &current, look, plans, now),
+            Ok(current) => note_current(&mut resources, &current, look, now),
             // Without it a database to which nothing is written would seem not to be backed up.
             Err(error) => look.home = Err(Arc::new(error)),
         }
@@ -44,30 +43,18 @@ pub(crate) async fn observe<T: Organization, S: Store, D: Documents>(
     Seen { resources, answer: Answer::All, look }
 }
 
-/// Believes what is said to be current, unless the recovery point should have been listed and is not there.
-fn note_current(
-    resources: &mut [Database],
-    current: &Current,
-    look: &Look<()>,
-    plans: &PlanDocument,
-    now: Timestamp,
-) {
+/// Believes what is said to be current of a recovery point that is there. backup-turso makes one each day, changed or not, so
+/// it is among those that are listed.
+fn note_current(resources: &mut [Database], current: &Current, look: &Look<()>, now: Timestamp) {
     let completed = look.home.iter().flatten().filter(|point| point.state == RecoveryPointState::Completed);
-    let completed: HashMap<&str, &Point> = completed.map(|point| (point.id.as_str(), point)).collect();
+    let completed: HashSet<_> = completed.map(|point| (Database::key_of(point), point.id.as_str())).collect();
     for database in resources {
         let Some(said) = current.databases.get(database.name()) else { continue };
-        let super::Under::Plan(plan) = database.under(plans) else { continue };
-        let listed_since = Database::looked_since(plan, now);
-        let is_there = match said.id.parts() {
-            Some(parts) if parts.slot.instant() >= listed_since => {
-                completed.get(said.id.as_str()).is_some_and(|point| Database::key_of(point) == database.key())
-            }
-            Some(parts) => parts.mark == database.mark && parts.resource == database.name().to_lowercase(),
-            None => false,
-        };
-        let CurrentPoint { incarnation, current_as_of, .. } = said;
+        let CurrentPoint { incarnation, id, current_as_of, .. } = said;
+        let is_there = completed.contains(&(database.key(), id.as_str()));
         let is_meant = is_there && incarnation == database.incarnation() && is_credible(*current_as_of, now);
-        database.current_at = is_meant.then_some(*current_as_of);
+        let current_at = is_meant.then_some(*current_as_of);
+        database.current_at = current_at;
     }
 }
 
