@@ -140,6 +140,8 @@ fn engine(resource: &Value) -> Result<(Engine, String)> {
             Some((Engine::Redis, *name))
         }
         _ => match text.split_once('/') {
+            // An ARN of something else.
+            None if text.contains(':') => None,
             None => Some((Engine::Rds, text)),
             Some((prefix, name)) => Engine::PROTECTED
                 .into_iter()
