@@ -116,6 +116,7 @@ pub fn of_the_functions(in_vpc: bool) -> Vec<Role> {
             "elasticache:DescribeServerlessCacheSnapshots",
             "elasticache:DescribeServerlessCaches",
             "elasticache:DescribeSnapshots",
+            "elasticache:ListTagsForResource",
             "kms:CreateGrant",
             "kms:DescribeKey",
             "kms:GenerateDataKeyWithoutPlaintext",

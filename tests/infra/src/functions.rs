@@ -146,8 +146,8 @@ pub const FUNCTIONS: &[Function] = &[
     },
     Function {
         name: "restore-database",
-        timeout_seconds: 300,
-        memory_mib: 256,
+        timeout_seconds: 900,
+        memory_mib: 512,
         variables: &[
             ("TIDEMARK_DATABASE_CA", ""),
             ("TIDEMARK_TURSO_ORGANIZATION", ""),

@@ -16,7 +16,8 @@ pub(crate) const EXPORT: [(&str, &[&str]); 3] = [
 pub(crate) const RESTORE: [&str; 3] = ["s3:GetObject", "s3:ListBucket", "s3:GetBucketAcl"];
 
 /// Whether `policy` allows ElastiCache of a Region an action on a bucket, or on its object `key` if the action is on
-/// objects. Conditions are not looked at: one on the caller's account or ARN holds for every caller here.
+/// objects. Conditions are not looked at, as one on the caller's account or ARN holds for every caller here; but for the
+/// one that denies what comes without TLS, as ElastiCache's requests never do.
 pub(crate) fn allows(policy: Option<&str>, region: &str, action: &str, bucket: &str, key: &str) -> bool {
     let Some(policy) = policy.and_then(|text| serde_json::from_str::<Value>(text).ok()) else {
         return false;
@@ -27,7 +28,9 @@ pub(crate) fn allows(policy: Option<&str>, region: &str, action: &str, bucket: &
         if on_objects { format!("arn:aws:s3:::{bucket}/{key}") } else { format!("arn:aws:s3:::{bucket}") };
     let applies = |statement: &&Value| {
         let named = &statement["Principal"];
-        (named == "*" || named["AWS"] == "*" || any(&named["Service"], |name| name == principal))
+        let is_of_others = statement["Condition"]["Bool"]["aws:SecureTransport"] == "false";
+        !is_of_others
+            && (named == "*" || named["AWS"] == "*" || any(&named["Service"], |name| name == principal))
             && any(&statement["Action"], |pattern| {
                 matches(&pattern.to_ascii_lowercase(), &action.to_ascii_lowercase())
             })
@@ -82,7 +85,9 @@ mod tests {
     const POLICY: &str = r#"{"Statement": [
         {"Effect": "Allow", "Principal": {"Service": ["eu-west-1.elasticache-snapshot.amazonaws.com"]},
          "Action": ["s3:Get*", "s3:PutObject"], "Resource": ["arn:aws:s3:::vault", "arn:aws:s3:::vault/*"]},
-        {"Effect": "Deny", "Principal": "*", "Action": "s3:PutObject", "Resource": "arn:aws:s3:::vault/locked/*"}
+        {"Effect": "Deny", "Principal": "*", "Action": "s3:PutObject", "Resource": "arn:aws:s3:::vault/locked/*"},
+        {"Effect": "Deny", "Principal": "*", "Action": "s3:*", "Resource": "arn:aws:s3:::vault/*",
+         "Condition": {"Bool": {"aws:SecureTransport": "false"}}}
     ]}"#;
 
     #[test]
