@@ -11,6 +11,7 @@ mod load;
 pub mod patterns;
 mod queues;
 mod resolve;
+pub mod roles;
 pub mod stages;
 pub mod topics;
 pub mod vault;

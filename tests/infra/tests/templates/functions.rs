@@ -1,6 +1,6 @@
 //! `infra/template.yaml`, all but the roles and how people are told.
 
-use infra_tests::{Findings, Stack, access, functions, resolve, topics};
+use infra_tests::{Findings, Stack, access, functions, resolve, roles, topics};
 use serde_json::{Value, json};
 
 use crate::{HOME, REAL, at, each_is_noticed, none};
@@ -24,8 +24,8 @@ pub(crate) fn function_findings(template: &Value) -> Findings {
     let mut findings = functions::check(&stack(template));
     findings.extend(access::the_state_is_divided(&stack(template)));
     findings.extend(topics::check_email(&stack_with_email(template), EMAIL));
-    findings.extend(access::check(&stack(template), &access::of_the_functions(false)));
-    findings.extend(access::check(&stack_in_vpc(template), &access::of_the_functions(true)));
+    findings.extend(access::check(&stack(template), &roles::of_the_functions(false)));
+    findings.extend(access::check(&stack_in_vpc(template), &roles::of_the_functions(true)));
     findings.extend(access::policies_fit(&stack_in_vpc(template)));
     findings.extend(access::ours_alone_are_deleted(&stack(template)));
     findings.extend(access::vpc_is_not_for_the_code(&stack_in_vpc(template)));

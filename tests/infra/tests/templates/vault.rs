@@ -1,6 +1,6 @@
 //! `infra/vault.yaml`: with it spoilt in one place, the right rule breaks.
 
-use infra_tests::{Findings, Stack, access, resolve, vault};
+use infra_tests::{Findings, Stack, access, resolve, roles, vault};
 use serde_json::{Value, json};
 
 use crate::{AWAY, HOME, REAL, at, each_is_noticed, none};
@@ -22,7 +22,7 @@ fn vault_findings(template: &Value) -> Findings {
     let mut findings = vault::check(&home_vault(template), Some(AWAY));
     findings.extend(vault::check(&away_vault(template), None));
     findings.extend(vault::check_state(&away_with_state(template)));
-    findings.extend(access::check(&home_vault(template), &access::of_the_vault()));
+    findings.extend(access::check(&home_vault(template), &roles::of_the_vault()));
     findings
 }
 

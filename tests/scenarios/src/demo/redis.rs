@@ -164,6 +164,7 @@ impl Writes {
         self.server.stop().await?;
         ensure!(keys < self.sent.len(), "nothing was cut off");
         let (first_lost, _) = self.sent[keys];
+        let first_lost = first_lost.round(Unit::Millisecond)?;
         telling.fact(&format!(
             "{keys} of {} commands are there; the next was sent at {first_lost}",
             self.sent.len()

@@ -152,7 +152,11 @@ impl Report {
         for row in [
             ["expected", &format!("{} keys", redis.keys_expected), &format!("{} rows", turso.rows_expected)],
             ["restored", &format!("{} keys", redis.keys_restored), &format!("{} rows", turso.rows_restored)],
-            ["content", same(redis.digest_matches), same(turso.digest_matches)],
+            [
+                "content",
+                if redis.digest_matches { "the same, key for key" } else { "DIFFERENT" },
+                same(turso.digest_matches),
+            ],
             ["copied by", &format!("an RDB, {}", redis.rdb_version), &turso.method],
             ["every byte inspected", &format!("{:.0} MB/s", redis.inspect_mb_per_s), "opened by SQLite"],
             [

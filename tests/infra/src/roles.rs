@@ -1,0 +1,219 @@
+//! What each role may do, written down a second time, so that a new action is added on purpose.
+
+/// What a role may do, exactly.
+#[derive(Clone, Debug, Default)]
+pub struct Role {
+    /// Its logical id.
+    pub id: &'static str,
+    /// Every action, of whatever statement, besides those of `LoopPolicy` where the role has it.
+    pub actions: Vec<&'static str>,
+    /// The actions that may have the resource `*`: those for which IAM knows no other.
+    pub anywhere: Vec<&'static str>,
+    /// The actions that may begin with a destructive verb, each harmless for a reason given in the template.
+    pub destructive: Vec<&'static str>,
+}
+
+/// What `LoopPolicy` gives to every function.
+pub(crate) const LOOP: [&str; 7] = [
+    "events:PutEvents",
+    "kms:Decrypt",
+    "kms:GenerateDataKey",
+    "s3:GetObject",
+    "s3:ListBucket",
+    "s3:PutObject",
+    "sqs:SendMessage",
+];
+
+/// What `RestoreDatabaseRole` may do besides when it is deployed into a VPC; for the Lambda service, not for the code.
+pub(crate) const VPC: [&str; 6] = [
+    "ec2:AssignPrivateIpAddresses",
+    "ec2:CreateNetworkInterface",
+    "ec2:DeleteNetworkInterface",
+    "ec2:DescribeNetworkInterfaces",
+    "ec2:DescribeSubnets",
+    "ec2:UnassignPrivateIpAddresses",
+];
+
+/// The roles of `infra/template.yaml`.
+pub fn of_the_functions(in_vpc: bool) -> Vec<Role> {
+    let mut restore_database = restore_database();
+    if in_vpc {
+        restore_database.actions.extend(VPC);
+        restore_database.anywhere.extend(VPC);
+        restore_database.destructive.push("ec2:DeleteNetworkInterface");
+    }
+    let scheduled = [
+        "BackupRdsScheduleRole",
+        "BackupRedisScheduleRole",
+        "BackupTursoScheduleRole",
+        "RestoreDatabaseScheduleRole",
+        "WatchRpoScheduleRole",
+        "SendAlertScheduleRole",
+    ];
+    let actions = vec!["lambda:InvokeFunction", "sqs:SendMessage"];
+    let scheduled = scheduled.map(|id| Role { id, actions: actions.clone(), ..Role::default() });
+    let own = [backup_rds(), backup_redis(), backup_turso(), restore_database, watch_rpo(), send_alert()];
+    own.into_iter().chain(scheduled).collect()
+}
+
+fn backup_rds() -> Role {
+    Role {
+        id: "BackupRdsRole",
+        actions: vec![
+            "kms:CreateGrant",
+            "kms:DescribeKey",
+            "kms:Encrypt",
+            "kms:GenerateDataKeyWithoutPlaintext",
+            "kms:ReEncryptFrom",
+            "kms:ReEncryptTo",
+            "logs:CreateLogStream",
+            "logs:PutLogEvents",
+            "rds:AddTagsToResource",
+            "rds:CopyDBSnapshot",
+            "rds:CreateDBSnapshot",
+            "rds:DescribeAccountAttributes",
+            "rds:DescribeDBInstances",
+            "rds:DescribeDBSnapshots",
+            "ssm:GetParameter",
+        ],
+        anywhere: vec!["rds:DescribeAccountAttributes"],
+        destructive: vec![],
+    }
+}
+
+fn backup_redis() -> Role {
+    Role {
+        id: "BackupRedisRole",
+        actions: vec![
+            "elasticache:AddTagsToResource",
+            "elasticache:CopySnapshot",
+            "elasticache:CreateServerlessCacheSnapshot",
+            "elasticache:CreateSnapshot",
+            "elasticache:DeleteServerlessCacheSnapshot",
+            "elasticache:DeleteSnapshot",
+            "elasticache:DescribeCacheClusters",
+            "elasticache:DescribeReplicationGroups",
+            "elasticache:DescribeServerlessCacheSnapshots",
+            "elasticache:DescribeServerlessCaches",
+            "elasticache:DescribeSnapshots",
+            "elasticache:ExportServerlessCacheSnapshot",
+            "elasticache:ListTagsForResource",
+            "logs:CreateLogStream",
+            "logs:PutLogEvents",
+            "s3:AbortMultipartUpload",
+            "s3:ListAllMyBuckets",
+            "ssm:GetParameter",
+            "tag:GetResources",
+        ],
+        anywhere: vec!["s3:ListAllMyBuckets", "tag:GetResources"],
+        // What is in the vaults of both Regions, by the plan's number; `ours_alone_are_deleted` says of which.
+        destructive: vec!["elasticache:DeleteServerlessCacheSnapshot", "elasticache:DeleteSnapshot"],
+    }
+}
+
+fn backup_turso() -> Role {
+    Role {
+        id: "BackupTursoRole",
+        actions: vec![
+            "logs:CreateLogStream",
+            "logs:PutLogEvents",
+            "s3:AbortMultipartUpload",
+            "secretsmanager:GetSecretValue",
+            "ssm:GetParameter",
+        ],
+        ..Role::default()
+    }
+}
+
+fn restore_database() -> Role {
+    Role {
+        id: "RestoreDatabaseRole",
+        actions: vec![
+            "elasticache:AddTagsToResource",
+            "elasticache:CreateCacheCluster",
+            "elasticache:CreateReplicationGroup",
+            "elasticache:CreateServerlessCache",
+            "elasticache:DescribeCacheClusters",
+            "elasticache:DescribeReplicationGroups",
+            "elasticache:DescribeServerlessCacheSnapshots",
+            "elasticache:DescribeServerlessCaches",
+            "elasticache:DescribeSnapshots",
+            "elasticache:ListTagsForResource",
+            "kms:CreateGrant",
+            "kms:DescribeKey",
+            "kms:GenerateDataKeyWithoutPlaintext",
+            "logs:CreateLogStream",
+            "logs:PutLogEvents",
+            "rds:AddTagsToResource",
+            "rds:DescribeDBInstanceAutomatedBackups",
+            "rds:DescribeDBInstances",
+            "rds:DescribeDBSnapshots",
+            "rds:RestoreDBInstanceFromDBSnapshot",
+            "rds:RestoreDBInstanceToPointInTime",
+            "s3:AbortMultipartUpload",
+            "s3:ListAllMyBuckets",
+            "secretsmanager:GetSecretValue",
+            "tag:GetResources",
+        ],
+        anywhere: vec!["s3:ListAllMyBuckets", "tag:GetResources"],
+        ..Role::default()
+    }
+}
+
+fn watch_rpo() -> Role {
+    Role {
+        id: "WatchRpoRole",
+        actions: vec![
+            "elasticache:DescribeCacheClusters",
+            "elasticache:DescribeReplicationGroups",
+            "elasticache:DescribeServerlessCaches",
+            "logs:CreateLogStream",
+            "logs:PutLogEvents",
+            "rds:DescribeDBInstanceAutomatedBackups",
+            "rds:DescribeDBInstances",
+            "rds:DescribeDBSnapshots",
+            "secretsmanager:GetSecretValue",
+            "ssm:GetParameter",
+            "tag:GetResources",
+        ],
+        anywhere: vec!["tag:GetResources"],
+        ..Role::default()
+    }
+}
+
+fn send_alert() -> Role {
+    Role {
+        id: "SendAlertRole",
+        actions: vec![
+            "cloudwatch:DescribeAlarms",
+            "logs:CreateLogStream",
+            "logs:PutLogEvents",
+            "sns:Publish",
+            "sqs:DeleteMessage",
+            "sqs:GetQueueAttributes",
+            "sqs:ReceiveMessage",
+        ],
+        // A message that was dealt with: Lambda deletes it in the function's name.
+        destructive: vec!["sqs:DeleteMessage"],
+        ..Role::default()
+    }
+}
+
+/// The role of `infra/vault.yaml`, which it has in the home Region only.
+pub fn of_the_vault() -> Vec<Role> {
+    let actions = vec![
+        "kms:Decrypt",
+        "kms:Encrypt",
+        "kms:GenerateDataKey",
+        "s3:GetObjectLegalHold",
+        "s3:GetObjectRetention",
+        "s3:GetObjectVersionAcl",
+        "s3:GetObjectVersionForReplication",
+        "s3:GetObjectVersionTagging",
+        "s3:GetReplicationConfiguration",
+        "s3:ListBucket",
+        "s3:ReplicateObject",
+        "s3:ReplicateTags",
+    ];
+    vec![Role { id: "ReplicationRole", actions, ..Role::default() }]
+}
