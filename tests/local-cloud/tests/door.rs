@@ -282,12 +282,15 @@ async fn events_of_aws_reach_rules_in_their_region_and_nobody_else_can_send_them
 #[tokio::test]
 async fn nothing_listens_beyond_loopback() {
     let cloud = cloud().await;
-    let script = "import os, psutil, sys\n\
+    // A process of another test may end while it is looked at: then it listens to nothing.
+    let script = "import psutil, sys\n\
         me = psutil.Process(int(sys.argv[1]))\n\
         for process in [me, *me.children(recursive=True)]:\n\
-        \x20   for one in process.net_connections(kind='inet'):\n\
+        \x20   try: connections = process.net_connections(kind='inet')\n\
+        \x20   except psutil.NoSuchProcess: continue\n\
+        \x20   for one in connections:\n\
         \x20       if one.status == psutil.CONN_LISTEN: print(one.laddr.ip)";
     let listening = python(cloud, script, &[&std::process::id().to_string()]).await;
-    assert!(listening.lines().count() >= 2, "the door and MiniStack: {listening}");
+    assert!(listening.lines().count() >= 3, "the door, MiniStack and Turso: {listening}");
     assert!(listening.lines().all(|address| address == "127.0.0.1" || address == "::1"), "{listening}");
 }
