@@ -90,7 +90,7 @@ impl Client {
         connector.enforce_http(false);
         connector.set_connect_timeout(Some(CONNECT));
         let https = HttpsConnectorBuilder::new()
-            .with_native_roots()
+            .with_provider_and_native_roots(rustls::crypto::aws_lc_rs::default_provider())
             .map_err(|error| unfit("this system has no certificates to check others by").caused_by(error))?
             .https_or_http()
             .enable_http1()
