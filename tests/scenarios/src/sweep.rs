@@ -323,6 +323,7 @@ impl Case<'_> {
         let tick = json!({"wake": "tick"});
         let begun = Instant::now();
         loop {
+            self.estate.wait_for_caches().await?;
             let worked = self.ask(self.function, &tick).await?;
             let calm = is_settled(worked.as_ref());
             // As long as nothing was wrong there is nothing to tell; at the end it is asked in any case.
@@ -346,6 +347,7 @@ impl Case<'_> {
     pub async fn prepare(&self, function: &str) -> Result<()> {
         let begun = Instant::now();
         loop {
+            self.estate.wait_for_caches().await?;
             let answer = self.ask(function, &json!({"wake": "tick"})).await?;
             if is_settled(answer.as_ref()) {
                 return Ok(());
