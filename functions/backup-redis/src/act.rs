@@ -133,7 +133,13 @@ where
                 return left_to_another(error);
             }
             let bucket = function.exports.bucket();
-            ensure::export(&function.caches, snapshot, &intake.resource, bucket).await?;
+            if let Err(error) = ensure::export(&function.caches, snapshot, &intake.resource, bucket).await {
+                // Nobody waits for files that were refused: the next tick asks again, and until then says why not. If this
+                // cannot be written either, it asks when no file has come for a while.
+                desk.intake.export = None;
+                _ = desk.save().await;
+                return Err(error);
+            }
             Ok(Done::underway().with("recovery_point", id).with("bucket", bucket))
         }
         Action::Note { intake, version } => {
