@@ -16,9 +16,9 @@ const REGION: &str = "global";
 
 /// What stands between a caller and Turso.
 pub(crate) struct Desk {
-    pub(crate) api: Api,
-    pub(crate) calls: Arc<Calls>,
-    pub(crate) faults: Arc<Faults>,
+    api: Api,
+    calls: Arc<Calls>,
+    faults: Arc<Faults>,
     /// Effects that come after the call's own.
     later: Mutex<Later>,
 }

@@ -1,6 +1,7 @@
 //! What a bucket's policy lets ElastiCache do.
 
 use serde_json::Value;
+use wildmatch::WildMatch;
 
 /// What an export needs (ElastiCache User Guide, "Exporting a backup"), by the permission that refusals name.
 pub(crate) const EXPORT: [(&str, &[&str]); 3] = [
@@ -55,27 +56,7 @@ fn any(value: &Value, is: impl Fn(&str) -> bool) -> bool {
 
 /// `*` is any number of characters, `?` one.
 fn matches(pattern: &str, text: &str) -> bool {
-    let (pattern, text) = (pattern.as_bytes(), text.as_bytes());
-    let (mut at, mut seen, mut star) = (0, 0, None);
-    while seen < text.len() {
-        match pattern.get(at) {
-            Some(b'*') => {
-                star = Some((at, seen));
-                at += 1;
-            }
-            Some(wanted) if *wanted == b'?' || *wanted == text[seen] => {
-                at += 1;
-                seen += 1;
-            }
-            _ => {
-                // The last star takes one character more.
-                let Some((back, taken)) = star else { return false };
-                star = Some((back, taken + 1));
-                (at, seen) = (back + 1, taken + 1);
-            }
-        }
-    }
-    pattern[at..].iter().all(|rest| *rest == b'*')
+    WildMatch::new(pattern).matches(text)
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use std::sync::{Mutex, PoisonError};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use wildmatch::WildMatchPattern;
 
 /// One call, as it was answered.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -101,22 +102,7 @@ impl CallFilter {
 
 /// Whether the text is like the pattern, in which `*` stands for any run of characters, also of slashes.
 fn is_like(pattern: &str, text: &str) -> bool {
-    let mut parts = pattern.split('*');
-    let Some(mut rest) = parts.next().and_then(|first| text.strip_prefix(first)) else { return false };
-    let mut parts = parts.peekable();
-    if parts.peek().is_none() {
-        return rest.is_empty();
-    }
-    while let Some(part) = parts.next() {
-        if parts.peek().is_none() {
-            return rest.ends_with(part);
-        }
-        match rest.find(part) {
-            Some(at) => rest = &rest[at + part.len()..],
-            None => return false,
-        }
-    }
-    true
+    WildMatchPattern::<'*', '\0'>::new(pattern).matches(text)
 }
 
 /// The function in a user agent: `tidemark app/backup-turso` is `backup-turso`.
