@@ -2,6 +2,7 @@
 
 use backup_turso::{BackupTurso, Pace};
 use events::Bus;
+use jiff::SignedDuration;
 use plans::SsmPlans;
 use reconcile::{Journal, Settings, aws_config, serve};
 use secrets::SecretsManager;
@@ -23,6 +24,7 @@ async fn main() -> Result<(), lambda_runtime::Error> {
         // Who has no databases at Turso names no organization.
         let organization = settings.optional("TIDEMARK_TURSO_ORGANIZATION");
         let secret = organization.as_ref().map(|_| settings.required("TIDEMARK_TURSO_SECRET"));
+        let lease = SignedDuration::from_secs(settings.number("TIDEMARK_LEASE_SECONDS", 1..=900));
         settings.check()?;
 
         let aws = aws_config(&settings);
@@ -39,7 +41,7 @@ async fn main() -> Result<(), lambda_runtime::Error> {
             ledger: ledger.clone(),
             documents: documents.clone(),
             plans: SsmPlans::new(&aws, parameter),
-            pace: Pace::default(),
+            pace: Pace::deployed(lease),
             account: std::cell::RefCell::default(),
         };
         Ok((function, Journal { ledger, facts: Bus::new(&aws, bus), documents }))

@@ -40,21 +40,23 @@ pub struct Pace {
     pub part_bytes: u64,
     /// What time it is.
     pub clock: fn() -> Timestamp,
+    /// For how long a database is left to the invocation that last wrote that it is at work on it: as long as one can last,
+    /// since a copy may take all of that and writes nothing meanwhile.
+    pub lease: SignedDuration,
     /// Who copies.
     pub(crate) at_work: Semaphore,
 }
 
 impl Pace {
-    /// Copies in that folder, in parts of that size.
+    /// Copies in that folder, in parts of that size, with a lease of 15 minutes.
     pub fn new(folder: impl Into<PathBuf>, part_bytes: u64, clock: fn() -> Timestamp) -> Self {
-        Self { folder: folder.into(), part_bytes, clock, at_work: Semaphore::new(1) }
+        let lease = SignedDuration::from_mins(15);
+        Self { folder: folder.into(), part_bytes, clock, lease, at_work: Semaphore::new(1) }
     }
-}
 
-impl Default for Pace {
-    /// Lambda's own disk. Parts of 8 MiB: 80 GB fit into the 10,000 of an upload, and two of them into memory.
-    fn default() -> Self {
-        Self::new("/tmp/tidemark-turso", 8 << 20, Timestamp::now)
+    /// On Lambda's own disk. Parts of 8 MiB: 80 GB fit into the 10,000 of an upload, and two of them into memory.
+    pub fn deployed(lease: SignedDuration) -> Self {
+        Self { lease, ..Self::new(std::env::temp_dir().join("tidemark"), 8 << 20, Timestamp::now) }
     }
 }
 

@@ -51,7 +51,7 @@ where
     let pace = &function.pace;
     let _alone =
         pace.at_work.acquire().await.map_err(|error| Error::retryable("Closed", error.to_string()))?;
-    let claim = WorkFile::claim(&function.documents, pace.clock, &new.database.name, &new.id).await?;
+    let claim = WorkFile::claim(&function.documents, pace, &new.database.name, &new.id).await?;
     let Some(mut file) = claim else {
         return Ok(Done::underway().with("waits_for", "another invocation, which copies it"));
     };

@@ -1,12 +1,10 @@
 use domain::RecoveryPointId;
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use reconcile::{Documents, Error, Result};
 use serde::{Deserialize, Serialize};
 use vault::{Intake, Manifest};
 
-/// For how long another invocation is left alone with a database after it last wrote that it is at work. Of two that copy the
-/// same, one is enough; one that was killed is followed by the next tick.
-const CLAIM: SignedDuration = SignedDuration::from_mins(4);
+use crate::observe::Pace;
 
 /// How far the copy of a database for a slot has come. All of it can be lost: then it is begun anew.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -47,10 +45,10 @@ pub(crate) struct WorkFile<'d, D> {
 }
 
 impl<'d, D: Documents> WorkFile<'d, D> {
-    /// Takes the work on `database` over; `None` if another invocation is at it.
+    /// Takes the work on `database` over; `None` if another invocation is at it: of two that copy the same, one is enough.
     pub(crate) async fn claim(
         documents: &'d D,
-        clock: fn() -> Timestamp,
+        Pace { clock, lease, .. }: &Pace,
         database: &str,
         id: &RecoveryPointId,
     ) -> Result<Option<Self>> {
@@ -59,13 +57,13 @@ impl<'d, D: Documents> WorkFile<'d, D> {
         let before: Option<Work> =
             document.as_ref().and_then(|document| serde_json::from_str(&document.text).ok());
         let claimed = before.as_ref().and_then(|work| work.claimed_at);
-        if claimed.is_some_and(|at| clock().duration_since(at).abs() < CLAIM) {
+        if claimed.is_some_and(|at| clock().duration_since(at).abs() < *lease) {
             return Ok(None);
         }
         let stage = before.filter(|work| work.id == *id).map(|work| work.stage).unwrap_or_default();
         let work = Work { id: id.clone(), claimed_at: None, stage };
         let version = document.map(|document| document.version);
-        let mut file = Self { documents, clock, name, version, work };
+        let mut file = Self { documents, clock: *clock, name, version, work };
         Ok(if file.write(true).await? { Some(file) } else { None })
     }
 

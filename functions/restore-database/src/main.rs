@@ -1,6 +1,7 @@
 //! Wiring only.
 
 use events::Bus;
+use jiff::SignedDuration;
 use postgres::TlsPostgres;
 use rds::AwsRds;
 use reconcile::{Error, Journal, SdkConfig, Settings, aws_config, serve};
@@ -21,11 +22,13 @@ async fn main() -> Result<(), lambda_runtime::Error> {
         let state = settings.required("TIDEMARK_STATE_BUCKET");
         let bus = settings.required("TIDEMARK_EVENT_BUS");
         let extra_roots = settings.optional("TIDEMARK_DATABASE_CA");
+        let lease = SignedDuration::from_secs(settings.number("TIDEMARK_LEASE_SECONDS", 1..=900));
         settings.check()?;
 
         let aws = aws_config(&settings);
         let documents = StateBucket::new(&aws, state);
-        let regions = Regions { aws: &aws, home, recovery, vault: bucket, documents: documents.clone() };
+        let regions =
+            Regions { aws: &aws, home, recovery, vault: bucket, documents: documents.clone(), lease };
         let ledger = VaultLedger::new(&aws, regions.vault.clone());
         let rds = RdsRestores {
             home: AwsRds::new(&aws, &regions.home),
@@ -51,6 +54,7 @@ struct Regions<'a> {
     recovery: String,
     vault: String,
     documents: StateBucket,
+    lease: SignedDuration,
 }
 
 /// An engine that is not set up is no reason to restore nothing: whoever asks for it hears what is missing.
@@ -86,6 +90,7 @@ impl Regions<'_> {
             documents: self.documents.clone(),
             ledger: VaultLedger::new(self.aws, self.vault.clone()),
             scratch: std::env::temp_dir().join("tidemark"),
+            lease: self.lease,
         })
     }
 }

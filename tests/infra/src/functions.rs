@@ -125,7 +125,12 @@ pub const FUNCTIONS: &[Function] = &[
         name: "backup-turso",
         timeout_seconds: 900,
         memory_mib: 1024,
-        variables: TURSO,
+        variables: &[
+            ("TIDEMARK_LEASE_SECONDS", "900"),
+            ("TIDEMARK_TURSO_ORGANIZATION", ""),
+            ("TIDEMARK_TURSO_SECRET", "tidemark/turso"),
+            ("TIDEMARK_TURSO_API", "https://api.turso.tech"),
+        ],
         schedules: &[
             Schedule {
                 name: "backup-turso-slot",
@@ -150,6 +155,7 @@ pub const FUNCTIONS: &[Function] = &[
         memory_mib: 512,
         variables: &[
             ("TIDEMARK_DATABASE_CA", ""),
+            ("TIDEMARK_LEASE_SECONDS", "900"),
             ("TIDEMARK_TURSO_ORGANIZATION", ""),
             ("TIDEMARK_TURSO_SECRET", "tidemark/turso"),
             ("TIDEMARK_TURSO_API", "https://api.turso.tech"),

@@ -25,6 +25,8 @@ pub struct End {
     pub objects: BTreeMap<String, usize>,
     /// What the ledger says was completed, and how often.
     pub completed: BTreeMap<String, usize>,
+    /// What the ledger says failed on the way, and why: it may end well all the same, so nobody compares it.
+    pub failed: Vec<String>,
     /// What is still wrong.
     pub findings: Vec<Value>,
     /// Resources whose conversation is open, and the state that it is in.
@@ -41,6 +43,7 @@ impl End {
             databases: databases(estate.cloud, name).await?,
             objects: BTreeMap::new(),
             completed: BTreeMap::new(),
+            failed: Vec::new(),
             findings: boards(estate.cloud).await?.iter().map(|finding| plain(finding, name)).collect(),
             conversations: conversations(estate.cloud, name).await?,
         };
@@ -70,6 +73,9 @@ impl End {
         end.look_at_vaults(estate, name).await?;
         let of_it = Engine::PROTECTED.map(|engine| format!("{engine}/{name}"));
         for entry in estate.cloud.ledger().await? {
+            if entry["outcome"] != "completed" {
+                end.failed.push(format!("{}: {}", entry["kind"], entry["error"]));
+            }
             if entry["outcome"] == "completed" && of_it.iter().any(|resource| entry["resource"] == *resource)
             {
                 let line = format!("{} {}", entry["region"], entry["kind"]);

@@ -19,6 +19,7 @@ use crate::{
     Estate,
     alerting::state_bucket,
     end::{self, End},
+    show,
 };
 
 /// What a function's work is, and how it is tried once: see [`Case`] for what a script can do.
@@ -158,8 +159,11 @@ async fn quiet(cloud: &Cloud) -> Result<()> {
     for rule in events.list_rules().send().await?.rules() {
         events.disable_rule().name(rule.name().unwrap_or_default()).send().await?;
     }
-    // A second instead of thirty, so that those who wait for a killed one's lease do not wait long.
-    Ok(cloud.set_environment("send-alert", "TIDEMARK_LEASE_SECONDS", "1").await?)
+    // A second instead of many, so that those who wait for a killed one's lease do not wait long.
+    for function in ["backup-turso", "restore-database", "send-alert"] {
+        cloud.set_environment(function, "TIDEMARK_LEASE_SECONDS", "1").await?;
+    }
+    Ok(())
 }
 
 impl Sweep {
@@ -185,7 +189,11 @@ impl Sweep {
         let judged = stream::iter(cases).map(async |(number, (name, step, way))| {
             let cloud = clouds.take().await;
             let outcome = self.judge(&cloud, number, step, way, &first.end).await;
-            outcome.err().map(|error| format!("{name}: {error:#}"))
+            let wrong = outcome.err().map(|error| format!("{name}: {error:#}"));
+            if let Some(wrong) = &wrong {
+                show(wrong);
+            }
+            wrong
         });
         let wrong: Vec<String> =
             judged.buffer_unordered(clouds.count).filter_map(async |wrong| wrong).collect().await;
@@ -207,7 +215,7 @@ impl Sweep {
     async fn judge(&self, cloud: &Cloud, number: usize, step: &Step, way: Way, calm: &End) -> Result<()> {
         let run = self.case(cloud, &format!("case-{number}"), Some((step, way))).await?;
         ensure!(run.applied == 1, "the call was not made again in this run");
-        run.end.differences(calm)?;
+        run.end.differences(calm).with_context(|| format!("failed on the way: {:?}", run.end.failed))?;
         // What was published may have been published before the answer was lost or the function died: then it is repeated,
         // as the same message. Nothing else may be said twice.
         let may_repeat = step.action == "Publish" && matches!(way, Way::AnswerLost | Way::KillAfter);

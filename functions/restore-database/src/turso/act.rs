@@ -1,6 +1,6 @@
 use std::{collections::BTreeMap, time::Duration};
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use reconcile::{Documents, Done, Entry, Error, Kind, Ledger, Metric, Outcome, Result};
 use serde_json::json;
 use turso::{Access, Database, NewBranch, Scratch, Session, Turso};
@@ -44,9 +44,6 @@ impl reconcile::Action for Action {
         }
     }
 }
-
-/// How long somebody may be bringing a database's content: longer than any invocation lasts.
-pub(crate) const LEASE: SignedDuration = SignedDuration::from_mins(16);
 
 /// How many databases are made for one restore before it is given up.
 const ATTEMPTS: u32 = 3;

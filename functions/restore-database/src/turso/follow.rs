@@ -5,7 +5,7 @@ use jiff::{SignedDuration, Timestamp};
 use reconcile::{Error, Outcome, Plan};
 
 use super::{
-    act::{Action, LEASE},
+    act::Action,
     observe::Restores,
     work::{Stage, Work},
 };
@@ -41,7 +41,7 @@ fn follow(ordered: &Ordered<Work>, observed: &Restores, now: Timestamp, plan: &m
     let step = Action::Step { ordered: Box::new(ordered.clone()), requested_recorded, too_long };
     match &order.work.stage {
         _ if too_long => plan.act(resource, step, format!("{id} was asked for more than a day ago")),
-        Stage::Uploading { since, .. } if now.duration_since(*since) < LEASE => {
+        Stage::Uploading { since, .. } if now.duration_since(*since) < observed.lease => {
             plan.wait(resource, format!("{id}: {} gets its content since {since}", order.name));
         }
         Stage::Ordered | Stage::Asked => plan.act(resource, step, format!("{} is to be made", order.name)),

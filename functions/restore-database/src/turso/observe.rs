@@ -4,7 +4,7 @@ use std::{
 };
 
 use futures::try_join;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use reconcile::{Documents, EntryKey, Error, Ledger, Result};
 use secrets::PlainSecrets;
 use turso::{Connect, Database, Keys, Organization, Turso};
@@ -36,6 +36,8 @@ pub struct TursoRestores<C, K, S, D, L> {
     pub ledger: L,
     /// A folder with room for a database.
     pub scratch: PathBuf,
+    /// How long somebody may be bringing a database's content: as long as an invocation can last.
+    pub lease: SignedDuration,
 }
 
 /// The same, once the organization is reached.
@@ -79,6 +81,8 @@ pub struct Restores {
     pub(crate) recorded: BTreeSet<EntryKey>,
     /// Documents that hold no order.
     pub(crate) unreadable: Vec<(String, Error)>,
+    /// For how long an upload is left to whoever began it.
+    pub(crate) lease: SignedDuration,
 }
 
 /// Where orders are.
@@ -109,7 +113,7 @@ impl<C: Connect, K: PlainSecrets, S: Store, D: Documents, L: Ledger> TursoRestor
         all.retain(|ordered| !ordered.order.refused && ordered.order.restore.is_remembered(now));
         let days = all.iter().map(|ordered| ordered.order.restore.day()).collect();
         let recorded = self.ledger.keys(&days).await?;
-        Ok(Restores { all, recorded, unreadable })
+        Ok(Restores { all, recorded, unreadable, lease: self.lease })
     }
 }
 

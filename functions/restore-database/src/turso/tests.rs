@@ -7,7 +7,7 @@ use std::{rc::Rc, time::Duration};
 
 use bytes::Bytes;
 use domain::{RecoveryPointId, ResourceId, Slot};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use reconcile::{Result, Summary};
 use serde_json::{Map, Value, json};
 use state::FakeDocuments;
@@ -67,6 +67,7 @@ impl World {
             documents: self.documents.clone(),
             ledger: self.ledger.clone(),
             scratch: self.scratch.path().to_owned(),
+            lease: SignedDuration::from_mins(15),
         };
         RestoreDatabase { rds: None, redis: None, turso: Some(turso) }
     }

@@ -11,6 +11,7 @@
    missing data, and would contradict ours (`alarms`).
 8. S3 keeps one checksum of the whole of an object that came in parts, where its upload asks for that; it refuses parts
    that are too small, and copies that must not overwrite.
+9. Every environment of a function has a disk of its own.
 
 Where schedules are paused, as in tests, the retries of asynchronous invocations do not wait either.
 
@@ -27,9 +28,11 @@ import inspect
 import json
 import os
 import resource
+import shutil
 import signal
 import socket
 import sys
+import tempfile
 import threading
 import time
 from datetime import datetime, timezone
@@ -168,6 +171,22 @@ def measure_invocations():
     ProvidedWorker._spawn = measured_spawn
     ProvidedWorker.invoke = measured_invoke
     return invocations
+
+
+def give_disks():
+    """Each execution environment has a disk of its own, as in Lambda, where it is /tmp; here, where TMPDIR says."""
+    from ministack.services import lambda_svc
+
+    environment = expect(lambda_svc._provided_worker_env, "config", "code_dir", "port")
+
+    def with_disk(config, code_dir, port):
+        # No two environments have the same port at the same time; what was there before belonged to one that is over.
+        disk = os.path.join(tempfile.gettempdir(), f"disk-{port}")
+        shutil.rmtree(disk, ignore_errors=True)
+        os.makedirs(disk)
+        return {**environment(config, code_dir, port), "TMPDIR": disk}
+
+    lambda_svc._provided_worker_env = with_disk
 
 
 def workers():
@@ -519,6 +538,7 @@ def main():
     check_publishing()
     check_objects()
     leave_alarms_alone()
+    give_disks()
     if not SCHEDULES:
         pause_schedules()
     answers = additions(keep_bucket_properties(), measure_invocations(), watch_queues())
