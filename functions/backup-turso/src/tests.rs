@@ -107,7 +107,7 @@ impl World {
             ledger: self.ledger.clone(),
             documents: self.ledger.documents.clone(),
             plans: PlanDocument::parse(self.plans).unwrap(),
-            pace: Pace::new(folder.path(), 100, clock),
+            pace: Pace { lease: SignedDuration::from_mins(4), ..Pace::new(folder.path(), 100, clock) },
             account: RefCell::default(),
         }
     }

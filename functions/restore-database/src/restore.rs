@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, time::Instant};
 
 use domain::ResourceId;
 use jiff::{SignedDuration, Timestamp, civil::Date, tz::TimeZone};
-use reconcile::{Entry, EntryKey, Error, Outcome};
+use reconcile::{Entry, EntryKey, Error, Kind, Outcome};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -22,6 +22,15 @@ pub(crate) const SAME_REQUEST: SignedDuration = SignedDuration::from_mins(15);
 
 /// How long a restore is looked up in the ledger. By then it is over, or was given up.
 pub(crate) const REMEMBERED: SignedDuration = SignedDuration::from_hours(30 * 24);
+
+/// What neither a tick nor a person can mend ends the restore. What a person can, such as a permission, is told of, and ticks
+/// try again.
+pub(crate) fn ended(error: Error) -> Error {
+    if error.kind() != Kind::Permanent {
+        return error;
+    }
+    Error::permanent(DEAD_END, "the restore cannot go on").caused_by(error)
+}
 
 /// One restore.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

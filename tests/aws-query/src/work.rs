@@ -29,6 +29,15 @@ impl Tasks {
         }
     }
 
+    /// Whether nothing is being worked on.
+    pub fn are_done(&self) -> bool {
+        let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
+        tasks.as_mut().is_none_or(|tasks| {
+            while tasks.try_join_next().is_some() {}
+            tasks.is_empty()
+        })
+    }
+
     /// Ends all work where it stands, and starts none any more.
     pub async fn stop(&self) {
         let tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner).take();

@@ -27,6 +27,11 @@ impl LocalElastiCache {
         self.plane.clock.set_skew(skew);
     }
 
+    /// Whether everything is as it stays until somebody asks for something: no snapshot, copy, export or cache is on its way.
+    pub fn is_at_rest(&self) -> bool {
+        self.plane.tasks.are_done()
+    }
+
     /// Gives a cache a status, as its Describe call writes it (`modifying`, `create-failed`), until work under way gives
     /// it another one. Requests are refused as in that status on AWS. A replication group comes before a cache cluster
     /// or serverless cache of the same name.

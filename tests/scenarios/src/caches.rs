@@ -44,21 +44,8 @@ impl Estate<'_> {
 
     /// Waits until ElastiCache works on nothing, so that whoever looks next sees the same in every run.
     pub async fn wait_for_caches(&self) -> Result<()> {
-        for region in [self.home(), self.recovery()] {
-            let elasticache = self.elasticache(region);
-            let elasticache = &elasticache;
-            poll("ElastiCache at rest", async || {
-                let snapshots = elasticache.describe_snapshots().snapshot_source("user").send().await?;
-                let groups = elasticache.describe_replication_groups().send().await?;
-                let states = snapshots.snapshots().iter().filter_map(|snapshot| snapshot.snapshot_status());
-                let states =
-                    states.chain(groups.replication_groups().iter().filter_map(|group| group.status()));
-                let rests = |state: &str| ["available", "failed", "create-failed"].contains(&state);
-                Ok(states.into_iter().all(rests).then_some(()))
-            })
-            .await?;
-        }
-        Ok(())
+        let elasticache = self.cloud.elasticache();
+        poll("ElastiCache at rest", async || Ok(elasticache.is_at_rest().then_some(()))).await
     }
 
     /// Waits until a replication group is available, and connects to it.

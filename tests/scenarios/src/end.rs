@@ -8,7 +8,7 @@ use http::Method;
 use local_cloud::Cloud;
 use serde_json::Value;
 
-use crate::{Estate, alerting::state_bucket, platform};
+use crate::{Estate, alerting::state_bucket, platform, sweep::KEPT};
 
 /// What is there at the end.
 #[derive(Clone, Debug, PartialEq)]
@@ -71,7 +71,9 @@ impl End {
         }
         end.look_at_caches(estate, name).await?;
         end.look_at_vaults(estate, name).await?;
-        let of_it = Engine::PROTECTED.map(|engine| format!("{engine}/{name}"));
+        let names = [name, KEPT].into_iter();
+        let of_it: Vec<_> =
+            names.flat_map(|name| Engine::PROTECTED.map(|engine| format!("{engine}/{name}"))).collect();
         for entry in estate.cloud.ledger().await? {
             if entry["outcome"] != "completed" {
                 end.failed.push(format!("{}: {}", entry["kind"], entry["error"]));

@@ -181,7 +181,9 @@ impl Sweep {
             ensure!(number < CALM_RUNS, "{}: undisturbed runs differ: {first:#?}, {second:#?}", self.name);
             first = second;
         }
-        let cases = first.steps.iter().flat_map(|step| WAYS.map(|way| (step, way)));
+        // Asked for by name, every call is broken in every way.
+        let ways = |step: &Step| if only.is_some() { &WAYS } else { step.ways() };
+        let cases = first.steps.iter().flat_map(|step| ways(step).iter().map(move |way| (step, *way)));
         let cases = cases.map(|(step, way)| (format!("{}/{step}/{way}", self.name), step, way));
         let cases: Vec<_> =
             cases.filter(|(name, ..)| only.is_none_or(|only| name.starts_with(only))).enumerate().collect();
@@ -196,7 +198,7 @@ impl Sweep {
             wrong
         });
         let wrong: Vec<String> =
-            judged.buffer_unordered(clouds.count).filter_map(async |wrong| wrong).collect().await;
+            judged.buffer_unordered(clouds.count).filter_map(std::future::ready).collect().await;
         ensure!(
             wrong.is_empty(),
             "{} of {count} cases did not end as they should. One again: TIDEMARK_SWEEP=<case> cargo test -p scenarios \
@@ -253,6 +255,18 @@ impl Sweep {
 }
 
 impl Step {
+    /// How the call is broken: a change in every way. A read has no effect that could be lost or be left half done: its lost
+    /// answer is one more call that is repeated, and a kill after it finds the world as the change before left it. So one
+    /// read is refused and killed, the next of its kind throttled and cut off, and so on in turn; the first in every way.
+    fn ways(&self) -> &'static [Way] {
+        let is_read = ["Describe", "Get", "Head", "List"].iter().any(|read| self.action.starts_with(read));
+        match (is_read, self.nth) {
+            (false, _) | (true, 1) => &WAYS,
+            (true, nth) if nth % 2 == 0 => &[Way::Error, Way::KillAfter],
+            (true, _) => &[Way::Throttle, Way::AnswerLost],
+        }
+    }
+
     fn fault(&self, function: &str, way: Way) -> Fault {
         let filter = CallFilter::all()
             .service(&self.service)
@@ -309,6 +323,9 @@ pub struct Case<'c> {
     failed: Mutex<String>,
 }
 
+/// What is called so was backed up once, and is restored in every case.
+pub const KEPT: &str = "kept";
+
 /// How often the scenario is run undisturbed until two runs are the same.
 const CALM_RUNS: usize = 5;
 
@@ -324,6 +341,16 @@ impl Case<'_> {
             *self.failed.lock().unwrap_or_else(PoisonError::into_inner) = format!("{function}: {error:?}");
         }
         Ok(answer.error.is_none().then_some(answer.payload))
+    }
+
+    /// Asks a function for something until it answers.
+    pub async fn insist(&self, function: &str, payload: &Value) -> Result<()> {
+        let begun = Instant::now();
+        while self.ask(function, payload).await?.is_none() {
+            let failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
+            ensure!(begun.elapsed() < PATIENCE, "no answer to {payload}; the last failure: {failed}");
+        }
+        Ok(())
     }
 
     /// Lets the ticks of the function, and of send-alert after it, go on until neither has anything left to do.
@@ -351,8 +378,31 @@ impl Case<'_> {
         }
     }
 
+    /// Has a source of [`KEPT`] backed up by `function` and taken away again; what the vault holds of it then, by key. It is put
+    /// back by [`Case::put_back`]: what is restored is in the vault, whatever became of its source.
+    pub async fn keep(&self, engine: &str, function: &str) -> Result<Vec<(String, Vec<u8>)>> {
+        self.work_off(function).await?;
+        let (cloud, mut kept) = (self.estate.cloud, Vec::new());
+        for key in cloud.object_keys(cloud.stack().vault_bucket(), &format!("{engine}/")).await? {
+            let bytes = cloud.object(cloud.stack().vault_bucket(), &key).await?;
+            kept.push((key, bytes));
+        }
+        self.estate.remove_all(KEPT).await?;
+        forget_ledger(cloud).await?;
+        Ok(kept)
+    }
+
+    /// Puts back what was kept, in order: a manifest comes last in it, too.
+    pub async fn put_back(&self, kept: &[(String, Vec<u8>)]) -> Result<()> {
+        for (key, bytes) in kept {
+            let vault = self.estate.cloud.stack().vault_bucket();
+            self.estate.cloud.put_object(vault, key, bytes.clone()).await?;
+        }
+        Ok(())
+    }
+
     /// Lets another function do its work, undisturbed.
-    pub async fn prepare(&self, function: &str) -> Result<()> {
+    async fn work_off(&self, function: &str) -> Result<()> {
         let begun = Instant::now();
         loop {
             self.estate.wait_for_caches().await?;
@@ -407,7 +457,12 @@ impl Case<'_> {
             let opened = events.iter().filter(|event| *event == "opened").count();
             let cleared = events.iter().filter(|event| *event == "cleared").count();
             let due = (1, usize::from(!still_wrong.contains(resource.as_str())));
-            ensure!((opened, cleared) == due, "{resource} was wrong, and this was told: {events:?}");
+            ensure!(
+                (opened, cleared) == due,
+                "{resource} was wrong, and this was told: {events:?}; open: {:?}; failed on the way: {:?}",
+                end.conversations,
+                end.failed
+            );
         }
         Ok(Run { steps, applied, end, repeated })
     }
@@ -420,9 +475,13 @@ fn is_settled(answer: Option<&Value>) -> bool {
 /// Takes away what the case made, so that the next one makes the same calls.
 async fn clean(case: &Case<'_>) -> Result<()> {
     case.estate.remove_all(&case.name).await?;
-    let vault = case.estate.cloud.stack().vault_bucket();
-    for key in case.estate.cloud.object_keys(vault, "ledger/").await? {
-        case.estate.cloud.delete_object(vault, &key).await?;
+    forget_ledger(case.estate.cloud).await
+}
+
+async fn forget_ledger(cloud: &Cloud) -> Result<()> {
+    let vault = cloud.stack().vault_bucket();
+    for key in cloud.object_keys(vault, "ledger/").await? {
+        cloud.delete_object(vault, &key).await?;
     }
     Ok(())
 }

@@ -18,7 +18,7 @@ use local_elasticache::{Seed as CacheSeed, SeedKind};
 use local_rds::Seed;
 use scenarios::{
     Libsql, show,
-    sweep::{Case, Clouds, Sweep},
+    sweep::{Case, Clouds, KEPT, Sweep},
 };
 use serde_json::json;
 use tokio::sync::OnceCell;
@@ -76,29 +76,29 @@ fn restore<'c>(case: &'c Case<'c>) -> BoxFuture<'c, Result<()>> {
         seed(case, protected(&case.name, &[]))?;
         let target = format!("{}-restored", case.name);
         let request = json!({"resource": case.name, "to": "latest", "as": target});
-        while case.ask("restore-database", &request).await?.is_none() {}
+        case.insist("restore-database", &request).await?;
         case.settle().await
     })
 }
 
 /// A cache under the default plan.
-fn seed_cache(case: &Case<'_>) -> Result<()> {
-    let mut seed = CacheSeed::new(&case.name, SeedKind::ReplicationGroup, Timestamp::UNIX_EPOCH);
+fn seed_cache(case: &Case<'_>, name: &str) -> Result<()> {
+    let mut seed = CacheSeed::new(name, SeedKind::ReplicationGroup, Timestamp::UNIX_EPOCH);
     seed.tags.insert(tag::PLAN.to_owned(), "default".to_owned());
     Ok(case.estate.cloud.elasticache().seed(case.estate.home(), [seed])?)
 }
 
 /// A Turso database with some rows, which the plan names.
-async fn make_database(case: &Case<'_>) -> Result<()> {
-    let plan = json!({"turso": {"databases": [format!("default/{}", case.name)]}});
+async fn make_database(case: &Case<'_>, name: &str) -> Result<()> {
+    let plan = json!({"turso": {"databases": [format!("default/{name}")]}});
     case.estate.set_plans(&json!({"plans": {"default": plan}})).await?;
-    Libsql::create(case.estate.cloud, &case.name).await?.fill(50).await
+    Libsql::create(case.estate.cloud, name).await?.fill(50).await
 }
 
 /// A slot, from ElastiCache's snapshot over its export to the vaults of both Regions, and the snapshot away again.
 fn back_up_cache<'c>(case: &'c Case<'c>) -> BoxFuture<'c, Result<()>> {
     Box::pin(async {
-        seed_cache(case)?;
+        seed_cache(case, &case.name)?;
         case.settle().await
     })
 }
@@ -106,31 +106,41 @@ fn back_up_cache<'c>(case: &'c Case<'c>) -> BoxFuture<'c, Result<()>> {
 /// A slot, from a database's pages to the vaults of both Regions.
 fn back_up_turso<'c>(case: &'c Case<'c>) -> BoxFuture<'c, Result<()>> {
     Box::pin(async {
-        make_database(case).await?;
+        make_database(case, &case.name).await?;
         case.settle().await
     })
 }
 
-/// A person's restore of what the vault holds.
-async fn restored(case: &Case<'_>, engine: &str, backup: &str) -> Result<()> {
-    case.prepare(backup).await?;
-    let (resource, target) = (format!("{engine}/{}", case.name), format!("{}-restored", case.name));
+/// A person's restore of what the vault holds, whose source is gone.
+async fn restored(case: &Case<'_>, engine: &str, kept: &Kept) -> Result<()> {
+    case.put_back(kept).await?;
+    let (resource, target) = (format!("{engine}/{KEPT}"), format!("{}-restored", case.name));
     let request = json!({"resource": resource, "to": "latest", "as": target, "from": "vault"});
-    while case.ask("restore-database", &request).await?.is_none() {}
+    case.insist("restore-database", &request).await?;
     case.settle().await
 }
 
+type Kept = Vec<(String, Vec<u8>)>;
+
 fn restore_cache<'c>(case: &'c Case<'c>) -> BoxFuture<'c, Result<()>> {
+    static CACHE: OnceCell<Kept> = OnceCell::const_new();
     Box::pin(async {
-        seed_cache(case)?;
-        restored(case, "redis", "backup-redis").await
+        let keep = async || {
+            seed_cache(case, KEPT)?;
+            case.keep("redis", "backup-redis").await
+        };
+        restored(case, "redis", CACHE.get_or_try_init(keep).await?).await
     })
 }
 
 fn restore_turso<'c>(case: &'c Case<'c>) -> BoxFuture<'c, Result<()>> {
+    static DATABASE: OnceCell<Kept> = OnceCell::const_new();
     Box::pin(async {
-        make_database(case).await?;
-        restored(case, "turso", "backup-turso").await
+        let keep = async || {
+            make_database(case, KEPT).await?;
+            case.keep("turso", "backup-turso").await
+        };
+        restored(case, "turso", DATABASE.get_or_try_init(keep).await?).await
     })
 }
 

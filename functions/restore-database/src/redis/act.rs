@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     orders::{self, Order, Ordered},
-    restore::{DEAD_END, RESTORE, between_ms, elapsed_ms},
+    restore::{DEAD_END, RESTORE, between_ms, elapsed_ms, ended},
 };
 
 /// What restore-database can do for Redis and Valkey. It can neither delete nor modify anything.
@@ -91,14 +91,6 @@ pub(crate) async fn act<E: ElastiCache, S: Store, D: Documents, L: Ledger, K: Se
             })
         }
     }
-}
-
-/// What a tick cannot mend ends the restore.
-fn ended(error: Error) -> Error {
-    if error.kind() == Kind::Retryable {
-        return error;
-    }
-    Error::permanent(DEAD_END, "the restore cannot go on").caused_by(error)
 }
 
 /// Writes the order down. Of two that ask at once, one does; if both ask for the same, the other goes on with it.

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     orders::{self, Order, Ordered},
-    restore::{DEAD_END, RESTORE, between_ms},
+    restore::{DEAD_END, RESTORE, between_ms, ended},
 };
 
 /// What restore-database can do at Turso. It deletes nothing but a database that the same restore made a moment ago and
@@ -84,14 +84,6 @@ pub(crate) async fn act<T: Turso, S: Store, D: Documents, L: Ledger>(
     }
 }
 
-/// What a tick cannot mend ends the restore.
-fn ended(error: Error) -> Error {
-    if error.kind() == Kind::Retryable {
-        return error;
-    }
-    Error::permanent(DEAD_END, "the restore cannot go on").caused_by(error)
-}
-
 /// Writes the order down. Of two that ask at once, one does; if both ask for the same, the other goes on with it.
 async fn begin<T, S, D: Documents, L>(
     function: &Reached<'_, T, S, D, L>,
@@ -125,7 +117,8 @@ async fn answer<T: Turso, S: Store, D: Documents, L: Ledger>(
     let mut notes = notes.to_vec();
     match make(function, &mut ordered).await {
         Ok(()) => {}
-        Err(error) if error.kind() == Kind::Retryable => {
+        // Once it is made, the name is taken by us: what could not be written down then, ticks find.
+        Err(error) if error.kind() == Kind::Retryable || ordered.order.work.stage.made().is_some() => {
             notes.push(format!("a first attempt failed, ticks try again: {}", error.report()));
         }
         Err(error) => {
