@@ -319,8 +319,8 @@ pub struct Case<'c> {
     inbox: Inbox,
     /// The resources that were found wrong at some time: of these, and only of these, somebody must have been told.
     found: Mutex<BTreeSet<String>>,
-    /// How the last invocation that failed did.
-    failed: Mutex<String>,
+    /// How invocations failed, each way once.
+    failed: Mutex<Vec<String>>,
 }
 
 /// What is called so was backed up once, and is restored in every case.
@@ -338,7 +338,11 @@ impl Case<'_> {
         let answer = self.estate.cloud.invoke(function, payload).await?;
         self.look_at_boards().await?;
         if let Some(error) = &answer.error {
-            *self.failed.lock().unwrap_or_else(PoisonError::into_inner) = format!("{function}: {error:?}");
+            let mut failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
+            let error = format!("{function}: {}: {}", error.error_type, error.error_message);
+            if !failed.contains(&error) {
+                failed.push(error);
+            }
         }
         Ok(answer.error.is_none().then_some(answer.payload))
     }
@@ -348,7 +352,7 @@ impl Case<'_> {
         let begun = Instant::now();
         while self.ask(function, payload).await?.is_none() {
             let failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
-            ensure!(begun.elapsed() < PATIENCE, "no answer to {payload}; the last failure: {failed}");
+            ensure!(begun.elapsed() < PATIENCE, "no answer to {payload}; failures: {failed:?}");
         }
         Ok(())
     }
@@ -372,7 +376,7 @@ impl Case<'_> {
             }
             if begun.elapsed() > PATIENCE {
                 let failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
-                bail!("not settled: {worked:?}, {told:?}; the last failure: {failed}");
+                bail!("not settled: {worked:?}, {told:?}; failures: {failed:?}");
             }
             tokio::time::sleep(Duration::from_millis(5)).await;
         }

@@ -122,7 +122,7 @@ async fn answer<T: Turso, S: Store, D: Documents, L: Ledger>(
             notes.push(format!("a first attempt failed, ticks try again: {}", error.report()));
         }
         Err(error) => {
-            // Nothing was made. The name is free again for a request that mends it; if this cannot be written, ticks say so.
+            // Nothing was made by us. The name is free again for a request that mends it; if this cannot be written, ticks say so.
             ordered.order.refused = true;
             ordered.save(function.documents).await?;
             return Err(error);
@@ -201,14 +201,17 @@ async fn make<T: Turso, S, D: Documents, L>(
     }
     let there = turso.database(&name).await?;
     let made = match there {
-        Some(there) => own(function, &ordered.order, there).await?,
+        Some(there) => own(function, &mut ordered.order, there).await?,
         None => match create(turso, &ordered.order).await {
             // The request was heard, its answer lost, and the request repeated; or another invocation was quicker.
             Err(error) if error.code() == "TursoConflict" => {
                 let there = turso.database(&name).await?.ok_or(error)?;
-                own(function, &ordered.order, there).await?
+                own(function, &mut ordered.order, there).await?
             }
-            outcome => outcome?,
+            outcome => {
+                ordered.order.work.adopted = false;
+                outcome?
+            }
         },
     };
     ordered.order.work.stage = Stage::Made { id: made.id, hostname: made.hostname };
@@ -252,19 +255,25 @@ fn taken(there: &Database) -> Error {
 }
 
 /// The database of that name, if it is the one that this restore asked for and of which no answer came: nothing but a
-/// branch of the same source, or a database with nothing in it, can be that one.
+/// branch of the same source, or a database with nothing in it, can be that one. One that waits for its upload refuses to be
+/// read; so may others, but those refuse the upload, too.
 async fn own<T: Turso, S, D, L>(
     function: &Reached<'_, T, S, D, L>,
-    order: &Order<Work>,
+    order: &mut Order<Work>,
     there: Database,
 ) -> Result<Database> {
     let is_ours = match &order.work.make {
         Make::Branch { of, of_id } => is_branch_of(&there, of, of_id),
+        Make::Upload { .. } if there.parent.is_some() => false,
         Make::Upload { .. } => {
             let session = session(function, order, &there.hostname, Access::ReadOnly).await?;
-            there.parent.is_none() && count::objects(&function.turso, &session).await? == 0
+            match count::objects(&function.turso, &session).await {
+                Err(error) if error.code() != "TursoRequestInvalid" => return Err(error),
+                count => count.is_err() || count.is_ok_and(|count| count == 0),
+            }
         }
     };
+    order.work.adopted = true;
     if is_ours { Ok(there) } else { Err(taken(&there)) }
 }
 
@@ -303,7 +312,8 @@ async fn upload<T: Turso, S: Store, D: Documents, L: Ledger>(
     Ok(content.rows)
 }
 
-/// Deletes the database that this restore made, so that it is made anew: if it still is that one.
+/// Deletes the database that this restore made, so that it is made anew: if it still is that one. One that may be somebody
+/// else's stays, and gets its content once more.
 async fn undo<T: Turso, S, D: Documents, L>(
     function: &Reached<'_, T, S, D, L>,
     ordered: &mut Ordered<Work>,
@@ -311,13 +321,14 @@ async fn undo<T: Turso, S, D: Documents, L>(
     hostname: &str,
 ) -> Result<()> {
     let name = ordered.order.name.clone();
-    match function.turso.database(&name).await? {
-        Some(there) if there.id == id && there.hostname == hostname => function.turso.delete(&name).await?,
-        Some(there) => return Err(taken(&there)),
-        None => {}
-    }
+    let again = match function.turso.database(&name).await? {
+        Some(there) if there.id != id || there.hostname != hostname => return Err(taken(&there)),
+        Some(there) if ordered.order.work.adopted => Stage::Made { id: there.id, hostname: there.hostname },
+        Some(_) => function.turso.delete(&name).await.map(|()| Stage::Ordered)?,
+        None => Stage::Ordered,
+    };
     ordered.order.work.failures += 1;
-    ordered.order.work.stage = Stage::Ordered;
+    ordered.order.work.stage = again;
     ordered.save(function.documents).await?;
     if ordered.order.work.failures >= ATTEMPTS {
         return Err(Error::permanent(

@@ -134,7 +134,7 @@ fn branched(source: &Database, at: Timestamp, wanted: Option<Timestamp>) -> (Wor
     );
     let make = Make::Branch { of: source.name.clone(), of_id: source.id.clone() };
     let group = source.group.clone();
-    (Work { make, group, as_of: at, wanted, failures: 0, stage: Stage::Ordered }, vec![note])
+    (Work { make, group, as_of: at, wanted, failures: 0, adopted: false, stage: Stage::Ordered }, vec![note])
 }
 
 fn uploaded(
@@ -186,7 +186,7 @@ fn uploaded(
         object: object.clone(),
     };
     let as_of = manifest.taken_at;
-    Ok((Work { make, group, as_of, wanted, failures: 0, stage: Stage::Ordered }, notes))
+    Ok((Work { make, group, as_of, wanted, failures: 0, adopted: false, stage: Stage::Ordered }, notes))
 }
 
 fn not_possible(asked: &Asked, now: Timestamp, why: &str) -> Error {

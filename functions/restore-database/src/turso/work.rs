@@ -19,6 +19,10 @@ pub struct Work {
     /// How many databases were made for it that came to nothing.
     #[serde(default)]
     pub(crate) failures: u32,
+    /// Whether Turso's answer to the request for the database was never heard, and one that fits was found instead: with all
+    /// likelihood it is ours, and it is deleted under no circumstances.
+    #[serde(default)]
+    pub(crate) adopted: bool,
     pub(crate) stage: Stage,
 }
 
