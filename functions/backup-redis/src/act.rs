@@ -135,10 +135,16 @@ where
             let bucket = function.exports.bucket();
             if let Err(error) = ensure::export(&function.caches, snapshot, &intake.resource, bucket).await {
                 // Nobody waits for files that were refused: the next tick asks again, and until then says why not. If this
-                // cannot be written either, it asks when no file has come for a while.
+                // cannot be written either, it asks all the same: that ElastiCache was asked is not written yet.
                 desk.intake.export = None;
                 _ = desk.save().await;
                 return Err(error);
+            }
+            if let Some(export) = &mut desk.intake.export {
+                export.asked = Some(now);
+            }
+            if let Err(error) = desk.save().await {
+                return left_to_another(error);
             }
             Ok(Done::underway().with("recovery_point", id).with("bucket", bucket))
         }

@@ -45,8 +45,9 @@ pub struct Intake {
 pub(crate) struct Export {
     /// When first.
     pub(crate) begun: Timestamp,
-    /// When last.
-    pub(crate) asked: Timestamp,
+    /// When ElastiCache last said that it begins; `None` while it is not known to have been asked.
+    #[serde(default)]
+    pub(crate) asked: Option<Timestamp>,
     /// When ElastiCache was last seen to be at it.
     #[serde(default)]
     pub(crate) busy: Option<Timestamp>,

@@ -28,7 +28,7 @@ const EXPORT_ENDED: SignedDuration = SignedDuration::from_hours(1);
 /// The same, if it was never seen to: then nobody knows when it ended.
 const EXPORT_UNSEEN: SignedDuration = SignedDuration::from_hours(6);
 
-/// After so long without a file an export is asked for again: the call may never have arrived.
+/// After so long without a file an export is asked for again, though ElastiCache said that it begins.
 const ASK_AGAIN: SignedDuration = SignedDuration::from_mins(15);
 
 /// ElastiCache does not tell how many files the export of a serverless cache has. It has them all when none came for so long.
@@ -273,13 +273,14 @@ impl<'o> Planner<'o> {
                     Action::Fail { error: reason.clone(), intake: Box::new(intake), region: self.region() };
                 return self.plan.act(&resource, action, reason);
             }
-            if newest.is_some() || self.now.duration_since(export.asked) < ASK_AGAIN {
+            let asked_lately = export.asked.is_some_and(|asked| self.now.duration_since(asked) < ASK_AGAIN);
+            if newest.is_some() || asked_lately {
                 let reason = format!("{} of {expected} files of {} are exported", found.len(), work.id);
                 return self.plan.wait(&resource, reason);
             }
         } else if !found.is_empty() {
             // It was asked for, and the document about that was lost.
-            intake.export = Some(Export { begun: self.now, asked: self.now, busy: None });
+            intake.export = Some(Export { begun: self.now, asked: Some(self.now), busy: None });
             let action = Action::Note { intake: Box::new(intake), version: work.version };
             return self.plan.act(
                 &resource,
@@ -289,7 +290,7 @@ impl<'o> Planner<'o> {
         }
         let begun = intake.export.map_or(self.now, |export| export.begun);
         let busy = intake.export.and_then(|export| export.busy);
-        intake.export = Some(Export { begun, asked: self.now, busy });
+        intake.export = Some(Export { begun, asked: None, busy });
         let reason = format!("{} is available and not exported", snapshot.name);
         let action = Action::Export {
             snapshot: Box::new(snapshot.clone()),
