@@ -2,6 +2,7 @@
 
 use backup_redis::{BackupRedis, Buckets, Pace};
 use events::Bus;
+use jiff::SignedDuration;
 use plans::SsmPlans;
 use reconcile::{Journal, SdkConfig, Settings, aws_config, serve};
 use redis::elasticache::AwsElastiCache;
@@ -31,6 +32,7 @@ async fn main() -> Result<(), lambda_runtime::Error> {
         let state = settings.required("TIDEMARK_STATE_BUCKET");
         let bus = settings.required("TIDEMARK_EVENT_BUS");
         let parameter = settings.required("TIDEMARK_PLANS_PARAMETER");
+        let quiet = SignedDuration::from_secs(settings.number("TIDEMARK_QUIET_SECONDS", 1..=86_400));
         settings.check()?;
 
         let aws = aws_config(&settings);
@@ -45,7 +47,7 @@ async fn main() -> Result<(), lambda_runtime::Error> {
             ledger: ledger.clone(),
             plans: SsmPlans::new(&aws, parameter),
             documents: documents.clone(),
-            pace: Pace::default(),
+            pace: Pace::deployed(quiet),
         };
         Ok((reconciler, Journal { ledger, facts: Bus::new(&aws, bus), documents }))
     })

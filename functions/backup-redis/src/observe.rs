@@ -5,7 +5,7 @@ use std::{
 
 use domain::{Engine, PlanDocument, RecoveryPointId, ResourceId};
 use futures::{StreamExt, join, stream, try_join};
-use jiff::{Timestamp, ToSpan, civil::Date, tz::TimeZone};
+use jiff::{SignedDuration, Timestamp, ToSpan, civil::Date, tz::TimeZone};
 use plans::Plans;
 use reconcile::{Documents, EntryKey, Error, Ledger, Result};
 use redis::elasticache::{Cache, ElastiCache, Snapshot};
@@ -54,18 +54,22 @@ pub struct Pace {
     pub part_bytes: u64,
     /// After so many bytes the work done is written down; at most so many are read again by whoever goes on.
     pub save_every_bytes: u64,
+    /// ElastiCache does not tell how many files the export of a serverless cache has. It has them all when none came for so
+    /// long.
+    pub quiet: SignedDuration,
 }
 
-impl Default for Pace {
+impl Pace {
     /// Two parts of each of eight files are in memory at once.
-    fn default() -> Self {
-        Self { part_bytes: 16 << 20, save_every_bytes: 128 << 20 }
+    pub fn deployed(quiet: SignedDuration) -> Self {
+        Self { part_bytes: 16 << 20, save_every_bytes: 128 << 20, quiet }
     }
 }
 
 /// What is true now.
 #[derive(Clone, Debug)]
 pub struct Observed {
+    pub(crate) quiet: SignedDuration,
     pub(crate) region: String,
     pub(crate) recovery_region: String,
     pub(crate) plans: PlanDocument,
@@ -139,6 +143,7 @@ where
     let home = home?;
     let (intakes, archives) = join!(intakes(function, &protected, &home), archives(function, &protected));
     Ok(Observed {
+        quiet: function.pace.quiet,
         region: function.vault.region().to_owned(),
         recovery_region: function.recovery.region().to_owned(),
         plans,

@@ -255,7 +255,10 @@ impl<'o> Planner<'o> {
             .collect();
         let window = self.observed.organization.as_ref().map(turso::Organization::pitr_window);
         let is_within = window.is_some_and(|window| self.now.duration_since(slot.instant()) < window);
-        if !own.contains_key(&slot) && is_within && !database.archived {
+        // Turso does not tell since when a database exists. One with an older recovery point did at its newest slot; in a new
+        // one's first slot it may not have, and no branch begins before its source.
+        let existed = self.points(database).any(|point| point.slot < slot);
+        if !own.contains_key(&slot) && is_within && existed && !database.archived {
             let name = branch_name(database, slot);
             let (group, of) = (database.group.clone(), database.name.clone());
             let new = NewBranch { name, group, of, at: slot.instant() };

@@ -22,7 +22,7 @@ pub struct ColdStart {
 }
 
 /// What every function finds in its environment on Lambda, and what the template sets. None of it is ever connected to.
-const ENVIRONMENT: [(&str, &str); 26] = [
+const ENVIRONMENT: [(&str, &str); 27] = [
     ("AWS_REGION", "us-east-1"),
     ("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE"),
     ("AWS_SECRET_ACCESS_KEY", "example"),
@@ -46,6 +46,7 @@ const ENVIRONMENT: [(&str, &str); 26] = [
     ("TIDEMARK_ALERTS_TOPIC", "arn:aws:sns:us-east-1:123456789012:tidemark-bench-alerts"),
     ("TIDEMARK_ALARM_PREFIX", "tidemark-bench-"),
     ("TIDEMARK_LEASE_SECONDS", "30"),
+    ("TIDEMARK_QUIET_SECONDS", "600"),
     ("TIDEMARK_REMINDER_HOURS", "4"),
     ("TIDEMARK_EVENT_BUS", "default"),
     ("TIDEMARK_PLANS_PARAMETER", "/tidemark/bench/plans"),

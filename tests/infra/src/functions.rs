@@ -101,7 +101,7 @@ pub const FUNCTIONS: &[Function] = &[
         name: "backup-redis",
         timeout_seconds: 900,
         memory_mib: 1769,
-        variables: &[],
+        variables: &[("TIDEMARK_QUIET_SECONDS", "600")],
         schedules: &[
             Schedule {
                 name: "backup-redis-slot",

@@ -184,18 +184,35 @@ impl EventSink for Bus {
     }
 }
 
-/// Buckets are `MiniStack`'s, which asks for no Region where they are.
+/// Buckets are `MiniStack`'s.
 pub(crate) struct Buckets(pub(crate) Api);
 
 impl Buckets {
+    /// The Region of a bucket, which alone answers for it.
+    async fn region(&self, bucket: &str) -> Result<Option<String>, ObjectsError> {
+        let path = format!("/{bucket}?location");
+        let Some(located) = self.ask("us-east-1", Method::GET, &path, &[]).await? else { return Ok(None) };
+        let location = Element::parse("a bucket's location", &located.body)?;
+        // The first Region's name is left out (S3 API Reference, "GetBucketLocation").
+        let region = Some(location.text.trim()).filter(|region| !region.is_empty()).unwrap_or("us-east-1");
+        Ok(Some(region.to_owned()))
+    }
+
+    /// As [`Buckets::region`], of a bucket that must be there.
+    async fn of(&self, bucket: &str) -> Result<String, ObjectsError> {
+        let region = self.region(bucket).await?;
+        Ok(region.ok_or_else(|| format!("there is no bucket {bucket}"))?)
+    }
+
     /// An answer, unless there is nothing of the kind.
     async fn ask(
         &self,
+        region: &str,
         method: Method,
         path: &str,
         headers: &[(&str, &str)],
     ) -> Result<Option<crate::api::Reply>, ObjectsError> {
-        match self.0.send(("s3", "us-east-1"), method, path, headers, "").await {
+        match self.0.send(("s3", region), method, path, headers, "").await {
             Ok(reply) => Ok(Some(reply)),
             Err(Error::Refused { status: 404, .. }) => Ok(None),
             Err(error) => Err(error.into()),
@@ -206,15 +223,10 @@ impl Buckets {
 impl Objects for Buckets {
     fn bucket<'a>(&'a self, bucket: &'a str) -> BoxFuture<'a, Result<Option<Bucket>, ObjectsError>> {
         Box::pin(async move {
-            let located = self.ask(Method::GET, &format!("/{bucket}?location"), &[]).await?;
-            let Some(located) = located else { return Ok(None) };
-            let location = Element::parse("a bucket's location", &located.body)?;
-            // The first Region's name is left out (S3 API Reference, "GetBucketLocation").
-            let region =
-                Some(location.text.trim()).filter(|region| !region.is_empty()).unwrap_or("us-east-1");
-            let policy = self.ask(Method::GET, &format!("/{bucket}?policy"), &[]).await?;
+            let Some(region) = self.region(bucket).await? else { return Ok(None) };
+            let policy = self.ask(&region, Method::GET, &format!("/{bucket}?policy"), &[]).await?;
             let policy = policy.map(|policy| String::from_utf8_lossy(&policy.body).into_owned());
-            Ok(Some(Bucket { region: region.to_owned(), policy }))
+            Ok(Some(Bucket { region, policy }))
         })
     }
 
@@ -224,7 +236,9 @@ impl Objects for Buckets {
         key: &'a str,
     ) -> BoxFuture<'a, Result<Option<Head>, ObjectsError>> {
         Box::pin(async move {
-            let Some(reply) = self.ask(Method::HEAD, &path(bucket, key), &[]).await? else { return Ok(None) };
+            let region = self.of(bucket).await?;
+            let asked = self.ask(&region, Method::HEAD, &path(bucket, key), &[]).await?;
+            let Some(reply) = asked else { return Ok(None) };
             let header = |name: &str| reply.headers.get(name).and_then(|value| value.to_str().ok());
             let encryption = match header("x-amz-server-side-encryption") {
                 Some("aws:kms" | "aws:kms:dsse") => Encryption::Kms,
@@ -243,7 +257,8 @@ impl Objects for Buckets {
         to: &'a Path,
     ) -> BoxFuture<'a, Result<(), ObjectsError>> {
         Box::pin(async move {
-            let reply = self.ask(Method::GET, &path(bucket, key), &[]).await?;
+            let region = self.of(bucket).await?;
+            let reply = self.ask(&region, Method::GET, &path(bucket, key), &[]).await?;
             let reply = reply.ok_or_else(|| format!("there is no object {key} in {bucket}"))?;
             Ok(tokio::fs::write(to, &reply.body).await?)
         })
@@ -258,7 +273,8 @@ impl Objects for Buckets {
         Box::pin(async move {
             let bytes = tokio::fs::read(from).await?;
             let headers = [("if-none-match", "*")];
-            self.0.send(("s3", "us-east-1"), Method::PUT, &path(bucket, key), &headers, bytes).await?;
+            let region = self.of(bucket).await?;
+            self.0.send(("s3", region.as_str()), Method::PUT, &path(bucket, key), &headers, bytes).await?;
             Ok(())
         })
     }

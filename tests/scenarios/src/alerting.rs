@@ -57,6 +57,16 @@ impl Estate<'_> {
         Ok(())
     }
 
+    /// What a function finds wrong now.
+    pub async fn findings(&self, function: &str) -> Result<Vec<Value>> {
+        let (bucket, key) = (state_bucket(self.cloud)?, format!("findings/{function}.json"));
+        if self.cloud.object_keys(bucket, &key).await?.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut board: Value = serde_json::from_slice(&self.cloud.object(bucket, &key).await?)?;
+        Ok(board["findings"].as_array_mut().map(std::mem::take).unwrap_or_default())
+    }
+
     /// watch-rpo has seen these protected for weeks.
     pub async fn remember_watched(&self, names: &[&str]) -> Result<()> {
         let since = jiff::Timestamp::now() - jiff::SignedDuration::from_hours(24 * 28);

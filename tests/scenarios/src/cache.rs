@@ -1,8 +1,8 @@
 //! A Redis or Valkey server with data in it, and what is in it as a digest.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use data_encoding::HEXLOWER;
 use redis_protocol::resp2::{
     decode::decode,
@@ -54,6 +54,42 @@ impl Cache {
         let stream =
             TcpStream::connect((host, port)).await.with_context(|| format!("no cache at {host}:{port}"))?;
         Ok(Self { stream, received: Vec::new() })
+    }
+
+    /// A connection to each shard of the cluster that this is a node of.
+    pub async fn shards(mut self) -> Result<Vec<Self>> {
+        let OwnedFrame::Array(ranges) = self.call(&["CLUSTER", "SLOTS"]).await? else {
+            bail!("CLUSTER SLOTS answers no array")
+        };
+        let mut places = BTreeSet::new();
+        for range in &ranges {
+            let OwnedFrame::Array(range) = range else { bail!("CLUSTER SLOTS answers {range:?}") };
+            let [_, _, OwnedFrame::Array(primary), ..] = range.as_slice() else {
+                bail!("CLUSTER SLOTS answers {range:?}")
+            };
+            let [host, OwnedFrame::Integer(port), ..] = primary.as_slice() else {
+                bail!("CLUSTER SLOTS answers {range:?}")
+            };
+            places.insert((text(host)?, u16::try_from(*port)?));
+        }
+        let mut shards = Vec::new();
+        for (host, port) in places {
+            shards.push(Self::connect(&host, port).await?);
+        }
+        Ok(shards)
+    }
+
+    /// Sets `number` keys, each in the shard that it belongs to.
+    pub async fn spread(shards: &mut [Self], number: usize) -> Result<()> {
+        for at in 0..number {
+            let (mut is_set, words) = (false, key(at, number));
+            for shard in &mut *shards {
+                // Every other shard says `MOVED`.
+                is_set = is_set || shard.run(std::slice::from_ref(&words)).await.is_ok();
+            }
+            ensure!(is_set, "no shard takes {}", words.join(" "));
+        }
+        Ok(())
     }
 
     /// Runs commands, many at once; their answers in order. An error answer is an error.

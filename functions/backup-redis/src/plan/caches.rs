@@ -31,9 +31,6 @@ const EXPORT_UNSEEN: SignedDuration = SignedDuration::from_hours(6);
 /// After so long without a file an export is asked for again, though ElastiCache said that it begins.
 const ASK_AGAIN: SignedDuration = SignedDuration::from_mins(15);
 
-/// ElastiCache does not tell how many files the export of a serverless cache has. It has them all when none came for so long.
-const QUIET: SignedDuration = SignedDuration::from_mins(10);
-
 /// How often the instant is written down at which an export was still going on.
 const SEEN_AGAIN: SignedDuration = SignedDuration::from_mins(10);
 
@@ -251,7 +248,7 @@ impl<'o> Planner<'o> {
         let in_a_row =
             found.keys().zip(1..).all(|(shard, number): (_, u32)| *shard == format!("{number:04}"));
         let newest = found.values().map(|object| object.modified).max();
-        in_a_row && newest.is_some_and(|newest| self.now.duration_since(newest) >= QUIET)
+        in_a_row && newest.is_some_and(|newest| self.now.duration_since(newest) >= self.observed.quiet)
     }
 
     fn ask_for_export(&mut self, mut intake: Intake, work: Work, snapshot: &Snapshot) {

@@ -2,7 +2,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use crc_fast::{CrcAlgorithm, checksum};
 use domain::{Finding, Findings, PlanDocument, tag};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use reconcile::{Budget, Deadline, Result, Summary, Wake, run};
 use redis::elasticache::{Cache, CacheKind, FakeAccount, FakeElastiCache, Snapshot};
 use serde_json::Value;
@@ -118,7 +118,7 @@ impl World {
             ledger: self.ledger.clone(),
             plans: PlanDocument::parse(&self.plans).unwrap(),
             documents: self.ledger.documents.clone(),
-            pace: Pace { part_bytes: 256, save_every_bytes: 512 },
+            pace: Pace { part_bytes: 256, save_every_bytes: 512, quiet: SignedDuration::from_mins(10) },
         }
     }
 

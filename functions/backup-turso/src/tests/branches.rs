@@ -62,6 +62,9 @@ async fn a_plan_that_allows_no_more_databases_is_told_and_stops_no_copy() {
     let mut world = World::new(&["orders"]);
     world.plans = BRANCHES;
     world.turso.set_plan("starter", 1);
+    // In its first slot nobody knows since when it exists.
+    world.settle().await;
+    world.later(60);
     let mut summary = world.tick().await;
     assert_eq!(World::actions(&summary), ["take-copy"]);
     assert_eq!(summary.take_error().unwrap().code(), "TursoForbidden");

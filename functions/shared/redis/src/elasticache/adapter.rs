@@ -108,7 +108,8 @@ impl AwsElastiCache {
     }
 
     async fn serverless_snapshots(&self) -> Result<Vec<Snapshot>> {
-        let request = self.client.describe_serverless_cache_snapshots().snapshot_type("user");
+        // All of them: the API reference does not say what its parameter `SnapshotType` may be.
+        let request = self.client.describe_serverless_cache_snapshots();
         let found: std::result::Result<Vec<_>, _> =
             request.into_paginator().page_size(SMALL_PAGE).items().send().collect().await;
         let found = found.map_err(|error| aws_error(&self.listing("serverless cache snapshots"), error))?;

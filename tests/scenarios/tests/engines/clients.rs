@@ -1,7 +1,5 @@
 //! The clients of the scenarios themselves: what they call the same is the same, and what differs differs.
 
-#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
-
 use anyhow::Result;
 use local_cloud::{Cloud, Options, Silent};
 use scenarios::{Estate, Libsql};

@@ -1,0 +1,82 @@
+//! Turso: copies by pages and by cursor, branches, and the other Region's vault.
+
+use anyhow::Result;
+use jiff::Timestamp;
+use local_cloud::{CallFilter, Effect, Fault};
+use local_turso::Trouble;
+use scenarios::{Libsql, poll};
+use serde_json::json;
+
+use crate::{back_up, common::cloud, estate, restore};
+
+const ROWS: usize = 500;
+
+#[tokio::test]
+async fn a_server_without_page_export_is_copied_by_its_cursor() -> Result<()> {
+    let estate = estate().await?;
+    let database = Libsql::create(cloud(), "by-cursor").await?;
+    database.fill(ROWS).await?;
+    let before = database.contents().await?;
+    cloud().turso().trouble("by-cursor", Trouble::NoPageExport)?;
+    let point = back_up(&estate, "backup-turso", "turso/by-cursor").await?;
+    assert_eq!(point["method"], "cursor", "{point}");
+    let request =
+        json!({"resource": "turso/by-cursor", "to": point["subject"], "as": "by-cursor-2", "from": "vault"});
+    restore(&estate, &request).await?;
+    assert_eq!(Libsql::open(cloud(), "by-cursor-2").await?.contents().await?, before);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_second_inside_the_window_is_a_branch() -> Result<()> {
+    let estate = estate().await?;
+    let database = Libsql::create(cloud(), "branched").await?;
+    database.fill(ROWS).await?;
+    let before = database.contents().await?;
+    cloud().turso().archive_now("branched").await?;
+    let between = Timestamp::now();
+    poll("the clock moving on", async || {
+        Ok((Timestamp::now().as_second() > between.as_second() + 1).then_some(()))
+    })
+    .await?;
+    database.run(&["DROP TABLE orders".to_owned()]).await?;
+    cloud().turso().archive_now("branched").await?;
+    let request = json!({"resource": "turso/branched", "to": between, "as": "branched-2"});
+    let (answer, _) = restore(&estate, &request).await?;
+    assert_eq!(answer["made"], "branch", "{answer}");
+    assert_eq!(Libsql::open(cloud(), "branched-2").await?.contents().await?, before);
+    assert_ne!(database.contents().await?, before, "the source is as it was");
+    Ok(())
+}
+
+#[tokio::test]
+async fn no_branch_is_asked_for_from_before_there_was_a_database() -> Result<()> {
+    let estate = estate().await?;
+    let database = Libsql::create(cloud(), "younger").await?;
+    database.fill(ROWS).await?;
+    back_up(&estate, "backup-turso", "turso/younger").await?;
+    let found = estate.findings("backup-turso").await?;
+    assert!(found.iter().all(|finding| finding["resource"] != "turso/younger"), "{found:#?}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_vault_that_does_not_answer_is_replaced_by_its_copy() -> Result<()> {
+    let estate = estate().await?;
+    let database = Libsql::create(cloud(), "twice").await?;
+    database.fill(ROWS).await?;
+    let before = database.contents().await?;
+    back_up(&estate, "backup-turso", "turso/twice").await?;
+    // What is below this database's prefix in the vault at home is not to be had, for whoever restores.
+    let filter = CallFilter::all().service("s3").region(estate.home()).function("restore-database");
+    let away =
+        Effect::Error { code: "ServiceUnavailable".to_owned(), status: 503, message: "gone".to_owned() };
+    cloud().inject(Fault::new(away, filter.resource("*/turso/*/twice/*")).times(u32::MAX));
+    let request = json!({"resource": "turso/twice", "to": "latest", "as": "twice-2", "from": "vault"});
+    let restored = restore(&estate, &request).await;
+    cloud().clear_faults();
+    let (answer, _) = restored?;
+    assert!(answer["notes"].to_string().contains(estate.recovery()), "{answer:#}");
+    assert_eq!(Libsql::open(cloud(), "twice-2").await?.contents().await?, before);
+    Ok(())
+}
