@@ -47,6 +47,12 @@ pub(crate) fn state_bucket(cloud: &Cloud) -> Result<&str> {
     cloud.stack().vault.get("StateBucketName").map(String::as_str).context("no output StateBucketName")
 }
 
+/// The findings on the board of that key.
+pub(crate) async fn board(cloud: &Cloud, key: &str) -> Result<Vec<Value>> {
+    let mut board: Value = serde_json::from_slice(&cloud.object(state_bucket(cloud)?, key).await?)?;
+    Ok(board["findings"].as_array_mut().map(std::mem::take).unwrap_or_default())
+}
+
 impl Estate<'_> {
     /// What functions remember is forgotten: open alerts, findings, who is watched since when.
     pub async fn forget(&self) -> Result<()> {
@@ -63,8 +69,7 @@ impl Estate<'_> {
         if self.cloud.object_keys(bucket, &key).await?.is_empty() {
             return Ok(Vec::new());
         }
-        let mut board: Value = serde_json::from_slice(&self.cloud.object(bucket, &key).await?)?;
-        Ok(board["findings"].as_array_mut().map(std::mem::take).unwrap_or_default())
+        board(self.cloud, &key).await
     }
 
     /// watch-rpo has seen these protected for weeks.

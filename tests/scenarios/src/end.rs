@@ -8,7 +8,12 @@ use http::Method;
 use local_cloud::Cloud;
 use serde_json::Value;
 
-use crate::{Estate, alerting::state_bucket, platform, sweep::KEPT};
+use crate::{
+    Estate,
+    alerting::{board, state_bucket},
+    platform,
+    sweep::KEPT,
+};
 
 /// What is there at the end.
 #[derive(Clone, Debug, PartialEq)]
@@ -25,7 +30,7 @@ pub struct End {
     pub objects: BTreeMap<String, usize>,
     /// What the ledger says was completed, and how often.
     pub completed: BTreeMap<String, usize>,
-    /// What the ledger says failed on the way, and why: it may end well all the same, so nobody compares it.
+    /// What the ledger says failed on the way, and why: it may end well all the same, so [`End::differences`] leaves it out.
     pub failed: Vec<String>,
     /// What is still wrong.
     pub findings: Vec<Value>,
@@ -164,8 +169,7 @@ pub(crate) async fn boards(cloud: &Cloud) -> Result<Vec<Value>> {
         if key.ends_with("/send-alert.json") {
             continue;
         }
-        let board: Value = serde_json::from_slice(&cloud.object(bucket, &key).await?)?;
-        findings.extend(board["findings"].as_array().into_iter().flatten().cloned());
+        findings.extend(board(cloud, &key).await?);
     }
     Ok(findings)
 }

@@ -7,6 +7,7 @@ use std::{
 };
 
 use anyhow::{Context, Result};
+use local_cloud::{ARCHIVE_BUCKET, Cloud};
 use tokio::process::{Child, Command};
 use toolbox::{Guard, Tools};
 
@@ -57,6 +58,22 @@ impl OwnServer {
     /// Its append-only directory.
     pub fn directory(&self) -> PathBuf {
         self.folder.join("appendonlydir")
+    }
+
+    /// Archives that directory under `name` as a sidecar does: the manifest last, so that what it names is there. A file whose
+    /// name ends with `without` stays behind.
+    pub async fn archive(&self, cloud: &Cloud, name: &str, without: Option<&str>) -> Result<()> {
+        let mut files: Vec<_> = std::fs::read_dir(self.directory())?.collect::<Result<_, _>>()?;
+        files.sort_by_key(|file| file.path().extension().is_some_and(|extension| extension == "manifest"));
+        for file in files {
+            let file_name = file.file_name().into_string().ok().context("a file without a name")?;
+            if without.is_some_and(|without| file_name.ends_with(without)) {
+                continue;
+            }
+            let bytes = tokio::fs::read(file.path()).await?;
+            cloud.put_object(ARCHIVE_BUCKET, &format!("{name}/appendonlydir/{file_name}"), bytes).await?;
+        }
+        Ok(())
     }
 
     /// Ends it, as `kill` does: what was acknowledged is in its file.

@@ -268,12 +268,13 @@ async fn own<T: Turso, S, D, L>(
         Make::Upload { .. } => {
             let session = session(function, order, &there.hostname, Access::ReadOnly).await?;
             match count::objects(&function.turso, &session).await {
-                Err(error) if error.code() != "TursoRequestInvalid" => return Err(error),
-                count => count.is_err() || count.is_ok_and(|count| count == 0),
+                Ok(objects) => objects == 0,
+                Err(error) if error.code() == "TursoRequestInvalid" => true,
+                Err(error) => return Err(error),
             }
         }
     };
-    order.work.adopted = true;
+    order.work.adopted = is_ours;
     if is_ours { Ok(there) } else { Err(taken(&there)) }
 }
 

@@ -128,17 +128,7 @@ impl Writes {
             sent.push((begun, Timestamp::now()));
             tokio::time::sleep(std::time::Duration::from_millis(20)).await;
         }
-        // As a sidecar does: the manifest last, so that what it names is there.
-        let mut files: Vec<_> = std::fs::read_dir(server.directory())?.collect::<Result<_, _>>()?;
-        files.sort_by_key(|file| file.path().extension().is_some_and(|extension| extension == "manifest"));
-        for file in files {
-            let name = file.file_name().into_string().ok().context("a file without a name")?;
-            let bytes = tokio::fs::read(file.path()).await?;
-            estate
-                .cloud
-                .put_object(ARCHIVE_BUCKET, &format!("{ARCHIVE}/appendonlydir/{name}"), bytes)
-                .await?;
-        }
+        server.archive(estate.cloud, ARCHIVE, None).await?;
         Ok(Self { server, folder, sent })
     }
 

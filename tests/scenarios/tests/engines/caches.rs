@@ -59,7 +59,7 @@ async fn a_serverless_cache_comes_back() -> Result<()> {
     back_up(&estate, "backup-redis", "redis/elastic").await?;
     let request =
         json!({"resource": "redis/elastic", "to": "latest", "as": "elastic-restored", "from": "vault"});
-    let (answer, _) = restore(&estate, &request).await?;
+    let answer = restore(&estate, &request).await?;
     assert_eq!(answer["cache_kind"], "serverless", "{answer}");
     let mut restored = estate.connect_serverless(estate.home(), "elastic-restored").await?;
     assert_eq!(contents(&mut restored).await?, before);
@@ -78,7 +78,7 @@ async fn the_other_region_restores_by_itself() -> Result<()> {
     let request = json!({
         "resource": "redis/far", "to": copy["subject"], "as": "far-restored", "region": estate.recovery()
     });
-    let (answer, _) = restore(&estate, &request).await?;
+    let answer = restore(&estate, &request).await?;
     assert_eq!(answer["region"], estate.recovery(), "{answer}");
     let mut restored = estate.connect_cache(estate.recovery(), "far-restored").await?;
     assert_eq!(restored.contents().await?, before);

@@ -4,19 +4,25 @@ use anyhow::Result;
 use jiff::Timestamp;
 use local_cloud::{CallFilter, Effect, Fault};
 use local_turso::Trouble;
-use scenarios::{Libsql, poll};
+use scenarios::{Libsql, LibsqlContents, poll};
 use serde_json::json;
 
 use crate::{back_up, common::cloud, estate, restore};
 
 const ROWS: usize = 500;
 
+/// A database with rows in it, and what it holds.
+async fn filled(name: &str) -> Result<(Libsql, LibsqlContents)> {
+    let database = Libsql::create(cloud(), name).await?;
+    database.fill(ROWS).await?;
+    let contents = database.contents().await?;
+    Ok((database, contents))
+}
+
 #[tokio::test]
 async fn a_server_without_page_export_is_copied_by_its_cursor() -> Result<()> {
     let estate = estate().await?;
-    let database = Libsql::create(cloud(), "by-cursor").await?;
-    database.fill(ROWS).await?;
-    let before = database.contents().await?;
+    let (_, before) = filled("by-cursor").await?;
     cloud().turso().trouble("by-cursor", Trouble::NoPageExport)?;
     let point = back_up(&estate, "backup-turso", "turso/by-cursor").await?;
     assert_eq!(point["method"], "cursor", "{point}");
@@ -30,9 +36,7 @@ async fn a_server_without_page_export_is_copied_by_its_cursor() -> Result<()> {
 #[tokio::test]
 async fn a_second_inside_the_window_is_a_branch() -> Result<()> {
     let estate = estate().await?;
-    let database = Libsql::create(cloud(), "branched").await?;
-    database.fill(ROWS).await?;
-    let before = database.contents().await?;
+    let (database, before) = filled("branched").await?;
     cloud().turso().archive_now("branched").await?;
     let between = Timestamp::now();
     poll("the clock moving on", async || {
@@ -42,7 +46,7 @@ async fn a_second_inside_the_window_is_a_branch() -> Result<()> {
     database.run(&["DROP TABLE orders".to_owned()]).await?;
     cloud().turso().archive_now("branched").await?;
     let request = json!({"resource": "turso/branched", "to": between, "as": "branched-2"});
-    let (answer, _) = restore(&estate, &request).await?;
+    let answer = restore(&estate, &request).await?;
     assert_eq!(answer["made"], "branch", "{answer}");
     assert_eq!(Libsql::open(cloud(), "branched-2").await?.contents().await?, before);
     assert_ne!(database.contents().await?, before, "the source is as it was");
@@ -52,8 +56,7 @@ async fn a_second_inside_the_window_is_a_branch() -> Result<()> {
 #[tokio::test]
 async fn no_branch_is_asked_for_from_before_there_was_a_database() -> Result<()> {
     let estate = estate().await?;
-    let database = Libsql::create(cloud(), "younger").await?;
-    database.fill(ROWS).await?;
+    filled("younger").await?;
     back_up(&estate, "backup-turso", "turso/younger").await?;
     let found = estate.findings("backup-turso").await?;
     assert!(found.iter().all(|finding| finding["resource"] != "turso/younger"), "{found:#?}");
@@ -63,9 +66,7 @@ async fn no_branch_is_asked_for_from_before_there_was_a_database() -> Result<()>
 #[tokio::test]
 async fn a_vault_that_does_not_answer_is_replaced_by_its_copy() -> Result<()> {
     let estate = estate().await?;
-    let database = Libsql::create(cloud(), "twice").await?;
-    database.fill(ROWS).await?;
-    let before = database.contents().await?;
+    let (_, before) = filled("twice").await?;
     back_up(&estate, "backup-turso", "turso/twice").await?;
     // What is below this database's prefix in the vault at home is not to be had, for whoever restores.
     let filter = CallFilter::all().service("s3").region(estate.home()).function("restore-database");
@@ -75,7 +76,7 @@ async fn a_vault_that_does_not_answer_is_replaced_by_its_copy() -> Result<()> {
     let request = json!({"resource": "turso/twice", "to": "latest", "as": "twice-2", "from": "vault"});
     let restored = restore(&estate, &request).await;
     cloud().clear_faults();
-    let (answer, _) = restored?;
+    let answer = restored?;
     assert!(answer["notes"].to_string().contains(estate.recovery()), "{answer:#}");
     assert_eq!(Libsql::open(cloud(), "twice-2").await?.contents().await?, before);
     Ok(())
