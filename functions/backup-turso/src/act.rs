@@ -127,10 +127,11 @@ pub(crate) fn completed(kind: &'static str, manifest: &Manifest, region: &str, n
         .with("recovery_point", id.to_string())
 }
 
-/// Carries out `action`. Each is harmless to repeat: nothing in the vault is overwritten, entries are written once.
+/// Carries out `action` of the pass that has `begun` then. Each is harmless to repeat: nothing in the vault is overwritten, entries are written once.
 pub(crate) async fn act<C, K, S, L, D, P>(
     function: &BackupTurso<C, K, S, L, D, P>,
     action: &Action,
+    begun: Timestamp,
 ) -> Result<Done>
 where
     C: Connect,
@@ -141,7 +142,7 @@ where
     P: Plans,
 {
     match action {
-        Action::Take(new) => take::take(function, new).await,
+        Action::Take(new) => take::take(function, new, begun).await,
         Action::Copy { point, missing, region } => {
             copy(&function.home, &function.recovery, point, missing).await.map(|()| {
                 Done::underway().with("recovery_point", point.id.to_string()).with("region", region.clone())

@@ -6,6 +6,7 @@ mod attempt;
 mod observe;
 mod plan;
 mod refusal;
+mod staging;
 mod take;
 #[cfg(test)]
 mod tests;
@@ -17,8 +18,11 @@ use secrets::PlainSecrets;
 use turso::Connect;
 use vault::Store;
 
-pub use crate::observe::{BackupTurso, Pace};
 use crate::{act::Action, observe::Observed};
+pub use crate::{
+    observe::{BackupTurso, Pace},
+    staging::Turn,
+};
 
 impl<C, K, S, L, D, P> Reconciler for BackupTurso<C, K, S, L, D, P>
 where
@@ -42,7 +46,7 @@ where
         Ok(plan::plan(observed, now))
     }
 
-    async fn act(&self, action: &Action, _now: Timestamp) -> Result<Done> {
-        act::act(self, action).await
+    async fn act(&self, action: &Action, now: Timestamp) -> Result<Done> {
+        act::act(self, action, now).await
     }
 }

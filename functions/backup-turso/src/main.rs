@@ -1,6 +1,6 @@
 //! Wiring only.
 
-use backup_turso::{BackupTurso, Pace};
+use backup_turso::{BackupTurso, Pace, Turn};
 use events::Bus;
 use jiff::SignedDuration;
 use plans::SsmPlans;
@@ -25,11 +25,16 @@ async fn main() -> Result<(), lambda_runtime::Error> {
         let organization = settings.optional("TIDEMARK_TURSO_ORGANIZATION");
         let secret = organization.as_ref().map(|_| settings.required("TIDEMARK_TURSO_SECRET"));
         let lease = SignedDuration::from_secs(settings.number("TIDEMARK_LEASE_SECONDS", 1..=900));
+        let turn = Turn {
+            time: SignedDuration::from_secs(settings.number("TIDEMARK_TURN_SECONDS", 1..=900)),
+            staged_from: settings.number("TIDEMARK_STAGED_FROM_MIB", 0..=10_240).unsigned_abs() << 20,
+        };
         settings.check()?;
 
         let aws = aws_config(&settings);
         let connector = organization.map(|slug| HttpConnector::new(&settings, &slug)).transpose()?;
         let ledger = VaultLedger::new(&aws, vault.clone());
+        let staging = S3Store::new(&aws, state.clone());
         let documents = StateBucket::new(&aws, state);
         let home = S3Store::new(&aws, vault);
         let away = S3Store::in_region(&aws, &recovery, recovery_vault);
@@ -40,8 +45,9 @@ async fn main() -> Result<(), lambda_runtime::Error> {
             recovery: away,
             ledger: ledger.clone(),
             documents: documents.clone(),
+            staging,
             plans: SsmPlans::new(&aws, parameter),
-            pace: Pace::deployed(lease),
+            pace: Pace::deployed(lease, turn),
             account: std::cell::RefCell::default(),
         };
         Ok((function, Journal { ledger, facts: Bus::new(&aws, bus), documents }))

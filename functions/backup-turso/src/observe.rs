@@ -10,6 +10,8 @@ use tokio::sync::Semaphore;
 use turso::{Connect, Current, Database, Keys, Organization, Turso};
 use vault::{Listed, Store};
 
+use crate::staging::Turn;
+
 /// The function, with the outside systems that it sees.
 pub struct BackupTurso<C: Connect, K, S, L, D, P> {
     /// The way to the organization, and the secret with its token; `None` where there is no organization.
@@ -24,6 +26,8 @@ pub struct BackupTurso<C: Connect, K, S, L, D, P> {
     pub ledger: L,
     /// What this function remembers of work in progress.
     pub documents: D,
+    /// Where what was fetched of large copies is kept.
+    pub staging: S,
     /// The backup plans.
     pub plans: P,
     /// Where and how the work is done.
@@ -43,20 +47,23 @@ pub struct Pace {
     /// For how long a database is left to the invocation that last wrote that it is at work on it: as long as one can last,
     /// since a copy may take all of that and writes nothing meanwhile.
     pub lease: SignedDuration,
+    /// How long one goes on with a large copy, and what is one.
+    pub turn: Turn,
     /// Who copies.
     pub(crate) at_work: Semaphore,
 }
 
 impl Pace {
-    /// Copies in that folder, in parts of that size, with a lease of 15 minutes.
+    /// Copies in that folder, in parts of that size, with a lease of 15 minutes; none is large.
     pub fn new(folder: impl Into<PathBuf>, part_bytes: u64, clock: fn() -> Timestamp) -> Self {
         let lease = SignedDuration::from_mins(15);
-        Self { folder: folder.into(), part_bytes, clock, lease, at_work: Semaphore::new(1) }
+        let turn = Turn { time: lease, staged_from: u64::MAX };
+        Self { folder: folder.into(), part_bytes, clock, lease, turn, at_work: Semaphore::new(1) }
     }
 
     /// On Lambda's own disk. Parts of 8 MiB: 80 GB fit into the 10,000 of an upload, and two of them into memory.
-    pub fn deployed(lease: SignedDuration) -> Self {
-        Self { lease, ..Self::new(std::env::temp_dir().join("tidemark"), 8 << 20, Timestamp::now) }
+    pub fn deployed(lease: SignedDuration, turn: Turn) -> Self {
+        Self { lease, turn, ..Self::new(std::env::temp_dir().join("tidemark"), 8 << 20, Timestamp::now) }
     }
 }
 

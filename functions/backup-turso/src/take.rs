@@ -11,16 +11,18 @@ use secrets::PlainSecrets;
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 use turso::{
-    Access, Connect, Current, CurrentPoint, Scratch, Session, Turso, check,
+    Access, Connect, Current, CurrentPoint, Scratch, Session, Staging, Turso, check,
     compress::{self, LEVEL, Parts, Unpacker},
-    cursor, free_bytes, pages,
+    cursor, free_bytes,
+    pages::{self, Progress},
 };
-use vault::{Intake, MANIFEST, Manifest, Store, StoredObject, read_back};
+use vault::{Intake, MANIFEST, Manifest, Store, read_back};
 
 use crate::{
     act::{Take, completed},
     observe::BackupTurso,
-    work::{Stage, Uploading, WorkFile},
+    staging::VaultStaging,
+    work::{Stage, Uploaded, Uploading, WorkFile},
 };
 
 /// The copy's name in the vault.
@@ -39,6 +41,7 @@ const PARTS_AT_ONCE: usize = 4;
 pub(crate) async fn take<C, K, S, L, D, P>(
     function: &BackupTurso<C, K, S, L, D, P>,
     new: &Take,
+    begun: Timestamp,
 ) -> Result<Done>
 where
     C: Connect,
@@ -55,7 +58,9 @@ where
     let Some(mut file) = claim else {
         return Ok(Done::underway().with("waits_for", "another invocation, which copies it"));
     };
-    let done = Taking { function, new }.go(&mut file).await;
+    let turn = pace.turn;
+    let staging = VaultStaging::new(&function.staging, &new.database, &new.id, turn, pace.clock, begun);
+    let done = Taking { function, new, staging }.go(&mut file).await;
     if done.is_err() {
         // The error is the news; if this fails too, the claim ends by itself.
         _ = file.release().await;
@@ -66,12 +71,22 @@ where
 struct Taking<'t, C: Connect, K, S, L, D, P> {
     function: &'t BackupTurso<C, K, S, L, D, P>,
     new: &'t Take,
+    staging: VaultStaging<'t, S>,
 }
 
 /// A copy on disk that was opened and found whole.
 struct Copy {
     scratch: Scratch,
     manifest: Manifest,
+    /// The next invocation has the same.
+    is_staged: bool,
+}
+
+/// What an invocation has, or the next one has to go on with.
+enum Turned<T> {
+    Done(T),
+    /// What there is of it by now.
+    Over(&'static str, u64),
 }
 
 impl<C, K, S, L, D, P> Taking<'_, C, K, S, L, D, P>
@@ -85,13 +100,20 @@ where
         let manifest = match &file.work.stage {
             // Killed after the last part: what is there only has to be read.
             Stage::Stored(manifest) => manifest.as_ref().clone(),
-            _ => {
+            Stage::Uploaded(uploaded) => self.complete(uploaded.as_ref().clone(), file).await?,
+            Stage::Begun | Stage::Uploading(_) | Stage::Kept => {
                 let session = self.session().await?;
                 if let Some(done) = self.unchanged(&session, file).await? {
                     return Ok(done);
                 }
-                let copy = self.copy(&session).await?;
-                self.store(copy, file).await?
+                let copy = match self.copy(&session).await? {
+                    Turned::Done(copy) => copy,
+                    Turned::Over(what, bytes) => return self.pause(file, what, bytes).await,
+                };
+                match self.store(copy, file).await? {
+                    Turned::Done(manifest) => manifest,
+                    Turned::Over(what, bytes) => return self.pause(file, what, bytes).await,
+                }
             }
         };
         let manifest = self.verify(manifest).await?;
@@ -104,6 +126,12 @@ where
         // The next tick looks for it in the recovery Region.
         let done = completed("recovery-point-completed", &manifest, &self.new.region, self.now());
         Ok(Done { unfinished: true, ..done })
+    }
+
+    /// The next invocation goes on.
+    async fn pause(&self, file: &mut WorkFile<'_, D>, what: &'static str, bytes: u64) -> Result<Done> {
+        file.release().await?;
+        Ok(Done::underway().with("recovery_point", self.new.id.to_string()).with(what, bytes))
     }
 
     fn now(&self) -> Timestamp {
@@ -137,15 +165,20 @@ where
     }
 
     /// Copies the database to disk, by its pages if they are to be had, and opens the copy.
-    async fn copy(&self, session: &Session) -> Result<Copy> {
+    async fn copy(&self, session: &Session) -> Result<Turned<Copy>> {
         let (pace, account) = (&self.function.pace, self.function.account()?);
         let scratch = Scratch::new(&pace.folder, "copy.sqlite")?;
         let room = free_bytes(&pace.folder)?.saturating_sub(RESERVE_BYTES);
         let taken_at = self.now();
-        let mut method = "page-export";
+        let (mut method, mut is_staged) = ("page-export", false);
         let mut content = Map::new();
-        match pages::copy(&account.turso, session, scratch.path(), room).await {
-            Ok(copied) => {
+        match pages::copy(&account.turso, session, scratch.path(), room, &self.staging).await {
+            Ok(Progress::Paused { bytes }) => return Ok(Turned::Over("fetched_bytes", bytes)),
+            Ok(Progress::Whole(copied)) if copied.is_staged && self.staging.is_half_over() => {
+                return Ok(Turned::Over("fetched_bytes", copied.bytes));
+            }
+            Ok(Progress::Whole(copied)) => {
+                is_staged = copied.is_staged;
                 content.insert("generation".to_owned(), copied.generation.into());
                 content.insert("frame".to_owned(), copied.frame.into());
             }
@@ -179,7 +212,7 @@ where
             source: self.source().await?,
             content,
         };
-        Ok(Copy { scratch, manifest })
+        Ok(Turned::Done(Copy { scratch, manifest, is_staged }))
     }
 
     /// What a restore needs to know of the database.
@@ -200,9 +233,9 @@ where
     }
 
     /// Stores the copy; the manifest says then what is there. Parts that an earlier invocation stored of the same bytes stay.
-    async fn store(&self, copy: Copy, file: &mut WorkFile<'_, D>) -> Result<Manifest> {
-        let mut begun = match std::mem::take(&mut file.work.stage) {
-            Stage::Uploading(begun) => Some(begun),
+    async fn store(&self, copy: Copy, file: &mut WorkFile<'_, D>) -> Result<Turned<Manifest>> {
+        let mut begun = match &file.work.stage {
+            Stage::Uploading(begun) => Some(begun.clone()),
             _ => None,
         };
         if let Some(old) =
@@ -221,16 +254,35 @@ where
                 begun
             }
         };
-        let object = match self.upload(&copy, begun, file).await {
-            Err(error) if Intake::is_lost(&error) => {
-                file.save(Stage::Begun).await?;
-                return Err(error.of_kind(reconcile::Kind::Retryable));
-            }
-            other => other?,
+        let intake = match self.upload(&copy, begun, file).await {
+            Ok(Turned::Done(intake)) => intake,
+            Ok(Turned::Over(what, bytes)) => return Ok(Turned::Over(what, bytes)),
+            Err(error) => return Err(self.begin_anew_if_lost(error, file).await?),
         };
-        let manifest = Manifest { objects: vec![object], ..copy.manifest };
+        let uploaded = Uploaded { intake, manifest: copy.manifest };
+        file.save(Stage::Uploaded(Box::new(uploaded.clone()))).await?;
+        self.complete(uploaded, file).await.map(Turned::Done)
+    }
+
+    /// Makes the parts one object.
+    async fn complete(&self, uploaded: Uploaded, file: &mut WorkFile<'_, D>) -> Result<Manifest> {
+        let Uploaded { intake, manifest } = uploaded;
+        let object = match intake.complete(&self.function.home, OBJECT).await {
+            Ok((_, object)) => object,
+            Err(error) => return Err(self.begin_anew_if_lost(error, file).await?),
+        };
+        let manifest = Manifest { objects: vec![object], ..manifest };
         file.save(Stage::Stored(Box::new(manifest.clone()))).await?;
         Ok(manifest)
+    }
+
+    /// Of an upload that S3 does not know any more, nothing can be used.
+    async fn begin_anew_if_lost(&self, error: Error, file: &mut WorkFile<'_, D>) -> Result<Error> {
+        if !Intake::is_lost(&error) {
+            return Ok(error);
+        }
+        file.save(Stage::Begun).await?;
+        Ok(error.of_kind(reconcile::Kind::Retryable))
     }
 
     fn part_bytes(&self) -> usize {
@@ -242,7 +294,7 @@ where
         copy: &Copy,
         mut begun: Uploading,
         file: &mut WorkFile<'_, D>,
-    ) -> Result<StoredObject> {
+    ) -> Result<Turned<Intake>> {
         let mut parts = parts(copy.scratch.path(), self.part_bytes())?;
         for _ in 0..begun.sha256.len() {
             parts.next_part()?;
@@ -252,11 +304,12 @@ where
             begun.intake.add(&self.function.home, part).await?;
             if begun.sha256.len().is_multiple_of(PARTS_AT_ONCE) {
                 file.save(Stage::Uploading(begun.clone())).await?;
+                if copy.is_staged && self.staging.is_time_over() {
+                    return Ok(Turned::Over("stored_bytes", begun.intake.bytes()));
+                }
             }
         }
-        file.save(Stage::Uploading(begun.clone())).await?;
-        let (_, object) = begun.intake.complete(&self.function.home, OBJECT).await?;
-        Ok(object)
+        Ok(Turned::Done(begun.intake))
     }
 
     /// Reads the object back from the vault, and its plain bytes out of it.

@@ -2,6 +2,7 @@
 
 mod adversity;
 mod branches;
+mod large;
 
 use std::{
     cell::{Cell, RefCell},
@@ -20,7 +21,7 @@ use tempfile::TempDir;
 use turso::{Current, FakeTurso, Keys, check, compress::Unpacker};
 use vault::{FakeLedger, FakeStore, MANIFEST, Manifest, Replication};
 
-use crate::{BackupTurso, Pace, take::OBJECT};
+use crate::{BackupTurso, Pace, Turn, take::OBJECT};
 
 const HOME: &str = "us-east-1";
 const AWAY: &str = "us-west-2";
@@ -51,6 +52,9 @@ struct World {
     turso: FakeTurso,
     home: FakeStore,
     away: FakeStore,
+    state: FakeStore,
+    turn: Turn,
+    part_bytes: u64,
     ledger: FakeLedger,
     plans: &'static str,
     organization: bool,
@@ -70,6 +74,9 @@ impl World {
         let world = Self {
             turso: FakeTurso::default(),
             away: home.beside(AWAY, "vault-away"),
+            state: home.beside(HOME, "state"),
+            turn: Turn { time: SignedDuration::from_mins(2), staged_from: u64::MAX },
+            part_bytes: 100,
             home,
             ledger: FakeLedger::default(),
             plans: ONE,
@@ -95,7 +102,11 @@ impl World {
     }
 
     fn later(&self, minutes: i64) {
-        self.moved_to(NOW.get().checked_add(SignedDuration::from_mins(minutes)).unwrap());
+        self.later_by(SignedDuration::from_mins(minutes));
+    }
+
+    fn later_by(&self, time: SignedDuration) {
+        self.moved_to(NOW.get().checked_add(time).unwrap());
     }
 
     fn function(&self, folder: &TempDir) -> Function {
@@ -106,8 +117,13 @@ impl World {
             recovery: self.away.clone(),
             ledger: self.ledger.clone(),
             documents: self.ledger.documents.clone(),
+            staging: self.state.clone(),
             plans: PlanDocument::parse(self.plans).unwrap(),
-            pace: Pace { lease: SignedDuration::from_mins(4), ..Pace::new(folder.path(), 100, clock) },
+            pace: Pace {
+                lease: SignedDuration::from_mins(4),
+                turn: self.turn,
+                ..Pace::new(folder.path(), self.part_bytes, clock)
+            },
             account: RefCell::default(),
         }
     }

@@ -22,6 +22,8 @@ pub(crate) enum Stage {
     Begun,
     /// Parts of the copy are.
     Uploading(Uploading),
+    /// All of its parts are, and are to be made one object.
+    Uploaded(Box<Uploaded>),
     /// All of it is, and is to be read back. The manifest is what will be true of it then.
     Stored(Box<Manifest>),
     /// It was, and its manifest stands.
@@ -35,12 +37,21 @@ pub(crate) struct Uploading {
     pub(crate) sha256: Vec<String>,
 }
 
+/// What is left to do needs the copy no more, which by now may not come out the same.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Uploaded {
+    pub(crate) intake: Intake,
+    /// What will be true of the object, which it does not name yet.
+    pub(crate) manifest: Manifest,
+}
+
 /// The document about it.
 pub(crate) struct WorkFile<'d, D> {
     documents: &'d D,
-    clock: fn() -> Timestamp,
     name: String,
     version: Option<String>,
+    /// Not renewed: no invocation lasts longer than the lease, and what was cut off is free for the next one at once.
+    claimed_at: Timestamp,
     pub(crate) work: Work,
 }
 
@@ -57,13 +68,14 @@ impl<'d, D: Documents> WorkFile<'d, D> {
         let before: Option<Work> =
             document.as_ref().and_then(|document| serde_json::from_str(&document.text).ok());
         let claimed = before.as_ref().and_then(|work| work.claimed_at);
-        if claimed.is_some_and(|at| clock().duration_since(at).abs() < *lease) {
+        let now = clock();
+        if claimed.is_some_and(|at| now.duration_since(at).abs() < *lease) {
             return Ok(None);
         }
         let stage = before.filter(|work| work.id == *id).map(|work| work.stage).unwrap_or_default();
         let work = Work { id: id.clone(), claimed_at: None, stage };
         let version = document.map(|document| document.version);
-        let mut file = Self { documents, clock: *clock, name, version, work };
+        let mut file = Self { documents, name, version, claimed_at: now, work };
         Ok(if file.write(true).await? { Some(file) } else { None })
     }
 
@@ -83,7 +95,7 @@ impl<'d, D: Documents> WorkFile<'d, D> {
     }
 
     async fn write(&mut self, claim: bool) -> Result<bool> {
-        self.work.claimed_at = claim.then(self.clock);
+        self.work.claimed_at = claim.then_some(self.claimed_at);
         let text = serde_json::to_string(&self.work)
             .map_err(|error| Error::permanent("DocumentUnwritable", error.to_string()))?;
         let written = self.documents.write(&self.name, &text, self.version.as_deref()).await?;

@@ -22,7 +22,7 @@ pub struct ColdStart {
 }
 
 /// What every function finds in its environment on Lambda, and what the template sets. None of it is ever connected to.
-const ENVIRONMENT: [(&str, &str); 27] = [
+const ENVIRONMENT: [(&str, &str); 29] = [
     ("AWS_REGION", "us-east-1"),
     ("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE"),
     ("AWS_SECRET_ACCESS_KEY", "example"),
@@ -47,6 +47,8 @@ const ENVIRONMENT: [(&str, &str); 27] = [
     ("TIDEMARK_ALARM_PREFIX", "tidemark-bench-"),
     ("TIDEMARK_LEASE_SECONDS", "30"),
     ("TIDEMARK_QUIET_SECONDS", "600"),
+    ("TIDEMARK_STAGED_FROM_MIB", "512"),
+    ("TIDEMARK_TURN_SECONDS", "600"),
     ("TIDEMARK_REMINDER_HOURS", "4"),
     ("TIDEMARK_EVENT_BUS", "default"),
     ("TIDEMARK_PLANS_PARAMETER", "/tidemark/bench/plans"),

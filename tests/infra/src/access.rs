@@ -150,6 +150,7 @@ fn in_the_state(role: &str) -> BTreeSet<(String, String)> {
         }
         "backup-turso" => {
             all.extend(keeps("intake/turso/*"));
+            all.extend(keeps("staging/turso/*"));
             all.extend(keeps("turso/current.json"));
         }
         "restore-database" => all.extend(keeps("restores/*")),
@@ -253,6 +254,7 @@ fn statement_is_narrow(role: &Role, statement: &Value, findings: &mut Findings) 
             "ListRecoveryPoints" | "ObserveVaults" => ("vaults", &["redis/*", "turso/*"]),
             "ListExports" => ("exports", &["tidemark-*"]),
             "ListStaged" => ("staged restores", &["restores/*"]),
+            "ListStagedCopies" => ("staged copies", &["staging/turso/*"]),
             _ => ("ledger", &["ledger/*"]),
         };
         let listed = strings(prefix);

@@ -127,6 +127,8 @@ pub const FUNCTIONS: &[Function] = &[
         memory_mib: 1024,
         variables: &[
             ("TIDEMARK_LEASE_SECONDS", "900"),
+            ("TIDEMARK_STAGED_FROM_MIB", "512"),
+            ("TIDEMARK_TURN_SECONDS", "600"),
             ("TIDEMARK_TURSO_ORGANIZATION", ""),
             ("TIDEMARK_TURSO_SECRET", "tidemark/turso"),
             ("TIDEMARK_TURSO_API", "https://api.turso.tech"),

@@ -65,6 +65,10 @@ pub fn check_state(stack: &Stack) -> Findings {
     let named = text(&bucket["Properties"]["BucketName"]);
     expect(&mut findings, named.starts_with(name), || format!("{id} is named {named}"));
     is_private(stack, id, &mut findings);
+    let staged = json!({
+        "Id": "staged-copies", "Status": "Enabled", "Prefix": STAGING, "ExpirationInDays": 1
+    });
+    expect_at(&mut findings, id, bucket, "/Properties/LifecycleConfiguration/Rules/1", &staged);
     // Each document is replaced every few minutes: versions and locks would keep them all.
     for property in [
         "VersioningConfiguration",
@@ -139,6 +143,9 @@ const HANDS_OVER: [&str; 6] = [
     "s3:PutObject",
 ];
 
+/// Below which the state bucket has what was fetched of unfinished copies.
+const STAGING: &str = "staging/";
+
 /// Encrypted with our key, closed to the world and to other accounts, and nothing in it goes by age.
 fn is_private(stack: &Stack, id: &str, findings: &mut Findings) {
     let bucket = stack.get(id);
@@ -157,8 +164,8 @@ fn is_private(stack: &Stack, id: &str, findings: &mut Findings) {
     }
     let rules = list(&bucket["Properties"]["LifecycleConfiguration"]["Rules"]);
     // A lifecycle that expires objects would delete backups without any of the checks before a deletion, or forget
-    // which alerts are open.
-    for rule in rules {
+    // which alerts are open. What was fetched of unfinished copies is neither.
+    for rule in rules.iter().filter(|rule| id != "StateBucket" || rule["Prefix"] != STAGING) {
         let expires = rule.as_object().is_some_and(|rule| rule.keys().any(|key| key.contains("Expiration")));
         expect(findings, !expires, || format!("{id}: a lifecycle rule deletes objects: {rule}"));
     }

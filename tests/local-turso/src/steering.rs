@@ -27,6 +27,9 @@ pub enum Trouble {
         /// True: as if that were all. False: the connection breaks.
         clean: bool,
     },
+    /// `/export` answers a request for the bytes from N on with 206 and those. Whether Turso's servers do so is not documented;
+    /// without this, all bytes come.
+    KnowsRanges,
     /// The last frame of each answer of `/sync` is cut in half, and the answer ends as if that were all.
     FrameTorn,
     /// The answer of `/v3/cursor` ends after so many lines.

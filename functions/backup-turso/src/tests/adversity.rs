@@ -118,6 +118,33 @@ async fn parts_of_what_has_changed_meanwhile_are_given_up() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_object_that_is_whole_is_kept_though_the_database_has_changed_since() {
+    let world = World::new(&["orders"]);
+    world.home.lose_answer_of_next("complete");
+    let mut summary = world.tick().await;
+    assert!(summary.take_error().is_some());
+    world.turso.execute("orders", "INSERT INTO rows(x) VALUES ('later')");
+    world.later(5);
+    world.settle().await;
+    let [manifest] = world.manifests(&world.home).try_into().unwrap();
+    assert_eq!((manifest.id.clone(), world.rows(&world.home, &manifest)), (id(1), 2));
+    assert_eq!(world.ledger_kinds(), ["recovery-point-completed", "copy-completed"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_part_that_fails_costs_none_of_those_that_are_there() {
+    let world = World::new(&["orders"]);
+    world.home.lose_answer_of_next("complete");
+    world.home.refuse_next("complete", Error::retryable("SlowDown", "busy"));
+    for _ in 0..2 {
+        assert!(world.tick().await.take_error().is_some());
+        world.later(5);
+    }
+    world.settle().await;
+    assert_eq!(world.home.count("begin"), 1);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_damaged_database_is_a_failure_and_not_a_backup() {
     let world = World::new(&["orders"]);
     world.turso.checkpoint("orders");

@@ -230,7 +230,7 @@ impl Header {
     }
 
     fn fits(&self, room: u64) -> Result<()> {
-        if self.bytes > room { Err(crate::pages::too_large(self.bytes, room)) } else { Ok(()) }
+        if self.bytes > room { Err(crate::page_file::too_large(self.bytes, room)) } else { Ok(()) }
     }
 }
 

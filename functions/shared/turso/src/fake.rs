@@ -1,6 +1,8 @@
 //! An organization in memory, whose databases are real SQLite files with real write-ahead logs, and whose calls a test can
 //! break.
 
+mod database;
+
 use std::{
     collections::{BTreeMap, VecDeque},
     fs,
@@ -10,24 +12,19 @@ use std::{
 };
 
 use bytes::Bytes;
-use data_encoding::BASE64_NOPAD;
 use futures::{StreamExt, future::pending, stream};
 use reconcile::{Error, Kind, Result};
-use rusqlite::{Connection, types::ValueRef};
 use secrecy::{ExposeSecret, SecretString};
-use serde_json::{Value, json};
-use tempfile::TempDir;
+use serde_json::Value;
 
+pub use self::database::FakeDatabase;
+use self::database::{io, run};
 use crate::{
-    Access, Body, Configuration, Connect, Database, FRAME_BYTES, Frames, NewBranch, Organization, Parent,
-    Session, Turso,
+    Access, Body, Configuration, Connect, Database, Frames, NewBranch, Organization, Parent, Session, Turso,
 };
 
 /// How many frames an answer has.
 const BATCH: usize = 128;
-
-/// The header of a write-ahead log.
-const LOG_HEADER: usize = 32;
 
 /// The organization.
 #[derive(Clone, Debug)]
@@ -55,20 +52,6 @@ enum Fault {
     Garble(usize),
 }
 
-/// One database of it.
-#[derive(Debug)]
-pub struct FakeDatabase {
-    /// What the list says of it.
-    pub listed: Database,
-    folder: TempDir,
-    file: Connection,
-    generation: u64,
-    /// The file and the frames of generations gone by.
-    before: BTreeMap<u64, (Bytes, Vec<Bytes>)>,
-    /// Whether it offers its pages.
-    pub has_pages: bool,
-}
-
 impl Default for FakeTurso {
     fn default() -> Self {
         let organization =
@@ -82,55 +65,6 @@ impl Default for FakeTurso {
             most_databases: usize::MAX,
         };
         Self { state: Arc::new(Mutex::new(state)), token: Self::TOKEN.to_owned() }
-    }
-}
-
-fn io(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
-    Error::permanent("FakeBroken", "the database in memory").caused_by(error)
-}
-
-impl FakeDatabase {
-    fn new(listed: Database, content: Option<&Path>) -> Result<Self> {
-        let folder = TempDir::new().map_err(io)?;
-        let path = folder.path().join("data");
-        if let Some(content) = content {
-            fs::copy(content, &path).map_err(io)?;
-        }
-        let file = Connection::open(&path).map_err(io)?;
-        file.execute_batch(
-            "PRAGMA page_size = 4096; PRAGMA journal_mode = WAL; PRAGMA wal_autocheckpoint = 0",
-        )
-        .map_err(io)?;
-        Ok(Self { listed, folder, file, generation: 1, before: BTreeMap::new(), has_pages: true })
-    }
-
-    fn base(&self, generation: u64) -> Result<Bytes> {
-        match self.before.get(&generation) {
-            Some((base, _)) => Ok(base.clone()),
-            None if generation == self.generation => {
-                Ok(fs::read(self.folder.path().join("data")).map_err(io)?.into())
-            }
-            None => Err(Error::permanent("TursoNotFound", "no such generation")),
-        }
-    }
-
-    fn frames(&self, generation: u64) -> Vec<Bytes> {
-        if let Some((_, frames)) = self.before.get(&generation) {
-            return frames.clone();
-        }
-        let log = fs::read(self.folder.path().join("data-wal")).unwrap_or_default();
-        let frames = log.get(LOG_HEADER..).unwrap_or_default().chunks_exact(FRAME_BYTES);
-        // What lies behind the end is of an earlier log: its salts are others.
-        let own = |frame: &&[u8]| frame[8..16] == log[16..24];
-        frames.take_while(own).map(Bytes::copy_from_slice).collect()
-    }
-
-    fn checkpoint(&mut self) -> Result<()> {
-        let gone = (self.base(self.generation)?, self.frames(self.generation));
-        self.file.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).map_err(io)?;
-        self.before.insert(self.generation, gone);
-        self.generation += 1;
-        Ok(())
     }
 }
 
@@ -194,6 +128,12 @@ impl FakeTurso {
     pub fn execute(&self, name: &str, sql: &str) {
         let done = self.state().databases.get(name).map(|database| database.file.execute_batch(sql));
         assert!(matches!(done, Some(Ok(()))), "{name}: {done:?}");
+    }
+
+    /// How large the file is that the present generation of one began with.
+    pub fn bytes_of(&self, name: &str) -> usize {
+        let state = self.state();
+        state.databases.get(name).and_then(|one| one.base(one.generation).ok()).map_or(0, |base| base.len())
     }
 
     /// One begins its next generation.
@@ -414,9 +354,10 @@ impl Turso for FakeTurso {
         self.data("info", at, generation).await.map(|(generation, _)| generation)
     }
 
-    async fn export(&self, at: &Session, generation: u64) -> Result<Body> {
+    async fn export(&self, at: &Session, generation: u64, from: u64) -> Result<Body> {
         let (bytes, fault) = self.data("export", at, |database| database.base(generation)).await?;
-        Ok(body(&spoil(bytes, fault.as_ref())))
+        let from = usize::try_from(from).unwrap_or(usize::MAX).min(bytes.len());
+        Ok(body(&spoil(bytes.slice(from..), fault.as_ref())))
     }
 
     async fn frames(&self, at: &Session, generation: u64, first: u64) -> Result<Frames> {
@@ -475,40 +416,5 @@ impl State {
         let listed = Database { parent, ..FakeTurso::listed(name, &format!("made-{}", self.made), group) };
         self.databases.insert(name.to_owned(), FakeDatabase::new(listed.clone(), content)?);
         Ok(listed)
-    }
-}
-
-/// Carries out a batch as sqld does: each step if the one before it went well.
-fn run(file: &Connection, request: &Value) -> Result<String> {
-    let mut lines = vec![json!({"baton": null, "base_url": null})];
-    let steps = request["batch"]["steps"].as_array().cloned().unwrap_or_default();
-    for (number, step) in steps.iter().enumerate() {
-        let sql = step["stmt"]["sql"].as_str().unwrap_or_default();
-        lines.push(json!({"type": "step_begin", "step": number, "cols": []}));
-        let mut statement = file.prepare(sql).map_err(io)?;
-        let columns = statement.column_count();
-        let mut rows = statement.query([]).map_err(io)?;
-        while let Some(row) = rows.next().map_err(io)? {
-            let values: Vec<Value> =
-                (0..columns).map(|at| row.get_ref(at).map(wire)).collect::<Result<_, _>>().map_err(io)?;
-            lines.push(json!({"type": "row", "row": values}));
-        }
-        lines.push(json!({"type": "step_end", "affected_row_count": 0, "last_insert_rowid": null}));
-    }
-    let mut text = String::new();
-    for line in &lines {
-        text.push_str(&line.to_string());
-        text.push('\n');
-    }
-    Ok(text)
-}
-
-fn wire(value: ValueRef<'_>) -> Value {
-    match value {
-        ValueRef::Null => json!({"type": "null"}),
-        ValueRef::Integer(integer) => json!({"type": "integer", "value": integer.to_string()}),
-        ValueRef::Real(real) => json!({"type": "float", "value": real}),
-        ValueRef::Text(text) => json!({"type": "text", "value": String::from_utf8_lossy(text)}),
-        ValueRef::Blob(blob) => json!({"type": "blob", "base64": BASE64_NOPAD.encode(blob)}),
     }
 }

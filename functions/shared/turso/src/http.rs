@@ -97,7 +97,7 @@ impl HttpTurso {
         let HttpConnector { api, organization, .. } = &self.way;
         let uri = format!("{api}/v1/organizations/{}{path}", segment(organization));
         let content = body.map_or(Content::Nothing, |body| Content::Json(body.to_string()));
-        Call { doing, method, uri, token: self.token.clone(), key: None, content }
+        Call { doing, method, uri, token: self.token.clone(), key: None, content, from: 0 }
     }
 
     fn at(&self, session: &Session, doing: &str, path: &str) -> Call {
@@ -108,6 +108,7 @@ impl HttpTurso {
             token: session.token.clone(),
             key: session.encryption_key.clone(),
             content: Content::Nothing,
+            from: 0,
         }
     }
 
@@ -235,8 +236,9 @@ impl Turso for HttpTurso {
             .ok_or_else(|| wire::unreadable(&call.doing, "names no generation"))
     }
 
-    async fn export(&self, at: &Session, generation: u64) -> Result<Body> {
-        let call = self.at(at, "export the pages", &format!("/export/{generation}"));
+    async fn export(&self, at: &Session, generation: u64, from: u64) -> Result<Body> {
+        let mut call = self.at(at, "export the pages", &format!("/export/{generation}"));
+        call.from = from;
         self.way.client.stream(&call).await.map_err(|error| unavailable(&call.doing, error))
     }
 

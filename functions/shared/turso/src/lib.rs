@@ -5,7 +5,8 @@
 //!
 //! A copy is taken by [`pages::copy`], which fetches the pages themselves, or where that is not offered by
 //! [`cursor::copy`], which reads every row in one transaction. Either way the copy is a SQLite file, and [`check::check`]
-//! opens it before anybody calls it a backup. [`compress`] makes the same parts of the same file, each time.
+//! opens it before anybody calls it a backup. Pages that take longer than an invocation are kept in a log as they come
+//! ([`Staging`]), and the next invocation goes on with it. [`compress`] makes the same parts of the same file, each time.
 
 pub mod check;
 pub mod compress;
@@ -16,9 +17,11 @@ mod disk;
 mod fake;
 mod http;
 mod own_branch;
+mod page_file;
 pub mod pages;
 mod port;
 mod secret;
+mod staging;
 mod wire;
 
 pub use current::{CURRENT, Current, CurrentPoint};
@@ -31,6 +34,7 @@ pub use port::{
     Access, Body, Configuration, Database, Frames, NewBranch, Organization, Parent, Session, Turso,
 };
 pub use secret::Keys;
+pub use staging::{Piece, Staging, Unstaged};
 
 /// A frame of the write-ahead log: 24 bytes of header, and a page.
 pub const FRAME_BYTES: usize = 24 + PAGE_BYTES;

@@ -8,20 +8,16 @@
 //!
 //! Memory is that of one answer. Frames whose transaction goes on in the next answer wait on disk.
 
-use std::{
-    fs::{File, OpenOptions},
-    io::{Read, Seek, SeekFrom, Write},
-    path::{Path, PathBuf},
-};
+use std::path::Path;
 
-use bytes::Bytes;
 use futures::StreamExt;
-use reconcile::{Error, Kind, Result};
+use reconcile::{Error, Result};
 
-use crate::{FRAME_BYTES, Frames, PAGE_BYTES, Session, Turso, disk::broken};
-
-/// Where SQLite writes how large a page is, how many there are, and by which change that number was last right.
-const HEADER_BYTES: usize = 100;
+use crate::{
+    Frames, Piece, Session, Staging, Turso,
+    page_file::{Header, PageFile, malformed},
+    staging::Log,
+};
 
 /// How many generations may come and go while one copy is made.
 const GENERATIONS: u64 = 1_000;
@@ -35,45 +31,152 @@ pub struct Copied {
     pub frame: u64,
     /// The size of the file.
     pub bytes: u64,
+    /// Whether a log holds it all: played back, it is this very file again.
+    pub is_staged: bool,
 }
 
-/// Copies a database into a new file at `path`, which may become `room` bytes large.
+/// How far a copy came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Progress {
+    /// It is whole.
+    Whole(Copied),
+    /// The time was over: so many bytes are on disk, and the log goes on from them.
+    Paused {
+        /// The size of the file so far.
+        bytes: u64,
+    },
+}
+
+/// Copies a database into a new file at `path`, which may become `room` bytes large, or goes on with what `staging` has of it.
 ///
 /// Consistent: what is there at the end is the database as it was after some transaction, and no earlier than when this
-/// began. `PageExportUnavailable` where the database does not offer its pages, `DatabaseTooLarge` where they do not fit.
-pub async fn copy(turso: &impl Turso, at: &Session, path: &Path, room: u64) -> Result<Copied> {
-    let began = turso.generation(at).await?;
-    let mut copy = PageFile::create(path, room)?;
-    copy.base(turso, at, began).await?;
-    let (mut generation, mut next) = (began, 1);
-    loop {
-        match turso.frames(at, generation, next).await {
-            Ok(Frames::Some(frames)) => next += copy.apply(&frames)?,
-            Ok(Frames::End { generation: now, max_frame_no }) if now == generation => {
-                if max_frame_no >= next {
-                    return Err(contradiction(
-                        at,
-                        &format!(
-                            "its frames end before {next} of generation {generation}, and yet there are {max_frame_no}"
-                        ),
-                    ));
-                }
-                return Ok(Copied { generation, frame: next - 1, bytes: copy.finish(at)? });
+/// began, or when the log was ended. `PageExportUnavailable` where the database does not offer its pages,
+/// `DatabaseTooLarge` where they do not fit.
+pub async fn copy(
+    turso: &impl Turso,
+    at: &Session,
+    path: &Path,
+    room: u64,
+    staging: &impl Staging,
+) -> Result<Progress> {
+    let mut file = PageFile::create(path, room)?;
+    let (log, after) = Log::replay(staging, &mut file).await?;
+    let mut copying = Copying { turso, at, file, log };
+    match copying.go_on(after).await {
+        Ok(Some(copied)) => Ok(Progress::Whole(copied)),
+        Ok(None) => Ok(Progress::Paused { bytes: copying.file.bytes() }),
+        Err(error) => Err(copying.log.give_up_after(error).await),
+    }
+}
+
+/// One copy while it is made.
+struct Copying<'c, T, S> {
+    turso: &'c T,
+    at: &'c Session,
+    file: PageFile,
+    log: Log<'c, S>,
+}
+
+impl<T: Turso, S: Staging> Copying<'_, T, S> {
+    /// Fetches what comes after that piece; `None` if the time is over.
+    async fn go_on(&mut self, after: Option<Piece>) -> Result<Option<Copied>> {
+        let (began, next) = match after {
+            Some(Piece::End { generation, frame }) => {
+                let bytes = self.file.finish(self.at)?;
+                return Ok(Some(Copied { generation, frame, bytes, is_staged: true }));
             }
-            Ok(Frames::End { generation: now, .. }) if now > generation && now - began < GENERATIONS => {
-                copy.forget_pending()?;
-                (generation, next) = (generation + 1, 1);
-            }
-            Ok(Frames::End { generation: now, .. }) => {
-                return Err(contradiction(at, &format!("its generation goes from {generation} to {now}")));
-            }
-            // An empty database answers 500 here (libSQL's own client has a note of it): the other way copies it as well.
-            Err(error) if error.code() == "TursoUnavailable" && (generation, next) == (began, 1) => {
-                let said = format!("{} does not give the frames of generation {generation}", at.hostname);
-                return Err(Error::permanent("PageExportUnavailable", said).caused_by(error));
-            }
-            Err(error) => return Err(error),
+            Some(Piece::Frames { generation, first }) => (generation, first),
+            Some(Piece::Base { generation }) => (generation, 1),
+            None => (self.turso.generation(self.at).await?, 1),
+        };
+        if next == 1 && !self.base(began).await? {
+            return Ok(None);
         }
+        self.frames(began, next).await
+    }
+
+    /// Fetches what is missing of the file that a generation began with. Its header says how large it is: what does not fit is
+    /// not begun. Whether all of it is there.
+    async fn base(&mut self, generation: u64) -> Result<bool> {
+        let mut header = self.file.header()?;
+        if header.is_some_and(|header| header.bytes() == Some(self.file.bytes())) {
+            return Ok(true);
+        }
+        let mut body = self.turso.export(self.at, generation, self.file.bytes()).await?;
+        let mut head = Vec::new();
+        while let Some(piece) = body.next().await {
+            let mut piece = piece?;
+            if header.is_none() {
+                head.extend_from_slice(&piece);
+                let Some(found) = Header::read(&head)? else { continue };
+                self.file.admit(found)?;
+                self.log.begin(found.bytes());
+                (header, piece) = (Some(found), std::mem::take(&mut head).into());
+            }
+            self.file.append(&piece)?;
+            self.log.add(Piece::Base { generation }, &piece).await?;
+            if self.log.pauses().await? {
+                return Ok(false);
+            }
+        }
+        match header {
+            None if head.is_empty() => Ok(true),
+            None => {
+                let at = &self.at.hostname;
+                Err(malformed(format!("the export of {at} is only {} bytes long", head.len())))
+            }
+            Some(header) => header.check_length(self.file.bytes()).map(|()| true),
+        }
+    }
+
+    /// Fetches the frames from that one on, and those of the generations that follow.
+    async fn frames(&mut self, began: u64, first: u64) -> Result<Option<Copied>> {
+        let (mut generation, mut next) = (began, first);
+        loop {
+            match self.turso.frames(self.at, generation, next).await {
+                Ok(Frames::Some(frames)) => {
+                    let count = self.file.apply(&frames)?;
+                    self.log.add(Piece::Frames { generation, first: next }, &frames).await?;
+                    next += count;
+                    // Only with more than there was: each invocation comes further.
+                    if self.log.pauses().await? {
+                        return Ok(None);
+                    }
+                }
+                Ok(Frames::End { generation: now, max_frame_no }) if now == generation => {
+                    if max_frame_no >= next {
+                        return Err(self.contradiction(&format!(
+                            "its frames end before {next} of generation {generation}, and yet there are {max_frame_no}"
+                        )));
+                    }
+                    let (frame, bytes) = (next - 1, self.file.finish(self.at)?);
+                    self.log.end(generation, frame).await?;
+                    let is_staged = self.log.is_kept;
+                    return Ok(Some(Copied { generation, frame, bytes, is_staged }));
+                }
+                Ok(Frames::End { generation: now, .. }) if now > generation && now - began < GENERATIONS => {
+                    self.file.forget_pending()?;
+                    (generation, next) = (generation + 1, 1);
+                }
+                Ok(Frames::End { generation: now, .. }) => {
+                    return Err(
+                        self.contradiction(&format!("its generation goes from {generation} to {now}"))
+                    );
+                }
+                // An empty database answers 500 here (libSQL's own client has a note of it): the other way copies it as well.
+                Err(error) if error.code() == "TursoUnavailable" && (generation, next) == (began, 1) => {
+                    let said =
+                        format!("{} does not give the frames of generation {generation}", self.at.hostname);
+                    return Err(Error::permanent("PageExportUnavailable", said).caused_by(error));
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    fn contradiction(&self, what: &str) -> Error {
+        let said = format!("cannot copy the pages of {}: {what}", self.at.hostname);
+        Error::retryable("PageExportContradictory", said)
     }
 }
 
@@ -86,267 +189,4 @@ pub async fn is_unchanged(turso: &impl Turso, at: &Session, generation: u64, fra
     Ok(
         matches!(end, Frames::End { generation: now, max_frame_no } if now == generation && max_frame_no <= frame),
     )
-}
-
-fn contradiction(at: &Session, what: &str) -> Error {
-    Error::retryable("PageExportContradictory", format!("cannot copy the pages of {}: {what}", at.hostname))
-}
-
-fn malformed(what: String) -> Error {
-    Error::retryable("PageExportMalformed", what)
-}
-
-/// The room of the disk, as an error that a person can act on.
-pub(crate) fn too_large(needed: u64, room: u64) -> Error {
-    Error::new(
-        Kind::Misconfigured,
-        "DatabaseTooLarge",
-        format!(
-            "the database needs {needed} bytes on disk and there is room for {room}; give the function more ephemeral storage (10 \
-             GiB at most), or split the database"
-        ),
-    )
-}
-
-/// The file that becomes the copy.
-struct PageFile {
-    path: PathBuf,
-    file: File,
-    bytes: u64,
-    room: u64,
-    /// The frames of a transaction whose end has not come yet.
-    pending_path: PathBuf,
-    pending: Option<File>,
-    pending_bytes: u64,
-}
-
-impl PageFile {
-    fn create(path: &Path, room: u64) -> Result<Self> {
-        let mut pending_path = path.to_owned().into_os_string();
-        pending_path.push("-pending");
-        let file = OpenOptions::new().read(true).write(true).create(true).truncate(true).open(path);
-        Ok(Self {
-            path: path.to_owned(),
-            file: file.map_err(broken("create", path))?,
-            bytes: 0,
-            room,
-            pending_path: pending_path.into(),
-            pending: None,
-            pending_bytes: 0,
-        })
-    }
-
-    /// Writes the file that a generation began with. Its header says how large it is: what does not fit is not begun.
-    async fn base(&mut self, turso: &impl Turso, at: &Session, generation: u64) -> Result<()> {
-        let mut body = turso.export(at, generation).await?;
-        let (mut head, mut expected) = (Vec::new(), None);
-        while let Some(piece) = body.next().await {
-            let piece = piece?;
-            if expected.is_none() {
-                head.extend_from_slice(&piece);
-                let Some(header) = Header::read(&head)? else { continue };
-                header.check(self.room)?;
-                expected = Some(header);
-                self.append(&std::mem::take(&mut head))?;
-            } else {
-                self.append(&piece)?;
-            }
-        }
-        match expected {
-            None if head.is_empty() => Ok(()),
-            None => {
-                Err(malformed(format!("the export of {} is only {} bytes long", at.hostname, head.len())))
-            }
-            Some(header) => header.check_length(self.bytes),
-        }
-    }
-
-    fn append(&mut self, piece: &[u8]) -> Result<()> {
-        let bytes = self.bytes + piece.len() as u64;
-        if bytes > self.room {
-            return Err(too_large(bytes, self.room));
-        }
-        self.file.write_all(piece).map_err(broken("write", &self.path))?;
-        self.bytes = bytes;
-        Ok(())
-    }
-
-    /// Takes the frames in. How many there are.
-    fn apply(&mut self, frames: &Bytes) -> Result<u64> {
-        if frames.is_empty() || !frames.len().is_multiple_of(FRAME_BYTES) {
-            return Err(malformed(format!(
-                "{} bytes are not a number of frames of {FRAME_BYTES}",
-                frames.len()
-            )));
-        }
-        let ends = |frame: &[u8]| size_after(frame) != 0;
-        let committed = frames.chunks_exact(FRAME_BYTES).rposition(ends).map_or(0, |last| last + 1);
-        let (whole, open) = frames.split_at(committed * FRAME_BYTES);
-        if !whole.is_empty() {
-            self.apply_pending()?;
-            for frame in whole.chunks_exact(FRAME_BYTES) {
-                self.write(frame)?;
-            }
-        }
-        self.keep(open)?;
-        Ok((frames.len() / FRAME_BYTES) as u64)
-    }
-
-    /// Keeps frames until it is known that their transaction was committed.
-    fn keep(&mut self, frames: &[u8]) -> Result<()> {
-        if frames.is_empty() {
-            return Ok(());
-        }
-        let needed = self.bytes + self.pending_bytes + frames.len() as u64;
-        if needed > self.room {
-            return Err(too_large(needed, self.room));
-        }
-        let path = &self.pending_path;
-        let file = match &mut self.pending {
-            Some(file) => file,
-            none => {
-                let file = OpenOptions::new().read(true).write(true).create(true).truncate(true).open(path);
-                none.insert(file.map_err(broken("create", path))?)
-            }
-        };
-        file.seek(SeekFrom::Start(self.pending_bytes)).map_err(broken("write", path))?;
-        file.write_all(frames).map_err(broken("write", path))?;
-        self.pending_bytes += frames.len() as u64;
-        Ok(())
-    }
-
-    fn apply_pending(&mut self) -> Result<()> {
-        let Some(mut file) = self.pending.take() else { return Ok(()) };
-        let path = self.pending_path.clone();
-        file.rewind().map_err(broken("read", &path))?;
-        let mut frame = vec![0; FRAME_BYTES];
-        for _ in 0..self.pending_bytes / FRAME_BYTES as u64 {
-            file.read_exact(&mut frame).map_err(broken("read", &path))?;
-            self.write(&frame)?;
-        }
-        (self.pending, self.pending_bytes) = (Some(file), 0);
-        Ok(())
-    }
-
-    /// What was not committed when its generation ended never will be.
-    fn forget_pending(&mut self) -> Result<()> {
-        self.pending_bytes = 0;
-        self.pending
-            .as_mut()
-            .map_or(Ok(()), |file| file.set_len(0))
-            .map_err(broken("write", &self.pending_path))
-    }
-
-    /// Writes one page to its place; the last one of a transaction says how large the database is then.
-    fn write(&mut self, frame: &[u8]) -> Result<()> {
-        let number = number_at(frame, 0);
-        if number == 0 {
-            return Err(malformed("a frame is of page 0, which there is not".to_owned()));
-        }
-        let offset = u64::from(number - 1) * PAGE_BYTES as u64;
-        let end = offset + PAGE_BYTES as u64;
-        if end > self.room {
-            return Err(too_large(end, self.room));
-        }
-        self.file.seek(SeekFrom::Start(offset)).map_err(broken("write", &self.path))?;
-        self.file.write_all(&frame[FRAME_BYTES - PAGE_BYTES..]).map_err(broken("write", &self.path))?;
-        self.bytes = self.bytes.max(end);
-        let pages = size_after(frame);
-        if pages != 0 {
-            let bytes = u64::from(pages) * PAGE_BYTES as u64;
-            if bytes > self.bytes {
-                // A transaction writes all pages that it adds.
-                let said =
-                    format!("a transaction makes {pages} pages of it, and there are {} bytes", self.bytes);
-                return Err(malformed(said));
-            }
-            self.file.set_len(bytes).map_err(broken("write", &self.path))?;
-            self.bytes = bytes;
-        }
-        Ok(())
-    }
-
-    /// The size, once all is on the disk.
-    fn finish(mut self, at: &Session) -> Result<u64> {
-        self.file.flush().and_then(|()| self.file.sync_data()).map_err(broken("write", &self.path))?;
-        if self.bytes == 0 {
-            // Nothing was ever written to it.
-            let said = format!("{} has no page yet", at.hostname);
-            return Err(Error::permanent("PageExportUnavailable", said));
-        }
-        let mut head = vec![0; HEADER_BYTES];
-        self.file
-            .rewind()
-            .and_then(|()| self.file.read_exact(&mut head))
-            .map_err(broken("read", &self.path))?;
-        if let Some(header) = Header::read(&head)? {
-            header.check_length(self.bytes)?;
-        }
-        Ok(self.bytes)
-    }
-}
-
-impl Drop for PageFile {
-    fn drop(&mut self) {
-        _ = std::fs::remove_file(&self.pending_path);
-    }
-}
-
-fn number_at(bytes: &[u8], at: usize) -> u32 {
-    let mut number = [0; 4];
-    number.copy_from_slice(&bytes[at..at + 4]);
-    u32::from_be_bytes(number)
-}
-
-/// The size of the database in pages after the frame, if it ends a transaction; else 0.
-fn size_after(frame: &[u8]) -> u32 {
-    number_at(frame, 4)
-}
-
-/// What the first bytes of a SQLite file say (<https://sqlite.org/fileformat2.html#the_database_header>).
-#[derive(Clone, Copy, Debug)]
-struct Header {
-    page_bytes: u64,
-    /// `None` where a very old SQLite wrote last, which did not keep it.
-    pages: Option<u64>,
-}
-
-impl Header {
-    /// `None` while there is too little of it.
-    fn read(head: &[u8]) -> Result<Option<Self>> {
-        if head.len() < HEADER_BYTES {
-            return Ok(None);
-        }
-        if !head.starts_with(b"SQLite format 3\0") {
-            let said = "what comes is no SQLite file; if the database is encrypted, put its key into the secret, under \
-                        encryption_keys";
-            return Err(Error::misconfigured("NotSqlite", said));
-        }
-        let page_bytes = match u16::from_be_bytes([head[16], head[17]]) {
-            1 => 65_536,
-            bytes => u64::from(bytes),
-        };
-        let is_kept = number_at(head, 24) == number_at(head, 92);
-        let pages = Some(u64::from(number_at(head, 28))).filter(|pages| is_kept && *pages > 0);
-        Ok(Some(Self { page_bytes, pages }))
-    }
-
-    fn check(self, room: u64) -> Result<()> {
-        if self.page_bytes != PAGE_BYTES as u64 {
-            let said = format!("the pages have {} bytes, and frames have {PAGE_BYTES}", self.page_bytes);
-            return Err(Error::permanent("PageExportUnavailable", said));
-        }
-        match self.pages.map(|pages| pages * self.page_bytes) {
-            Some(bytes) if bytes > room => Err(too_large(bytes, room)),
-            _ => Ok(()),
-        }
-    }
-
-    fn check_length(self, bytes: u64) -> Result<()> {
-        let says = self.pages.map_or(bytes, |pages| pages * self.page_bytes);
-        if bytes != says || !bytes.is_multiple_of(PAGE_BYTES as u64) || bytes == 0 {
-            return Err(malformed(format!("{bytes} bytes came, and the file says that it has {says}")));
-        }
-        Ok(())
-    }
 }

@@ -175,8 +175,8 @@ pub trait Turso {
 
     /// The generation that a database is in. `PageExportUnavailable` where it does not offer its pages.
     fn generation(&self, at: &Session) -> impl Future<Output = Result<u64>>;
-    /// The database file as it was when that generation began.
-    fn export(&self, at: &Session, generation: u64) -> impl Future<Output = Result<Body>>;
+    /// The database file as it was when that generation began, from that byte on.
+    fn export(&self, at: &Session, generation: u64, from: u64) -> impl Future<Output = Result<Body>>;
     /// Up to 128 frames of that generation from `first` on, counted from 1.
     fn frames(&self, at: &Session, generation: u64, first: u64) -> impl Future<Output = Result<Frames>>;
     /// The answer to a batch of statements (hrana 3, `/v3/cursor`): lines of JSON.

@@ -16,7 +16,10 @@ use secrecy::SecretString;
 use serde_json::json;
 use tempfile::TempDir;
 use toolbox::{Guard, Set, Silent};
-use turso::{Access, Connect, HttpConnector, HttpTurso, NewBranch, Session, Turso, check, cursor, pages};
+use turso::{
+    Access, Connect, HttpConnector, HttpTurso, NewBranch, Session, Turso, Unstaged, check, cursor,
+    pages::{self, Progress},
+};
 
 const ROOM: u64 = 1 << 30;
 
@@ -116,7 +119,7 @@ async fn both_ways_copy_every_value_of_an_uploaded_database() {
     world.uploaded("orders").await;
     let read = world.session("orders", Access::ReadOnly).await;
     let (by_pages, by_rows) = (world.path("pages"), world.path("rows"));
-    pages::copy(&world.turso, &read, &by_pages, ROOM).await.unwrap();
+    pages::copy(&world.turso, &read, &by_pages, ROOM, &Unstaged).await.unwrap();
     cursor::copy(&world.turso, &read, &by_rows, ROOM).await.unwrap();
     assert_eq!(check::check(&by_pages).unwrap().schema_sha256, check::check(&by_rows).unwrap().schema_sha256);
     same(&world.path("orders-source"), &by_pages);
@@ -126,7 +129,7 @@ async fn both_ways_copy_every_value_of_an_uploaded_database() {
     world.turso.create_for_upload("again", "default").await.unwrap();
     world.turso.upload(&world.session("again", Access::Full).await, &by_pages).await.unwrap();
     let again = world.session("again", Access::ReadOnly).await;
-    pages::copy(&world.turso, &again, &world.path("again"), ROOM).await.unwrap();
+    pages::copy(&world.turso, &again, &world.path("again"), ROOM, &Unstaged).await.unwrap();
     same(&by_pages, &world.path("again"));
     world.local.stop().await;
 }
@@ -150,7 +153,7 @@ async fn a_copy_beside_a_writer_is_of_one_instant() {
     let reader = async {
         let mut seen: Vec<u64> = Vec::new();
         while seen.len() < 5 {
-            match pages::copy(&world.turso, &at, &path, ROOM).await {
+            match pages::copy(&world.turso, &at, &path, ROOM, &Unstaged).await {
                 Ok(_) => {}
                 Err(error) if error.kind() == reconcile::Kind::Retryable => continue,
                 Err(error) => panic!("{}", error.report()),
@@ -198,7 +201,8 @@ async fn the_platform_answers_as_our_types_say() {
     assert_eq!(world.turso.database(&new.name).await.unwrap(), None);
     world.turso.configuration("orders").await.unwrap();
     // Nothing written since is asked for with two calls.
-    let copied = pages::copy(&world.turso, &at, &world.path("copy"), ROOM).await.unwrap();
+    let copied = pages::copy(&world.turso, &at, &world.path("copy"), ROOM, &Unstaged).await.unwrap();
+    let Progress::Whole(copied) = copied else { panic!("{copied:?}") };
     assert!(pages::is_unchanged(&world.turso, &at, copied.generation, copied.frame).await.unwrap());
     world.execute(&at, "INSERT INTO empty VALUES (1)").await;
     assert!(!pages::is_unchanged(&world.turso, &at, copied.generation, copied.frame).await.unwrap());
@@ -248,8 +252,41 @@ async fn no_wrong_end_of_pages_passes_for_the_end(#[case] trouble: Trouble, #[ca
     // More than one answer of frames.
     world.execute(&at, "INSERT INTO empty VALUES (zeroblob(1000000))").await;
     world.local.trouble("orders", trouble).unwrap();
-    let error = pages::copy(&world.turso, &at, &world.path("copy"), ROOM).await.unwrap_err();
+    let error = pages::copy(&world.turso, &at, &world.path("copy"), ROOM, &Unstaged).await.unwrap_err();
     assert_eq!(error.code(), code, "{}", error.report());
+    world.local.stop().await;
+}
+
+#[rstest]
+#[case::as_documented(None)]
+#[case::with_ranges(Some(Trouble::KnowsRanges))]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_export_comes_from_any_byte_on(#[case] ranges: Option<Trouble>) {
+    let world = World::start().await;
+    let at = world.uploaded("orders").await;
+    world.execute(&at, "INSERT INTO empty VALUES (zeroblob(300000))").await;
+    world.local.checkpoint("orders").await.unwrap();
+    if let Some(ranges) = ranges {
+        world.local.trouble("orders", ranges).unwrap();
+    }
+    let generation = world.turso.generation(&at).await.unwrap();
+    let from = async |byte: u64| {
+        let mut body = world.turso.export(&at, generation, byte).await?;
+        let mut bytes = Vec::new();
+        while let Some(piece) = body.next().await {
+            bytes.extend_from_slice(&piece?);
+        }
+        Ok::<_, reconcile::Error>(bytes)
+    };
+    let whole = from(0).await.unwrap();
+    for byte in [1, 4096, 100_001, whole.len() as u64 - 1] {
+        assert!(from(byte).await.unwrap() == whole[usize::try_from(byte).unwrap()..], "{byte}");
+    }
+    let beyond = from(whole.len() as u64).await;
+    assert!(
+        beyond.as_ref().map_or_else(|error| error.code() == "TursoRequestInvalid", Vec::is_empty),
+        "{beyond:?}"
+    );
     world.local.stop().await;
 }
 
@@ -278,9 +315,9 @@ async fn an_encrypted_database_needs_its_key() {
     let world = World::start().await;
     let at = world.uploaded("orders").await;
     world.local.require_encryption_key("orders", Some("a2V5")).unwrap();
-    let error = pages::copy(&world.turso, &at, &world.path("copy"), ROOM).await.unwrap_err();
+    let error = pages::copy(&world.turso, &at, &world.path("copy"), ROOM, &Unstaged).await.unwrap_err();
     assert!(!error.report().contains("a2V5"), "{}", error.report());
     let at = Session { encryption_key: Some(SecretString::from("a2V5")), ..at };
-    pages::copy(&world.turso, &at, &world.path("copy"), ROOM).await.unwrap();
+    pages::copy(&world.turso, &at, &world.path("copy"), ROOM, &Unstaged).await.unwrap();
     world.local.stop().await;
 }

@@ -13,7 +13,10 @@ use reconcile::{Error, Result};
 use rstest::rstest;
 use secrecy::SecretString;
 use tempfile::TempDir;
-use turso::{Access, Connect, FRAME_BYTES, FakeTurso, Frames, Session, Turso, check, pages};
+use turso::{
+    Access, Connect, FRAME_BYTES, FakeTurso, Frames, Session, Turso, Unstaged, check,
+    pages::{self, Copied, Progress},
+};
 
 const ROOM: u64 = 1 << 30;
 
@@ -28,8 +31,15 @@ fn orders(sql: &str) -> FakeTurso {
     turso
 }
 
-async fn copy(turso: &FakeTurso, folder: &TempDir) -> Result<pages::Copied> {
-    pages::copy(turso, &session(turso).await, &folder.path().join("copy"), ROOM).await
+async fn copy(turso: &FakeTurso, folder: &TempDir) -> Result<Copied> {
+    whole(pages::copy(turso, &session(turso).await, &folder.path().join("copy"), ROOM, &Unstaged).await)
+}
+
+fn whole(progress: Result<Progress>) -> Result<Copied> {
+    match progress? {
+        Progress::Whole(copied) => Ok(copied),
+        Progress::Paused { bytes } => panic!("paused after {bytes} bytes"),
+    }
 }
 
 #[tokio::test]
@@ -91,7 +101,7 @@ async fn what_does_not_fit_is_refused_before_it_is_written() {
     turso.checkpoint("orders");
     let folder = TempDir::new().unwrap();
     let path = folder.path().join("copy");
-    let error = pages::copy(&turso, &session(&turso).await, &path, 100_000).await.unwrap_err();
+    let error = pages::copy(&turso, &session(&turso).await, &path, 100_000, &Unstaged).await.unwrap_err();
     assert_eq!(error.code(), "DatabaseTooLarge");
     assert_eq!(std::fs::metadata(&path).unwrap().len(), 0);
 }
@@ -168,7 +178,7 @@ impl Turso for Script {
     async fn generation(&self, _at: &Session) -> Result<u64> {
         Ok(self.generation)
     }
-    async fn export(&self, _at: &Session, _generation: u64) -> Result<turso::Body> {
+    async fn export(&self, _at: &Session, _generation: u64, _from: u64) -> Result<turso::Body> {
         Ok(Box::pin(futures::stream::iter([Ok(self.base.clone())])))
     }
     async fn frames(&self, _at: &Session, _generation: u64, _first: u64) -> Result<Frames> {
@@ -199,13 +209,13 @@ fn frame(page: u32, size_after: u32, of: &[u8]) -> Vec<u8> {
     frame
 }
 
-async fn scripted(answers: Vec<Frames>) -> Result<(pages::Copied, Vec<u8>)> {
+async fn scripted(answers: Vec<Frames>) -> Result<(Copied, Vec<u8>)> {
     let folder = TempDir::new().unwrap();
     let path = folder.path().join("copy");
     let inner = FakeTurso::default().connect(SecretString::from(FakeTurso::TOKEN));
     let script = Script { generation: 7, base: base(), answers: RefCell::new(answers), inner };
     let at = Session { hostname: "x".to_owned(), token: SecretString::from("t"), encryption_key: None };
-    let copied = pages::copy(&script, &at, &path, ROOM).await?;
+    let copied = whole(pages::copy(&script, &at, &path, ROOM, &Unstaged).await)?;
     Ok((copied, std::fs::read(&path).unwrap()))
 }
 

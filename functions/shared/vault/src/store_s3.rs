@@ -225,6 +225,7 @@ impl Store for S3Store {
     }
 
     async fn create(&self, key: &str, content_type: &str, body: Bytes) -> Result<Created> {
+        let bytes = body.len() as u64;
         let outcome = self
             .client
             .put_object()
@@ -235,6 +236,8 @@ impl Store for S3Store {
             // Object Lock refuses a PutObject without a checksum (S3 guide, "Object Lock considerations").
             .checksum_crc64_nvme(base64(crc64nvme(&body)))
             .body(ByteStream::from(body))
+            .customize()
+            .config_override(patience(bytes))
             .send()
             .await;
         match outcome {

@@ -220,7 +220,17 @@ fn a_spoilt_state_bucket_is_noticed() {
                 json!(true),
                 "StateBucket: /Properties/ObjectLockEnabled",
             ),
-            (at("StateBucket", "LifecycleConfiguration/Rules/1"), expiry, "StateBucket: a lifecycle rule"),
+            (at("StateBucket", "LifecycleConfiguration/Rules/2"), expiry, "StateBucket: a lifecycle rule"),
+            (
+                at("StateBucket", "LifecycleConfiguration/Rules/1/Prefix"),
+                Value::Null,
+                "StateBucket: a lifecycle rule",
+            ),
+            (
+                at("StateBucket", "LifecycleConfiguration/Rules/1"),
+                Value::Null,
+                "StateBucket: /Properties/LifecycleConfiguration/Rules/1",
+            ),
             (at("StateBucket", "LifecycleConfiguration"), Value::Null, "StateBucket: incomplete uploads"),
             (at("StateBucketPolicy", "PolicyDocument/Statement/0"), Value::Null, "StateBucketPolicy: "),
             (

@@ -51,7 +51,7 @@ async fn route(
                 authorize(plane, database, head, Access::ReadOnly)?;
                 wake(plane, database).await?;
             }
-            pages::answer(plane, database, &segments).await
+            pages::answer(plane, database, head, &segments).await
         }
         _ => {
             if !is_open {

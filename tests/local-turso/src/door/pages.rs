@@ -2,10 +2,13 @@
 //!
 //! It is what the official command line reads (`turso db export`), and no document has it.
 
+use std::fs::File;
+use std::io::{self, Seek, SeekFrom};
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{Response, StatusCode};
+use http::request::Parts;
+use http::{HeaderValue, Response, StatusCode, header};
 use serde_json::json;
 
 use super::body::{Body, Cut, file, troubled, whole};
@@ -27,6 +30,7 @@ pub(super) fn are_exported(database: &Database) -> bool {
 pub(super) async fn answer(
     plane: &Plane,
     database: &Arc<Database>,
+    head: &Parts,
     segments: &[&str],
 ) -> Result<Response<Body>, Refusal> {
     if !are_exported(database) {
@@ -35,7 +39,7 @@ pub(super) async fn answer(
     let number =
         |text: &str| text.parse::<u64>().map_err(|_| Refusal::new(400, format!("{text:?} is not a number")));
     match segments {
-        ["export", generation] => export(database, number(generation)?).await,
+        ["export", generation] => export(database, number(generation)?, range_from(head)).await,
         ["sync", generation, start, end] => {
             sync(plane, database, number(generation)?, number(start)?, number(end)?).await
         }
@@ -56,16 +60,41 @@ async fn info(database: &Arc<Database>) -> Result<Response<Body>, Refusal> {
     Ok(json(StatusCode::OK, json!({"current_generation": current}).to_string()))
 }
 
-async fn export(database: &Database, generation: u64) -> Result<Response<Body>, Refusal> {
+/// The first byte that is wanted: `Range: bytes=N-`.
+fn range_from(head: &Parts) -> Option<u64> {
+    let range = head.headers.get(header::RANGE)?.to_str().ok()?;
+    range.strip_prefix("bytes=")?.strip_suffix('-')?.parse().ok()
+}
+
+async fn export(database: &Database, generation: u64, from: Option<u64>) -> Result<Response<Body>, Refusal> {
     let base = database.with_history(move |history| history.export(generation)).await;
     let base = base.map_err(|error| unready(&error))?;
-    let base = base.ok_or_else(|| Refusal::new(404, format!("generation {generation} not found")))?;
+    let mut base = base.ok_or_else(|| Refusal::new(404, format!("generation {generation} not found")))?;
     let troubles = database.condition().troubles.clone();
+    let range = from.filter(|_| troubles.contains(&Trouble::KnowsRanges));
+    let range = range.map(|first| part_of(&mut base, first)).transpose()?;
     let cut = troubles.iter().find_map(|trouble| match trouble {
         Trouble::ExportCut { after_bytes, clean } => Some((Cut::Bytes(*after_bytes), *clean)),
         _ => None,
     });
-    Ok(binary(troubled(file(base), cut, &troubles)))
+    let mut answer = binary(troubled(file(base), cut, &troubles));
+    if let Some(range) = range {
+        *answer.status_mut() = StatusCode::PARTIAL_CONTENT;
+        answer.headers_mut().insert(header::CONTENT_RANGE, range);
+    }
+    Ok(answer)
+}
+
+/// Goes to that byte of the file; the `Content-Range` of what follows.
+fn part_of(base: &mut File, first: u64) -> Result<HeaderValue, Refusal> {
+    let unreadable = |error: io::Error| Refusal::new(500, error.to_string());
+    let bytes = base.metadata().map_err(unreadable)?.len();
+    if first >= bytes {
+        return Err(Refusal::new(416, format!("there are {bytes} bytes")));
+    }
+    base.seek(SeekFrom::Start(first)).map_err(unreadable)?;
+    HeaderValue::try_from(format!("bytes {first}-{}/{bytes}", bytes - 1))
+        .map_err(|error| Refusal::new(500, error.to_string()))
 }
 
 async fn sync(
@@ -127,7 +156,7 @@ pub(crate) async fn checkpoint(database: &Database) -> Result<u64, database::Err
 
 fn binary(body: Body) -> Response<Body> {
     let mut response = Response::new(body);
-    let kind = http::HeaderValue::from_static("application/octet-stream");
-    response.headers_mut().insert(http::header::CONTENT_TYPE, kind);
+    let kind = HeaderValue::from_static("application/octet-stream");
+    response.headers_mut().insert(header::CONTENT_TYPE, kind);
     response
 }
