@@ -1,10 +1,11 @@
 //! What the local cloud's control planes share.
 //!
 //! First the AWS Query protocol: form-encoded requests in, XML documents out. Then what any control plane needs that
-//! answers at once and works on: a clock, keys, the process guard, child processes, transitions with a least time.
+//! answers at once and works on: names, a clock, keys, the process guard, child processes, transitions with a least time.
 
 mod clock;
 mod fault;
+mod identifiers;
 mod outside;
 mod page;
 mod parameters;
@@ -16,6 +17,7 @@ mod xml;
 
 pub use clock::Clock;
 pub use fault::Fault;
+pub use identifiers::{Arn, Arns, identifier};
 pub use outside::{Alone, Key, Keys, Processes};
 pub use page::{Filters, Page, Paging, same};
 pub use parameters::Parameters;

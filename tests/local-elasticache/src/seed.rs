@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use aws_query::identifier;
 use jiff::Timestamp;
 
-use crate::identifiers::{CLUSTER, GROUP, identifier};
+use crate::identifiers::{CLUSTER, GROUP};
 use crate::plane::Plane;
 use crate::state::{
     Cache, CacheStatus, Data, Kind, Region, Settings, Snapshot, SnapshotSource, SnapshotStatus, Traits,

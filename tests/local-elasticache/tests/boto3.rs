@@ -82,6 +82,7 @@ async fn boto3_drives_every_action() {
         .arg("-B")
         .arg(script)
         .args([&endpoint, HOME, VAULT])
+        .env("PYTHONPATH", toolbox::modules())
         // Nothing of the caller's own AWS set-up.
         .env("AWS_CONFIG_FILE", "/dev/null")
         .env("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")

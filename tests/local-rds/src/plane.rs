@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use aws_query::{Clock, Fault, Pace, Tasks};
 
 use crate::faults;
-use crate::identifiers::Arn;
+use crate::identifiers::ARNS;
 use crate::postgres::{Clusters, Install};
 use crate::state::{Data, Region, Snapshot};
 use crate::{Error, EventSink, Keys, Options, Quotas, Speed};
@@ -127,7 +127,7 @@ impl Plane {
 
     /// The ARN of an instance or snapshot.
     pub(crate) fn arn(&self, region: &str, kind: &str, name: &str) -> String {
-        Arn::text(region, &self.account, kind, name)
+        ARNS.text(region, &self.account, kind, name)
     }
 
     /// Ends all work, then all servers, then deletes what they left.

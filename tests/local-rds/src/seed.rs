@@ -2,10 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use aws_query::identifier;
 use jiff::Timestamp;
 
 use crate::documents::DEFAULT_CA;
-use crate::identifiers::{Arn, INSTANCE, backup_id, identifier, resource_id};
+use crate::identifiers::{ARNS, INSTANCE, backup_id, resource_id};
 use crate::plane::Plane;
 use crate::state::{
     AutomatedBackup, BackupStatus, Data, Deferred, Instance, InstanceStatus, Region, Snapshot, SnapshotKind,
@@ -110,7 +111,7 @@ pub(crate) fn plant(
     let replicas: Vec<_> = seed.replicas.into_iter().map(|replica| replicated(&own, replica)).collect();
     if seed.retention_days > 0 {
         let arn = |(there, replica): &(String, AutomatedBackup)| {
-            Arn::text(there, &plane.account, "auto-backup", &replica.id)
+            ARNS.text(there, &plane.account, "auto-backup", &replica.id)
         };
         let replicas = replicas.iter().map(arn).collect();
         region.backups.insert(own.id.clone(), AutomatedBackup { replicas, ..own });

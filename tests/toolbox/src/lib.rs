@@ -129,6 +129,12 @@ pub fn target() -> PathBuf {
     std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| workspace().join("target"), PathBuf::from)
 }
 
+/// The folder with the Python modules that tests share, for `PYTHONPATH`: `judge` holds the answers that boto3 gets
+/// against AWS's own models.
+pub fn modules() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("python")
+}
+
 /// Installs a set below [`target`], if it is not there yet. Any number of processes may do so at once.
 pub async fn install(set: Set, progress: &dyn Progress) -> Result<Tools, Error> {
     install_in(&target().join("tools"), set, std::env::var_os("TIDEMARK_PYTHON"), progress).await

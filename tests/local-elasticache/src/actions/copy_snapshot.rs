@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use aws_query::Fault;
+use aws_query::{Fault, identifier};
 
 use super::origin::s3_failed;
 use super::{Answer, Request, result, snapshots, tags};
-use crate::identifiers::{SNAPSHOT, identifier};
+use crate::identifiers::SNAPSHOT;
 use crate::plane::Plane;
 use crate::state::{Form, Snapshot, SnapshotSource, SnapshotStatus};
 use crate::work::{self, Export};

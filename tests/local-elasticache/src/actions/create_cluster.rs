@@ -1,11 +1,11 @@
 //! `CreateCacheCluster`: one node that is in no replication group.
 
-use aws_query::Fault;
+use aws_query::{Fault, identifier};
 
 use super::origin::Source;
 use super::settings::{Asked, settings};
 use super::{Answer, Request, caches, result, tags};
-use crate::identifiers::{CLUSTER, identifier};
+use crate::identifiers::CLUSTER;
 use crate::state::{Kind, shards};
 use crate::{documents, faults};
 

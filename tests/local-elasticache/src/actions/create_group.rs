@@ -1,11 +1,11 @@
 //! `CreateReplicationGroup`.
 
-use aws_query::{Fault, Parameters};
+use aws_query::{Fault, Parameters, identifier};
 
 use super::origin::Source;
 use super::settings::{Asked, settings};
 use super::{Answer, Request, caches, result, shards, tags};
-use crate::identifiers::{GROUP, identifier};
+use crate::identifiers::GROUP;
 use crate::state::{Kind, Snapshot};
 use crate::{documents, faults};
 

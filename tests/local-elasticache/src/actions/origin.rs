@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use aws_query::{Fault, Parameters};
 
-use crate::identifiers::{Arn, ObjectArn};
+use crate::identifiers::{ARNS, ObjectArn};
 use crate::plane::Plane;
 use crate::policy;
 use crate::state::{Form, Snapshot, SnapshotStatus};
@@ -32,7 +32,7 @@ impl Source {
         match (named.next(), named.next(), arns.as_slice()) {
             (None, _, []) => Ok(Self::New),
             (Some((form, name)), None, []) => snapshot(plane, region, form, &name),
-            (None, _, [arn]) if Arn::parse(arn).is_some() => by_arn(plane, region, arn),
+            (None, _, [arn]) if ARNS.parse(arn).is_some() => by_arn(plane, region, arn),
             (None, _, arns) => objects(plane, region, arns).await.map(Self::Objects),
             _ => Err(Fault::invalid_combination(
                 "Only one of a snapshot's name and ARNs of snapshots can be specified.",
@@ -88,7 +88,7 @@ fn snapshot(plane: &Plane, region: &str, form: Form, name: &str) -> Result<Sourc
 
 fn by_arn(plane: &Plane, region: &str, text: &str) -> Result<Source, Fault> {
     let refused = || Fault::invalid_value(format!("The snapshot ARN {text} is not valid in this region."));
-    let arn = Arn::parse(text).ok_or_else(refused)?;
+    let arn = ARNS.parse(text).ok_or_else(refused)?;
     let form = [Form::Node, Form::Serverless].into_iter().find(|form| form.arn() == arn.kind);
     match form {
         Some(form) if arn.region == region && arn.account == plane.account => {

@@ -1,11 +1,11 @@
 //! `CreateServerlessCache`, `DescribeServerlessCaches`, `DeleteServerlessCache`.
 
-use aws_query::{Element, Page};
+use aws_query::{Element, Page, identifier};
 
 use super::origin::Source;
 use super::settings::{Asked, settings};
 use super::{Answer, Request, SERVERLESS, caches, delete_cache, result, tags};
-use crate::identifiers::{GROUP, identifier};
+use crate::identifiers::GROUP;
 use crate::state::{Cache, Kind, Region, shards};
 use crate::{documents, faults};
 

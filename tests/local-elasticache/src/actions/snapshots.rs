@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use aws_query::{Element, Fault, Page, same};
+use aws_query::{Element, Fault, Page, identifier, same};
 use jiff::{SignedDuration, Timestamp};
 
 use super::{Answer, Request, SNAPSHOTS, result, tags};
-use crate::identifiers::{SNAPSHOT, identifier};
+use crate::identifiers::SNAPSHOT;
 use crate::state::{Cache, CacheStatus, Form, Kind, Region, Shard, Snapshot, SnapshotSource, SnapshotStatus};
 use crate::{Quotas, documents, faults, work};
 

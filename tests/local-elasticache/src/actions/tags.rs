@@ -4,7 +4,7 @@ use aws_query::{Element, Fault, Parameters};
 
 use super::{Answer, Request};
 use crate::faults;
-use crate::identifiers::Arn;
+use crate::identifiers::ARNS;
 use crate::state::{Form, Kind, Tags};
 
 /// How many tags a resource can have (ElastiCache User Guide, "Tag restrictions").
@@ -69,7 +69,8 @@ fn change(
     work: impl FnOnce(&mut Tags) -> Result<(), Fault>,
 ) -> Answer {
     let text = request.parameters.required("ResourceName")?;
-    let arn = Arn::parse(text)
+    let arn = ARNS
+        .parse(text)
         .filter(|arn| arn.region == request.region && arn.account == request.plane.account)
         .ok_or_else(|| faults::invalid_arn(format!("The specified ARN is not valid: {text}")))?;
     request.plane.region(&request.region, |region| {

@@ -6,7 +6,7 @@ use aws_query::Fault;
 
 use super::{Cache, Form, Kind, Snapshot};
 use crate::faults;
-use crate::identifiers::Arn;
+use crate::identifiers::ARNS;
 
 /// What one Region holds, by name.
 pub(crate) struct Region {
@@ -27,7 +27,7 @@ impl Region {
     }
 
     pub(crate) fn arn(&self, kind: &str, name: &str) -> String {
-        Arn::text(&self.name, &self.account, kind, name)
+        ARNS.text(&self.name, &self.account, kind, name)
     }
 
     /// The caches of a kind, in order.

@@ -10,7 +10,7 @@ use super::{Answer, Request, result, snapshots, tags};
 use crate::documents;
 use crate::events::Notice;
 use crate::faults;
-use crate::identifiers::Arn;
+use crate::identifiers::ARNS;
 use crate::plane::Plane;
 use crate::state::{Snapshot, SnapshotKind, SnapshotStatus};
 use crate::work;
@@ -21,7 +21,7 @@ pub(super) async fn copy(request: Request) -> Answer {
     let id = parameters.required("TargetDBSnapshotIdentifier")?;
     let asked = tags::read(&parameters)?;
     let copy_tags = parameters.boolean("CopyTags")?.unwrap_or(false);
-    let source_region = Arn::parse(text).map_or_else(|| region.clone(), |arn| arn.region);
+    let source_region = ARNS.parse(text).map_or_else(|| region.clone(), |arn| arn.region);
     let source = source(&plane, &source_region, text)?;
     let remote = source_region != region;
     readable(&plane, &source_region, &source).await?;

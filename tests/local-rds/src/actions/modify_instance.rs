@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use aws_query::{Fault, Parameters};
+use aws_query::{Fault, Parameters, identifier};
 
 use super::{Answer, Request, result, settings};
 use crate::documents;
 use crate::faults;
-use crate::identifiers::{INSTANCE, identifier};
+use crate::identifiers::INSTANCE;
 use crate::state::{Deferred, Instance, InstanceStatus};
 use crate::work;
 

@@ -8,7 +8,7 @@ use aws_query::Fault;
 use super::{Answer, Request, result, settings, tags};
 use crate::documents;
 use crate::faults;
-use crate::identifiers::{Arn, backup_id};
+use crate::identifiers::{ARNS, backup_id};
 use crate::plane::Plane;
 use crate::state::{AutomatedBackup, BackupStatus, Store, Traits};
 use crate::work;
@@ -86,7 +86,7 @@ pub(super) async fn start(request: Request) -> Answer {
 
 /// The automated backup to replicate, and its Region, which must be another.
 fn source(plane: &Plane, region: &str, arn: &str) -> Result<(String, AutomatedBackup), Fault> {
-    let parsed = Arn::parse(arn).filter(|arn| arn.kind == "db");
+    let parsed = ARNS.parse(arn).filter(|arn| arn.kind == "db");
     let parsed =
         parsed.ok_or_else(|| Fault::invalid_value(format!("Invalid ARN of a DB instance: {arn}")))?;
     if parsed.region == region {
@@ -119,7 +119,7 @@ pub(super) fn stop(request: &Request) -> Answer {
         Ok::<_, Fault>((documents::backup(region, &replica), replica.id))
     })?;
     let stopped = plane.arn(&request.region, "auto-backup", &id);
-    if let Some(source) = Arn::parse(arn) {
+    if let Some(source) = ARNS.parse(arn) {
         plane.region(&source.region, |region| {
             for backup in region.backups.values_mut() {
                 backup.replicas.retain(|replica| *replica != stopped);

@@ -1,11 +1,11 @@
 //! Settings of new instances, from requests to create and to restore.
 
-use aws_query::{Fault, Parameters};
+use aws_query::{Fault, Parameters, identifier};
 
 use crate::Quotas;
 use crate::documents::DEFAULT_CA;
 use crate::faults;
-use crate::identifiers::{INSTANCE, identifier, resource_id};
+use crate::identifiers::{INSTANCE, resource_id};
 use crate::state::{Data, Deferred, Instance, InstanceStatus, Region, Tags, Traits};
 
 use super::tags;

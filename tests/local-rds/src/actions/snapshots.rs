@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use aws_query::{Element, Fault, Filters, Page, same};
+use aws_query::{Element, Fault, Filters, Page, identifier, same};
 
 use super::{Answer, PAGING, Request, result, tags};
 use crate::Quotas;
 use crate::documents;
 use crate::events::Notice;
 use crate::faults;
-use crate::identifiers::{SNAPSHOT, identifier};
+use crate::identifiers::SNAPSHOT;
 use crate::state::{Region, Snapshot, SnapshotKind, SnapshotStatus};
 use crate::work;
 

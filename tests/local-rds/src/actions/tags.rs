@@ -3,7 +3,7 @@
 use aws_query::{Element, Fault, Parameters};
 
 use super::{Answer, Request};
-use crate::identifiers::Arn;
+use crate::identifiers::ARNS;
 use crate::plane::Plane;
 use crate::state::Tags;
 
@@ -60,7 +60,7 @@ pub(super) fn list(request: &Request) -> Answer {
 fn change<T>(request: &Request, work: impl FnOnce(&mut Tags) -> Result<T, Fault>) -> Result<T, Fault> {
     let text = request.parameters.required("ResourceName")?;
     let arn =
-        Arn::parse(text).filter(|arn| arn.region == request.region && arn.account == account(&request.plane));
+        ARNS.parse(text).filter(|arn| arn.region == request.region && arn.account == account(&request.plane));
     let Some(arn) = arn else {
         return Err(Fault::invalid_value(format!(
             "The specified resource name does not match an RDS resource in this region: {text}"

@@ -7,7 +7,7 @@ use aws_query::{Clock, Fault};
 use super::{AutomatedBackup, Instance, Snapshot, SnapshotKind};
 use crate::events::Record;
 use crate::faults;
-use crate::identifiers::Arn;
+use crate::identifiers::ARNS;
 
 /// What one Region holds, by identifier.
 pub(crate) struct Region {
@@ -38,12 +38,12 @@ impl Region {
     }
 
     pub(crate) fn arn(&self, kind: &str, name: &str) -> String {
-        Arn::text(&self.name, &self.account, kind, name)
+        ARNS.text(&self.name, &self.account, kind, name)
     }
 
     /// The identifier that `text` (an identifier or an ARN of this Region) names.
     pub(crate) fn local<'a>(&self, text: &'a str, kind: &str) -> Option<std::borrow::Cow<'a, str>> {
-        match Arn::parse(text) {
+        match ARNS.parse(text) {
             None => Some(text.to_ascii_lowercase().into()),
             Some(arn)
                 if (arn.kind.as_str(), &arn.region, &arn.account) == (kind, &self.name, &self.account) =>

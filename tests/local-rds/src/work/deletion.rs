@@ -50,7 +50,7 @@ pub(crate) async fn delete(plane: Arc<Plane>, region: String, deletion: Deletion
     // With the last hold on it goes the data folder: a thousand files.
     drop(tokio::task::spawn_blocking(move || drop(data)));
     for arn in replicas {
-        let Some(there) = crate::identifiers::Arn::parse(&arn) else { continue };
+        let Some(there) = crate::identifiers::ARNS.parse(&arn) else { continue };
         plane.region(&there.region, |region| {
             if let Ok(replica) = region.backup(&arn) {
                 retain(replica, &plane.clock);
