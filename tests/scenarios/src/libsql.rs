@@ -58,7 +58,12 @@ pub async fn platform(cloud: &Cloud, method: Method, path: &str, body: Option<Va
 impl Libsql {
     /// Makes a database in the group `default` and opens it.
     pub async fn create(cloud: &Cloud, name: &str) -> Result<Self> {
-        let body = json!({"name": name, "group": "default"});
+        Self::create_in(cloud, "default", name).await
+    }
+
+    /// Makes a database in that group and opens it.
+    pub async fn create_in(cloud: &Cloud, group: &str, name: &str) -> Result<Self> {
+        let body = json!({"name": name, "group": group});
         platform(cloud, Method::POST, "databases", Some(body)).await?;
         Self::open(cloud, name).await
     }

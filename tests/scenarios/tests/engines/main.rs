@@ -23,7 +23,8 @@ use scenarios::{Estate, poll};
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 
-/// An estate whose plan names every Turso database in the group `default`, and the archives of these tests.
+/// An estate whose plan names every Turso database in the group `default`, and the archives of these tests; another one has a
+/// slot each minute for those of the group `minutes`.
 async fn estate() -> Result<Estate<'static>> {
     static PLANNED: OnceCell<()> = OnceCell::const_new();
     let estate = Estate::new(cloud());
@@ -32,7 +33,11 @@ async fn estate() -> Result<Estate<'static>> {
         "redis": {"append_only": {"cut": archive("cut"), "torn": archive("torn")}},
         "turso": {"databases": ["default/*"], "branches": 1},
     });
-    PLANNED.get_or_try_init(async || estate.set_plans(&json!({"plans": {"default": plan}})).await).await?;
+    let each_minute = json!({
+        "schedule": {"turso": "* * * * *"}, "turso": {"databases": ["minutes/*"], "branches": 1}
+    });
+    let plans = json!({"plans": {"default": plan, "each-minute": each_minute}});
+    PLANNED.get_or_try_init(async || estate.set_plans(&plans).await).await?;
     Ok(estate)
 }
 

@@ -1,10 +1,11 @@
 //! Turso: copies by pages and by cursor, branches, and the other Region's vault.
 
 use anyhow::Result;
+use http::Method;
 use jiff::Timestamp;
 use local_cloud::{CallFilter, Effect, Fault};
 use local_turso::Trouble;
-use scenarios::{Libsql, LibsqlContents, poll};
+use scenarios::{Libsql, LibsqlContents, platform, poll};
 use serde_json::json;
 
 use crate::{back_up, common::cloud, estate, restore};
@@ -60,6 +61,34 @@ async fn no_branch_is_asked_for_from_before_there_was_a_database() -> Result<()>
     back_up(&estate, "backup-turso", "turso/younger").await?;
     let found = estate.findings("backup-turso").await?;
     assert!(found.iter().all(|finding| finding["resource"] != "turso/younger"), "{found:#?}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_newest_slot_has_a_branch_and_the_one_before_no_more() -> Result<()> {
+    let estate = estate().await?;
+    platform(cloud(), Method::POST, "groups", Some(json!({"name": "minutes", "location": "aws-us-east-1"})))
+        .await?;
+    let database = Libsql::create_in(cloud(), "minutes", "by-minute").await?;
+    database.fill(ROWS).await?;
+    let before = database.contents().await?;
+    let branches = async || -> Result<Vec<String>> {
+        let all = platform(cloud(), Method::GET, "databases", None).await?;
+        let names = all["databases"].as_array().into_iter().flatten().filter_map(|one| one["Name"].as_str());
+        Ok(names.filter(|name| name.starts_with("tidemark-by-minute-")).map(str::to_owned).collect())
+    };
+    let ticked = async || {
+        estate.cloud.fire_schedule("backup-turso-tick").await?;
+        branches().await
+    };
+    let first = poll("a branch", async || Ok(ticked().await?.pop())).await?;
+    assert_eq!(Libsql::open(cloud(), &first).await?.contents().await?, before);
+    let then = poll("the next slot's branch alone", async || {
+        let there = ticked().await?;
+        Ok(matches!(there.as_slice(), [next] if *next > first).then_some(there))
+    });
+    then.await?;
+    assert_eq!(database.contents().await?, before, "the database itself stays");
     Ok(())
 }
 
