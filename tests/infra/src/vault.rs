@@ -65,10 +65,14 @@ pub fn check_state(stack: &Stack) -> Findings {
     let named = text(&bucket["Properties"]["BucketName"]);
     expect(&mut findings, named.starts_with(name), || format!("{id} is named {named}"));
     is_private(stack, id, &mut findings);
-    let staged = json!({
-        "Id": "staged-copies", "Status": "Enabled", "Prefix": STAGING, "ExpirationInDays": 1
-    });
-    expect_at(&mut findings, id, bucket, "/Properties/LifecycleConfiguration/Rules/1", &staged);
+    for (number, (prefix, days)) in (1..).zip(GOES_BY_AGE) {
+        let rule = format!("/Properties/LifecycleConfiguration/Rules/{number}");
+        for (key, value) in
+            [("Status", json!("Enabled")), ("Prefix", json!(prefix)), ("ExpirationInDays", json!(days))]
+        {
+            expect_at(&mut findings, id, bucket, &format!("{rule}/{key}"), &value);
+        }
+    }
     // Each document is replaced every few minutes: versions and locks would keep them all.
     for property in [
         "VersioningConfiguration",
@@ -143,8 +147,9 @@ const HANDS_OVER: [&str; 6] = [
     "s3:PutObject",
 ];
 
-/// Below which the state bucket has what was fetched of unfinished copies.
-const STAGING: &str = "staging/";
+/// What of the state bucket goes by age, and after how many days: what was fetched of unfinished copies, and what restores
+/// remember, which nobody looks at after thirty.
+const GOES_BY_AGE: [(&str, u32); 2] = [("staging/", 1), ("restores/", 60)];
 
 /// Encrypted with our key, closed to the world and to other accounts, and nothing in it goes by age.
 fn is_private(stack: &Stack, id: &str, findings: &mut Findings) {
@@ -164,10 +169,11 @@ fn is_private(stack: &Stack, id: &str, findings: &mut Findings) {
     }
     let rules = list(&bucket["Properties"]["LifecycleConfiguration"]["Rules"]);
     // A lifecycle that expires objects would delete backups without any of the checks before a deletion, or forget
-    // which alerts are open. What was fetched of unfinished copies is neither.
-    for rule in rules.iter().filter(|rule| id != "StateBucket" || rule["Prefix"] != STAGING) {
+    // which alerts are open.
+    for rule in rules {
         let expires = rule.as_object().is_some_and(|rule| rule.keys().any(|key| key.contains("Expiration")));
-        expect(findings, !expires, || format!("{id}: a lifecycle rule deletes objects: {rule}"));
+        let may = id == "StateBucket" && GOES_BY_AGE.iter().any(|(prefix, _)| rule["Prefix"] == *prefix);
+        expect(findings, may || !expires, || format!("{id}: a lifecycle rule deletes objects: {rule}"));
     }
     let aborts = rules.iter().any(|rule| {
         rule["Status"] == "Enabled" && rule["AbortIncompleteMultipartUpload"]["DaysAfterInitiation"] == 7

@@ -220,11 +220,16 @@ fn a_spoilt_state_bucket_is_noticed() {
                 json!(true),
                 "StateBucket: /Properties/ObjectLockEnabled",
             ),
-            (at("StateBucket", "LifecycleConfiguration/Rules/2"), expiry, "StateBucket: a lifecycle rule"),
+            (at("StateBucket", "LifecycleConfiguration/Rules/3"), expiry, "StateBucket: a lifecycle rule"),
             (
                 at("StateBucket", "LifecycleConfiguration/Rules/1/Prefix"),
                 Value::Null,
                 "StateBucket: a lifecycle rule",
+            ),
+            (
+                at("StateBucket", "LifecycleConfiguration/Rules/2/ExpirationInDays"),
+                json!(7),
+                "StateBucket: /Properties/LifecycleConfiguration/Rules/2/ExpirationInDays",
             ),
             (
                 at("StateBucket", "LifecycleConfiguration/Rules/1"),
