@@ -1,7 +1,10 @@
 //! The log of a large copy, in the state bucket: `staging/turso/<database>/<incarnation>/<log>/<piece>-…`. What nobody needs any
 //! more goes by the bucket's lifecycle, after a day.
 
-use std::{cell::RefCell, collections::BTreeMap};
+use std::{
+    cell::{Cell, RefCell},
+    collections::BTreeMap,
+};
 
 use bytes::Bytes;
 use domain::RecoveryPointId;
@@ -33,6 +36,7 @@ pub(crate) struct VaultStaging<'s, S> {
     clock: fn() -> Timestamp,
     begun: Timestamp,
     time: SignedDuration,
+    looked_at: Cell<Timestamp>,
     log: RefCell<LogFolder>,
 }
 
@@ -41,6 +45,8 @@ pub(crate) struct VaultStaging<'s, S> {
 struct LogFolder {
     number: u32,
     pieces: Vec<(Piece, Object)>,
+    /// When what it holds was all that there was, if it has ended.
+    taken_at: Option<Timestamp>,
 }
 
 impl<'s, S: Store> VaultStaging<'s, S> {
@@ -53,11 +59,17 @@ impl<'s, S: Store> VaultStaging<'s, S> {
         begun: Timestamp,
     ) -> Self {
         let folder = format!("{STAGING}{}/{}/", database.name, database.id);
-        Self { store, folder, id, staged_from, clock, begun, time, log: RefCell::default() }
+        let looked_at = Cell::new(clock());
+        Self { store, folder, id, staged_from, clock, begun, time, looked_at, log: RefCell::default() }
     }
 
     fn gone(&self) -> SignedDuration {
         (self.clock)().duration_since(self.begun)
+    }
+
+    /// Since when at the latest the copy lacks what was written: since this invocation began it, or an earlier one that ended it.
+    pub(crate) fn taken_at(&self) -> Timestamp {
+        self.log.borrow().taken_at.unwrap_or(self.looked_at.get())
     }
 
     /// Whether too little time is left for what comes after a copy: then the next invocation does that.
@@ -79,12 +91,15 @@ impl<'s, S: Store> VaultStaging<'s, S> {
             }
         }
         let Some((number, objects)) = logs.pop_last() else { return LogFolder::default() };
+        let mut taken_at = None;
         let piece = |(at, (name, object)): (usize, (String, Object))| {
-            Some((parse(name.strip_prefix(&format!("{at:06}-"))?, self.id)?, object))
+            let (piece, ended) = parse(name.strip_prefix(&format!("{at:06}-"))?, self.id)?;
+            taken_at = ended;
+            Some((piece, object))
         };
         match objects.into_iter().enumerate().map(piece).collect() {
-            Some(pieces) => LogFolder { number, pieces },
-            None => LogFolder { number: number.saturating_add(1), pieces: Vec::new() },
+            Some(pieces) => LogFolder { number, pieces, taken_at },
+            None => LogFolder { number: number.saturating_add(1), ..LogFolder::default() },
         }
     }
 }
@@ -95,6 +110,7 @@ impl<S: Store> Staging for VaultStaging<'_, S> {
     }
 
     async fn pieces(&self) -> Result<Vec<Piece>> {
+        self.looked_at.set((self.clock)());
         let log = self.choose(self.store.list(&self.folder).await?);
         let pieces = log.pieces.iter().map(|(piece, _)| *piece).collect();
         self.log.replace(log);
@@ -109,7 +125,7 @@ impl<S: Store> Staging for VaultStaging<'_, S> {
     }
 
     async fn keep(&self, number: usize, piece: Piece, bytes: Bytes) -> Result<()> {
-        let key = self.key(number, &name(piece, self.id));
+        let key = self.key(number, &name(piece, self.taken_at(), self.id));
         if self.store.create(&key, "application/octet-stream", bytes.clone()).await? == Created::Now {
             return Ok(());
         }
@@ -133,27 +149,30 @@ impl<S: Store> Staging for VaultStaging<'_, S> {
     }
 }
 
-fn name(piece: Piece, id: &RecoveryPointId) -> String {
+fn name(piece: Piece, taken_at: Timestamp, id: &RecoveryPointId) -> String {
     match piece {
         Piece::Base { generation } => format!("base-{generation}"),
         Piece::Frames { generation, first } => format!("frames-{generation}-{first}"),
-        Piece::End { generation, frame } => format!("end-{generation}-{frame}-{id}"),
+        Piece::End { generation, frame } => {
+            format!("end-{generation}-{frame}-{}-{id}", taken_at.as_millisecond())
+        }
     }
 }
 
-/// What a name says; `None` if a copy for `id` does not go on after it.
-fn parse(name: &str, id: &RecoveryPointId) -> Option<Piece> {
+/// What a name says, and when the copy was taken if this is its end; `None` if a copy for `id` does not go on after it.
+fn parse(name: &str, id: &RecoveryPointId) -> Option<(Piece, Option<Timestamp>)> {
     let (kind, rest) = name.split_once('-')?;
-    let two = |text: &str| {
-        let (one, other) = text.split_once('-')?;
-        Some((one.parse().ok()?, other.parse().ok()?))
+    let numbers = match kind {
+        "end" => rest.strip_suffix(id.as_str())?.strip_suffix('-')?,
+        _ => rest,
     };
-    match kind {
-        "base" => Some(Piece::Base { generation: rest.parse().ok()? }),
-        "frames" => two(rest).map(|(generation, first)| Piece::Frames { generation, first }),
-        "end" => {
-            let numbers = rest.strip_suffix(id.as_str())?.strip_suffix('-')?;
-            two(numbers).map(|(generation, frame)| Piece::End { generation, frame })
+    let numbers: Vec<u64> = numbers.split('-').map(|number| number.parse().ok()).collect::<Option<_>>()?;
+    match (kind, numbers.as_slice()) {
+        ("base", &[generation]) => Some((Piece::Base { generation }, None)),
+        ("frames", &[generation, first]) => Some((Piece::Frames { generation, first }, None)),
+        ("end", &[generation, frame, taken_at]) => {
+            let taken_at = Timestamp::from_millisecond(i64::try_from(taken_at).ok()?).ok()?;
+            Some((Piece::End { generation, frame }, Some(taken_at)))
         }
         _ => None,
     }

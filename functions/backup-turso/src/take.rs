@@ -169,7 +169,6 @@ where
         let (pace, account) = (&self.function.pace, self.function.account()?);
         let scratch = Scratch::new(&pace.folder, "copy.sqlite")?;
         let room = free_bytes(&pace.folder)?.saturating_sub(RESERVE_BYTES);
-        let taken_at = self.now();
         let (mut method, mut is_staged) = ("page-export", false);
         let mut content = Map::new();
         match pages::copy(&account.turso, session, scratch.path(), room, &self.staging).await {
@@ -188,6 +187,7 @@ where
             }
             Err(error) => return Err(error),
         }
+        let taken_at = self.staging.taken_at();
         let found = check::check(scratch.path())?;
         let plain = compress::digest(scratch.path())?;
         if let Value::Object(found) = json!(found) {

@@ -56,13 +56,17 @@ async fn what_is_small_leaves_no_log() {
 #[tokio::test]
 async fn what_is_written_once_the_copy_is_whole_waits_for_the_next_slot() {
     let world = slow();
+    let mut ended_at = NOW.get();
     while !world.state.objects().keys().any(|key| key.contains("-end-")) {
+        world.later_by(SignedDuration::from_secs(10));
+        ended_at = NOW.get();
         world.tick().await;
     }
+    world.later(1);
     world.turso.execute("orders", "INSERT INTO rows(x) VALUES ('later')");
     until_whole(&world).await;
     let [manifest] = world.manifests(&world.home).try_into().unwrap();
-    assert_eq!(world.rows(&world.home, &manifest), 5);
+    assert_eq!((world.rows(&world.home, &manifest), manifest.taken_at), (5, ended_at));
     // The log is that recovery point's own: the next one begins another.
     world.later(60);
     until_two(&world).await;
