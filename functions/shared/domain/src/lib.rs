@@ -7,6 +7,7 @@ mod plan;
 mod plan_document;
 mod recovery_point;
 mod resource;
+pub mod retention;
 mod slot;
 mod sources;
 

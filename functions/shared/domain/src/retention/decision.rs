@@ -1,0 +1,121 @@
+use bitflags::bitflags;
+
+use super::{Candidate, Tier};
+
+bitflags! {
+    /// What keeps a recovery point whatever its tiers.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+    pub struct Floors: u8 {
+        /// It is the newest verified one.
+        const NEWEST = 1;
+        /// It is one of the newest verified ones that the plan's redundancy asks for.
+        const REDUNDANCY = 1 << 1;
+        /// It is younger than the minimum age.
+        const YOUNG = 1 << 2;
+        /// A person holds it.
+        const HELD = 1 << 3;
+        /// Tidemark did not make it.
+        const FOREIGN = 1 << 4;
+        /// A copy of it is under way.
+        const COPIED = 1 << 5;
+        /// It is still being made.
+        const PENDING = 1 << 6;
+        /// It is not verified, and would fill a bucket if it were.
+        const MAY_FILL = 1 << 7;
+    }
+}
+
+/// How a recovery point stands to one tier.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Place {
+    /// It fills its bucket.
+    Fills,
+    /// Its bucket is filled by that candidate, which is earlier.
+    FilledBy(usize),
+    /// Its bucket is older than those that are kept.
+    Beyond,
+    /// It counts for no tier.
+    #[default]
+    None,
+}
+
+/// What becomes of a recovery point, and all that speaks for it and against it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Decision {
+    /// How it stands to each tier, in the order of [`Tier::ALL`]. Of one that is not verified: how it would, if it were.
+    pub places: [Place; 4],
+    /// What keeps it besides.
+    pub floors: Floors,
+}
+
+impl Decision {
+    /// Whether it is kept; otherwise it is expired.
+    pub fn is_kept(&self) -> bool {
+        !self.floors.is_empty() || self.fills_any()
+    }
+
+    pub(super) fn fills_any(&self) -> bool {
+        self.places.contains(&Place::Fills)
+    }
+
+    /// The coarsest tier that it fills, which says how long it will be needed.
+    pub fn tier(&self) -> Option<Tier> {
+        Tier::ALL.into_iter().rev().find(|tier| self.places[*tier as usize] == Place::Fills)
+    }
+
+    /// Why, one reason after the other: what keeps it; of an expired one, what has taken its place in each tier.
+    pub fn reasons(&self, candidates: &[Candidate]) -> Vec<String> {
+        let floors = self.floors.iter().map(|floor| floor_says(floor).to_owned());
+        if self.is_kept() {
+            let fills = Tier::ALL.into_iter().filter(|tier| self.places[*tier as usize] == Place::Fills);
+            let is_verified = !self.floors.contains(Floors::MAY_FILL);
+            return fills
+                .filter(|_| is_verified)
+                .map(|tier| fills_says(tier).to_owned())
+                .chain(floors)
+                .collect();
+        }
+        let against = |tier: Tier| match self.places[tier as usize] {
+            Place::FilledBy(at) => {
+                let by = candidates.get(at).map_or("another one", |candidate| candidate.id.as_str());
+                Some(format!("{} has {by}", bucket_says(tier)))
+            }
+            Place::Beyond => Some(format!("{} is older than those that are kept", bucket_says(tier))),
+            Place::Fills | Place::None => None,
+        };
+        let against: Vec<String> = Tier::ALL.into_iter().filter_map(against).collect();
+        if against.is_empty() { vec!["it failed, and will never be restorable".to_owned()] } else { against }
+    }
+}
+
+fn bucket_says(tier: Tier) -> &'static str {
+    match tier {
+        Tier::Daily => "its day",
+        Tier::Weekly => "its week",
+        Tier::Monthly => "its month",
+        Tier::Annual => "its year",
+    }
+}
+
+fn fills_says(tier: Tier) -> &'static str {
+    match tier {
+        Tier::Daily => "the first verified one of its day",
+        Tier::Weekly => "the first verified one of its week",
+        Tier::Monthly => "the first verified one of its month",
+        Tier::Annual => "the first verified one of its year",
+    }
+}
+
+fn floor_says(floor: Floors) -> &'static str {
+    match floor {
+        Floors::NEWEST => "the newest verified one",
+        Floors::REDUNDANCY => "one of the newest verified ones that the plan keeps in any case",
+        Floors::YOUNG => "younger than the minimum age",
+        Floors::HELD => "under legal hold",
+        Floors::FOREIGN => "not made by Tidemark",
+        Floors::COPIED => "a copy of it is under way",
+        Floors::PENDING => "still being made",
+        Floors::MAY_FILL => "not verified, and the first of its day, week, month or year",
+        _ => "kept",
+    }
+}
