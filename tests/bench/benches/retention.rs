@@ -7,7 +7,7 @@ use anyhow::{Context, Result, ensure};
 use comfy_table::{Table, presets::UTF8_FULL_CONDENSED};
 use domain::{
     RecoveryPointId, Retention, Slot,
-    retention::{Candidate, LEAST_AGE, Policy, Worth, plan},
+    retention::{Candidate, Policy, Worth, plan},
 };
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 
@@ -24,12 +24,7 @@ fn main() -> Result<()> {
     table.load_style(UTF8_FULL_CONDENSED);
     table.set_header(["calendar", "median", "fastest", "slowest", "kept", "memory of the decisions"]);
     for zone in ["UTC", "Europe/Berlin"] {
-        let policy = Policy {
-            keep: Retention::default(),
-            time_zone: TimeZone::get(zone)?,
-            redundancy: 3,
-            minimum_age: LEAST_AGE,
-        };
+        let policy = Policy { keep: Retention::default(), time_zone: TimeZone::get(zone)? };
         let (mut times, mut kept, mut memory) = (Vec::new(), 0, 0);
         for _ in 0..RUNS {
             let begun = Instant::now();

@@ -1,8 +1,8 @@
 use std::{borrow::Borrow, collections::BTreeMap, fmt};
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, tz::TimeZone};
 
-use crate::{Engine, RedisSources, Schedule, TursoSources};
+use crate::{Engine, RedisSources, Schedule, TursoSources, retention::Policy};
 
 /// The name of a backup plan, as it stands in a database's `tidemark:plan` tag: 1 to 64 of `a-z 0-9 -`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -39,6 +39,8 @@ impl Borrow<str> for PlanName {
 pub struct BackupPlan {
     /// Its name.
     pub name: PlanName,
+    /// Whose days, weeks, months and years its recovery points are kept by.
+    pub time_zone: TimeZone,
     /// When each engine's recovery points are due.
     pub schedules: BTreeMap<Engine, Schedule>,
     /// How many of them are kept.
@@ -51,7 +53,7 @@ pub struct BackupPlan {
     pub objectives: Objectives,
 }
 
-/// Grandfather-father-son: how many recovery points each tier holds.
+/// Grandfather-father-son: how many recovery points each tier holds, and what is kept besides ([`crate::retention`]).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Retention {
     /// Daily recovery points kept.
@@ -62,6 +64,10 @@ pub struct Retention {
     pub monthly: u32,
     /// Annual ones.
     pub annual: u32,
+    /// So many of the newest verified ones are kept in any case; at least one is.
+    pub redundancy: u32,
+    /// Nothing younger is deleted; at least [`crate::retention::LEAST_AGE`].
+    pub minimum_age: SignedDuration,
 }
 
 /// The plan's objectives; what was measured stands beside them in reports.
@@ -84,6 +90,13 @@ pub struct Objectives {
     pub replica_rpo: SignedDuration,
 }
 
+impl BackupPlan {
+    /// How its recovery points are kept.
+    pub fn policy(&self) -> Policy {
+        Policy { keep: self.keep, time_zone: self.time_zone.clone() }
+    }
+}
+
 impl Objectives {
     /// How much of that engine's data may be lost.
     pub fn rpo_of(&self, engine: Engine) -> SignedDuration {
@@ -97,7 +110,14 @@ impl Objectives {
 
 impl Default for Retention {
     fn default() -> Self {
-        Self { daily: 7, weekly: 4, monthly: 12, annual: 7 }
+        Self {
+            daily: 7,
+            weekly: 4,
+            monthly: 12,
+            annual: 7,
+            redundancy: 3,
+            minimum_age: SignedDuration::from_hours(48),
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use std::{collections::BTreeMap, fmt};
 use jiff::{SignedDuration, tz::TimeZone};
 use serde_json::{Map, Value};
 
-use crate::{BackupPlan, Engine, Objectives, PlanName, Retention, Schedule};
+use crate::{BackupPlan, Engine, Objectives, PlanName, Retention, Schedule, retention::LEAST_AGE};
 
 /// Every backup plan of a deployment.
 #[derive(Clone, Debug)]
@@ -74,6 +74,10 @@ impl PlanDocument {
     }
 }
 
+fn hours(time: SignedDuration) -> u32 {
+    u32::try_from(time.as_hours()).unwrap_or(u32::MAX)
+}
+
 /// Reads values, and gathers what is wrong with them.
 pub(crate) struct Reader {
     problems: Vec<Problem>,
@@ -108,12 +112,13 @@ impl Reader {
             self.object(&path, value, &["time_zone", "schedule", "keep", "objectives", "redis", "turso"])?;
         let time_zone = self.time_zone(&format!("{path}.time_zone"), plan.get("time_zone"));
         let schedules = self.schedules(&format!("{path}.schedule"), plan.get("schedule"), &time_zone);
+        let time_zone = TimeZone::get(&time_zone).unwrap_or(TimeZone::UTC);
         let keep = self.retention(&format!("{path}.keep"), plan.get("keep"));
         let objectives = self.objectives(&format!("{path}.objectives"), plan.get("objectives"));
         let redis = self.redis(&format!("{path}.redis"), plan.get("redis"));
         let turso = self.turso(&format!("{path}.turso"), plan.get("turso"));
         let name = parsed?;
-        Some((name.clone(), BackupPlan { name, schedules, keep, redis, turso, objectives }))
+        Some((name.clone(), BackupPlan { name, time_zone, schedules, keep, redis, turso, objectives }))
     }
 
     fn time_zone(&mut self, path: &str, value: Option<&Value>) -> String {
@@ -167,14 +172,17 @@ impl Reader {
     fn retention(&mut self, path: &str, value: Option<&Value>) -> Retention {
         let mut keep = Retention::default();
         let Some(value) = value else { return keep };
-        let Some(given) = self.object(path, value, &["daily", "weekly", "monthly", "annual"]) else {
-            return keep;
-        };
+        let keys = ["daily", "weekly", "monthly", "annual", "redundancy", "minimum_age_hours"];
+        let Some(given) = self.object(path, value, &keys) else { return keep };
         // A floor in code: no configuration may ask for fewer than one daily recovery point.
         keep.daily = self.number(path, given, "daily", 1..=366, keep.daily);
         keep.weekly = self.number(path, given, "weekly", 0..=520, keep.weekly);
         keep.monthly = self.number(path, given, "monthly", 0..=120, keep.monthly);
         keep.annual = self.number(path, given, "annual", 0..=100, keep.annual);
+        keep.redundancy = self.number(path, given, "redundancy", 1..=100, keep.redundancy);
+        let (least, default) = (hours(LEAST_AGE), hours(keep.minimum_age));
+        let minimum_age = self.number(path, given, "minimum_age_hours", least..=8_760, default);
+        keep.minimum_age = SignedDuration::from_hours(minimum_age.into());
         keep
     }
 
@@ -257,7 +265,9 @@ mod tests {
     fn defaults_are_the_founding_policy() {
         let document = PlanDocument::parse(r#"{"plans": {"default": {}}}"#).unwrap();
         let plan = document.get("default").unwrap();
-        assert_eq!(plan.keep, Retention { daily: 7, weekly: 4, monthly: 12, annual: 7 });
+        let Retention { daily, weekly, monthly, annual, redundancy, minimum_age } = plan.keep;
+        assert_eq!((daily, weekly, monthly, annual), (7, 4, 12, 7));
+        assert_eq!((redundancy, minimum_age.as_hours()), (3, 48));
         assert_eq!(plan.objectives.rpo, SignedDuration::from_mins(15));
         assert_eq!(plan.objectives.rto, SignedDuration::from_hours(1));
         assert_eq!(plan.schedules[&Engine::Rds].expression(), "0 3 * * *");

@@ -53,14 +53,10 @@ impl Tier {
 /// How one plan keeps one resource's recovery points.
 #[derive(Clone, Debug)]
 pub struct Policy {
-    /// How many buckets each tier has.
+    /// How many buckets each tier has, and what is kept besides.
     pub keep: Retention,
     /// Whose days, weeks, months and years they are.
     pub time_zone: TimeZone,
-    /// So many of the newest verified recovery points are kept in any case; at least one is.
-    pub redundancy: u32,
-    /// Nothing younger is deleted; at least [`LEAST_AGE`].
-    pub minimum_age: SignedDuration,
 }
 
 /// What is known of a recovery point's worth.
@@ -189,11 +185,11 @@ fn put_floors(
     decisions: &mut [Decision],
 ) {
     let verified = rows.iter().rev().map(|row| row.at).filter(|at| candidates[*at].worth == Worth::Verified);
-    let redundancy = usize::try_from(policy.redundancy.max(1)).unwrap_or(usize::MAX);
+    let redundancy = usize::try_from(policy.keep.redundancy.max(1)).unwrap_or(usize::MAX);
     for (rank, at) in verified.take(redundancy).enumerate() {
         decisions[at].floors |= if rank == 0 { Floors::NEWEST } else { Floors::REDUNDANCY };
     }
-    let minimum_age = policy.minimum_age.max(LEAST_AGE);
+    let minimum_age = policy.keep.minimum_age.max(LEAST_AGE);
     for (candidate, decision) in candidates.iter().zip(decisions) {
         let Candidate { worth, made_at, is_held, is_ours, is_copied, .. } = candidate;
         decision.floors.set(Floors::YOUNG, now.duration_since(*made_at) < minimum_age);
