@@ -5,6 +5,7 @@ mod caches;
 mod copies;
 mod findings;
 
+pub(crate) use self::findings::lacking;
 use std::collections::BTreeMap;
 
 use domain::{RecoveryPointId, ResourceId, Slot, Standing};

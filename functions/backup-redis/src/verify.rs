@@ -22,6 +22,7 @@ use crate::{
     intake::{Checker, Desk, Intake, Read},
     note::{self, Note},
     observe::{BackupRedis, Buckets},
+    plan::lacking,
 };
 
 /// Files that S3 copies at the same time.
@@ -342,6 +343,7 @@ async fn complete<C, S: Store, B, L, P, D: Documents>(
         source: intake.source.clone(),
         content,
     };
+    let findings = note.iter().flat_map(|note| lacking(&intake.resource, note, now)).collect();
     // Before the manifest: after it nobody comes back here.
     note::write(&function.documents, &intake.resource, note).await?;
     let body = Bytes::from(manifest.to_json());
@@ -349,5 +351,5 @@ async fn complete<C, S: Store, B, L, P, D: Documents>(
     // It may be another invocation's. What counts is the one that is there.
     let manifest = read_manifest(&function.vault, prefix).await?;
     let done = recorded(&manifest, "recovery-point-completed", region, None, now);
-    Ok(Done { unfinished: true, ..done })
+    Ok(Done { unfinished: true, findings, ..done })
 }

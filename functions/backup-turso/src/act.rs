@@ -184,7 +184,7 @@ async fn copy(home: &impl Store, recovery: &impl Store, point: &Listed, missing:
             let there = recovery.head(&key).await?;
             if there.is_some_and(|there| there.bytes != bytes) {
                 let said = format!("{key} of {} is in {} with another size", point.id, recovery.bucket());
-                return Err(Error::permanent("CopyMismatch", said));
+                return Err(Error::permanent("CopyDiffers", said));
             }
         }
     }

@@ -30,7 +30,7 @@ use crate::{act::Action, observe::Observed};
 pub use crate::{
     ask::Ask,
     observe::WatchRpo,
-    organization::{Caches, NoCaches, NoOrganization, Organization, SecretOrganization},
+    organization::{Caches, Organization, SecretOrganization},
 };
 
 const NAME: &str = "watch-rpo";

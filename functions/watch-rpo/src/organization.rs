@@ -20,30 +20,10 @@ impl<C: ElastiCache> Caches for C {
     }
 }
 
-/// No ElastiCache: for whoever looks at other engines alone.
-#[derive(Clone, Copy, Debug)]
-pub struct NoCaches;
-
-impl Caches for NoCaches {
-    async fn caches(&self) -> Result<Vec<Cache>> {
-        Ok(Vec::new())
-    }
-}
-
 /// Where an organization's databases are asked for.
 pub trait Organization {
     /// All of them (a call per 100).
     fn databases(&self) -> impl Future<Output = Result<Vec<Database>>>;
-}
-
-/// No organization: there is nobody to ask.
-#[derive(Clone, Copy, Debug)]
-pub enum NoOrganization {}
-
-impl Organization for NoOrganization {
-    async fn databases(&self) -> Result<Vec<Database>> {
-        match *self {}
-    }
 }
 
 /// An organization that is reached with the token in a secret. The secret is read once and not each minute, and again once

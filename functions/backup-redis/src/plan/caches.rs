@@ -143,6 +143,8 @@ impl<'o> Planner<'o> {
         entry.detail.insert("plan".to_owned(), one.plan.name.to_string().into());
         let reason = format!("{} is {}", snapshot.name, snapshot.status);
         self.plan.act(&one.resource, Action::Record { entry: Box::new(entry) }, reason);
+        // Now, and not once the entry is read.
+        self.find_attempt(one, (&work.id, work.slot, work.attempt), "SnapshotFailed");
     }
 
     /// Notes from time to time that the export is still going on.

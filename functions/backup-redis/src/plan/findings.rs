@@ -1,6 +1,8 @@
 //! What is wrong, for as long as it is.
 
-use domain::{Finding, RecoveryPointId, Severity, Slot, Standing};
+use domain::{Finding, RecoveryPointId, ResourceId, Severity, Slot, Standing};
+use jiff::Timestamp;
+use vault::Object;
 
 use super::Planner;
 use crate::{
@@ -52,15 +54,26 @@ impl Planner<'_> {
     pub(super) fn find_failed(&mut self, one: &Protected, slot: Slot) {
         for attempt in 1..=ATTEMPTS {
             let id = RecoveryPointId::new(&one.resource.name, &one.incarnation, slot, attempt);
-            let Some(code) = self.failure(&one.resource, &id, slot) else { continue };
-            let says = format!("Attempt {attempt} of {ATTEMPTS} at slot {slot}, {id}, failed with {code}.");
-            let next = format!(
-                "The ledger's entry {}/{}/{id} says what was found. The next attempt is made by itself.",
-                slot.utc_date(),
-                one.resource
-            );
-            self.find(one, "recovery-point-failed", Some(code), Severity::Critical, [says, next]);
+            if let Some(code) = self.failure(&one.resource, &id, slot) {
+                self.find_attempt(one, (&id, slot, attempt), code);
+            }
         }
+    }
+
+    /// That attempt failed.
+    pub(super) fn find_attempt(
+        &mut self,
+        one: &Protected,
+        (id, slot, attempt): (&RecoveryPointId, Slot, u32),
+        code: &str,
+    ) {
+        let says = format!("Attempt {attempt} of {ATTEMPTS} at slot {slot}, {id}, failed with {code}.");
+        let next = format!(
+            "The ledger's entry {}/{}/{id} says what was found. The next attempt is made by itself.",
+            slot.utc_date(),
+            one.resource
+        );
+        self.find(one, "recovery-point-failed", Some(code), Severity::Critical, [says, next]);
     }
 
     pub(super) fn note(&self, one: &Protected) -> Option<&Note> {
@@ -68,55 +81,79 @@ impl Planner<'_> {
         one.is_of(&note.id).then_some(note)
     }
 
-    /// What its newest recovery point lacks.
+    /// What its newest recovery point lacks, and whether its archive is synced any more.
     pub(super) fn find_lasting(&mut self, one: &Protected) {
         let Some(note) = self.note(one).cloned() else { return };
-        if note.unchecked {
-            let says = format!(
-                "{} has no checksum: its structure is whole, but a damaged value in it would look the same.",
-                note.id
-            );
-            let next = "Set rdbchecksum yes on the server.".to_owned();
-            self.find(one, "rdb-without-checksum", None, Severity::Warning, [says, next]);
+        for finding in lacking(&one.resource, &note, self.now) {
+            self.plan.find(finding);
         }
-        if let (What::Archive(_), Some(reach)) = (&one.what, note.archive) {
-            self.find_reach(one, &note, reach);
+        if let (What::Archive(_), Some(Reach::To(last))) = (&one.what, note.archive) {
+            self.find_behind(one, &note, last);
         }
     }
 
-    fn find_reach(&mut self, one: &Protected, note: &Note, reach: Reach) {
-        let Reach::To(last) = reach else {
-            let says = format!(
-                "{} can be restored as a whole and not to a second: the server writes no times into its append-only files.",
-                note.id
-            );
-            let next =
-                "Set aof-timestamp-enabled yes on the server, and let it rewrite (BGREWRITEAOF).".to_owned();
-            return self.find(one, "append-only-without-times", None, Severity::Warning, [says, next]);
-        };
+    fn find_behind(&mut self, one: &Protected, note: &Note, last: Timestamp) {
         let Some(slot) = note.id.parts().map(|parts| parts.slot) else { return };
         let rpo = one.plan.objectives.redis_rpo;
+        let files = self.observed.archives.get(&one.resource).and_then(|files| files.as_ref().ok());
+        let Some(files) = files else { return };
         // Somebody else's file, and no evidence of anything: only that the sync ran.
-        let synced = match self.observed.archives.get(&one.resource) {
-            Some(Ok(files)) => {
-                files.iter().find(|file| file.key.ends_with(&format!("/{SYNCED}"))).map(|file| file.modified)
-            }
-            _ => None,
+        let is_marker = |file: &&Object| file.key.ends_with(&format!("/{SYNCED}"));
+        let synced = files.iter().find(is_marker).map(|file| file.modified);
+        let is_old = |at: Timestamp| self.now.duration_since(at) > rpo;
+        let newest = files.iter().map(|file| file.modified).max();
+        let was_behind = slot.instant().duration_since(last) > rpo && synced.is_none_or(is_old);
+        let says = match newest.filter(|at| is_old(*at)) {
+            Some(newest) => format!(
+                "Nothing has come to the archive since {newest}, for more than {} minutes",
+                rpo.as_mins()
+            ),
+            None if was_behind => format!(
+                "The last command in {} is of {last}, more than {} minutes before its slot {slot}",
+                note.id,
+                rpo.as_mins()
+            ),
+            None => return,
         };
-        let is_synced = synced.is_some_and(|at| self.now.duration_since(at) <= rpo);
-        if slot.instant().duration_since(last) <= rpo || is_synced {
-            return;
-        }
-        let says = format!(
-            "The last command in {} is of {last}, more than {} minutes before its slot {slot}: the archive is not synced any \
-             more, or nothing is written to the server.",
-            note.id,
-            rpo.as_mins()
-        );
+        let says =
+            format!("{says}: the archive is not synced any more, or nothing is written to the server.");
         let next = format!(
             "Look at the timer that archives it (docs/redis.md). If the server is merely idle, let the timer write {SYNCED} \
              beside the files."
         );
         self.find(one, "append-only-behind", None, Severity::Critical, [says, next]);
     }
+}
+
+/// What that recovery point lacks, by itself.
+pub(crate) fn lacking(resource: &ResourceId, note: &Note, now: Timestamp) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let mut find = |kind: &str, says: String, next: &str| {
+        findings.push(Finding {
+            resource: resource.clone(),
+            kind: kind.to_owned(),
+            code: None,
+            severity: Severity::Warning,
+            since: now,
+            says,
+            next: next.to_owned(),
+            standing: Standing::default(),
+        });
+    };
+    if note.unchecked {
+        let says = format!(
+            "{} has no checksum: its structure is whole, but a damaged value in it would look the same.",
+            note.id
+        );
+        find("rdb-without-checksum", says, "Set rdbchecksum yes on the server.");
+    }
+    if note.archive == Some(Reach::Undated) {
+        let says = format!(
+            "{} can be restored as a whole and not to a second: the server writes no times into its append-only files.",
+            note.id
+        );
+        let next = "Set aof-timestamp-enabled yes on the server, and let it rewrite (BGREWRITEAOF).";
+        find("append-only-without-times", says, next);
+    }
+    findings
 }

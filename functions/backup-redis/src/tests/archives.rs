@@ -78,6 +78,20 @@ async fn a_sync_that_has_stopped_is_told_of_and_an_idle_server_is_not() {
 }
 
 #[tokio::test]
+async fn a_sync_that_stops_between_two_slots_is_told_of_once_the_objective_is_exceeded() {
+    let mut world = world();
+    sync(&world, 1, &command(Some(BEFORE + 120), "a"));
+    world.now = "2026-11-22T12:00:10Z".parse().unwrap();
+    world.settle().await;
+    for (now, told) in [("2026-11-22T13:59:00Z", 0), ("2026-11-22T14:05:00Z", 1)] {
+        world.now = now.parse().unwrap();
+        world.tick().await;
+        assert_eq!(world.conditions(), ["append-only-behind"][..told], "{now}");
+    }
+    assert!(world.board()[0].says.contains("Nothing has come"), "{}", world.board()[0].says);
+}
+
+#[tokio::test]
 async fn files_that_change_while_they_are_copied_are_chosen_anew() {
     let mut world = world();
     sync(&world, 1, &command(Some(BEFORE), "a"));

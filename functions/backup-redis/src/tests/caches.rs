@@ -109,6 +109,11 @@ async fn what_is_no_backup_is_given_up_after_three(#[case] body: Vec<u8>, #[case
 async fn a_backup_without_checksum_counts_and_is_told_of_for_as_long_as_it_is_the_newest() {
     let mut world = World::new(&[group("sessions", 1)]);
     world.contents.insert("0001".to_owned(), rdb_without_checksum(5));
+    while world.manifests().is_empty() {
+        world.later();
+        world.tick().await;
+    }
+    assert_eq!(world.conditions(), ["rdb-without-checksum"], "in the pass that completes it");
     world.settle().await;
     world.later();
     world.tick().await;
@@ -126,6 +131,8 @@ async fn a_failed_snapshot_is_recorded_and_another_one_taken() {
     world.tick().await;
     let name = world.snapshots()[0].name.clone();
     world.account.fail_snapshot(CacheKind::ReplicationGroup, &name);
+    world.tick().await;
+    assert_eq!(world.conditions(), ["recovery-point-failed-SnapshotFailed"], "in the pass that sees it");
     world.settle().await;
     assert!(world.ledger_kinds().contains(&"recovery-point-failed-SnapshotFailed".to_owned()));
     assert_eq!(world.manifests().len(), 1);

@@ -68,7 +68,7 @@ async fn a_plan_that_allows_no_more_databases_is_told_and_stops_no_copy() {
     let mut summary = world.tick().await;
     assert_eq!(World::actions(&summary), ["take-copy"]);
     assert_eq!(summary.take_error().unwrap().code(), "TursoForbidden");
-    assert_eq!(world.board()[0].condition(), "action-failed-TursoForbidden");
+    assert_eq!(world.board()[0].condition(), "refused-TursoForbidden");
 }
 
 #[tokio::test]

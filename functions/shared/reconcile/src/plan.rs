@@ -64,6 +64,8 @@ pub struct Done {
     pub entries: Vec<Entry>,
     /// To be emitted, under the resource's name.
     pub metrics: Vec<Metric>,
+    /// What was found wrong in doing it; the next pass finds it by itself as long as it lasts.
+    pub findings: Vec<Finding>,
     /// For the answer, e.g. the id of the snapshot.
     pub detail: Map<String, Value>,
     /// The cloud still works on it: a later tick has to look again.

@@ -134,6 +134,7 @@ impl<R: Reconciler, L: Ledger, F: Facts, D: Documents> Pass<'_, R, L, F, D> {
                 Ok(done) => {
                     tracing::info!(resource = %resource, action = action.name(), reason, "done");
                     measure(self.now, &resource, &done.metrics);
+                    self.found.borrow_mut().findings.extend(done.findings);
                     let mut summary = self.summary.borrow_mut();
                     summary.unfinished += usize::from(done.unfinished);
                     summary.acted.push(Acted {
@@ -145,7 +146,9 @@ impl<R: Reconciler, L: Ledger, F: Facts, D: Documents> Pass<'_, R, L, F, D> {
                 }
                 Err(error) => {
                     let entry = action.failure(&error, self.now);
-                    let kind = entry.as_ref().map_or("action-failed", |entry| entry.kind);
+                    let unrecorded =
+                        if error.kind() == Kind::Misconfigured { "refused" } else { "action-failed" };
+                    let kind = entry.as_ref().map_or(unrecorded, |entry| entry.kind);
                     let error = self.record_failure(entry, error).await;
                     self.failed(kind, Failed { resource, action: action.name(), error });
                 }

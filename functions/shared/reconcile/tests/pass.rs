@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use domain::{Finding, Findings, ResourceId};
+use domain::{Finding, Findings, ResourceId, Severity, Standing};
 use jiff::{Timestamp, civil::Date};
 use reconcile::{
     Action, Budget, Deadline, Document, Documents, Done, Entry, EntryKey, Error, Facts, Journal, Ledger,
@@ -22,6 +22,7 @@ struct Work {
     resource: &'static str,
     takes: Duration,
     fails: Option<&'static str>,
+    finds: Option<&'static str>,
 }
 
 impl Action for Work {
@@ -60,7 +61,10 @@ impl Reconciler for Toy {
         tokio::time::sleep(work.takes).await;
         match work.fails {
             Some(code) => Err(Error::permanent(code, format!("{} is broken", work.resource))),
-            None => Ok(Done { entries: vec![entry(work.resource, now)], ..Done::default() }),
+            None => {
+                let findings = work.finds.map(|kind| finding(work.resource, kind, now)).into_iter().collect();
+                Ok(Done { entries: vec![entry(work.resource, now)], findings, ..Done::default() })
+            }
         }
     }
 }
@@ -151,7 +155,32 @@ impl Memory {
 }
 
 fn work(resource: &'static str, takes_s: u64, fails: Option<&'static str>) -> Work {
-    Work { resource, takes: Duration::from_secs(takes_s), fails }
+    Work { resource, takes: Duration::from_secs(takes_s), fails, finds: None }
+}
+
+fn finding(resource: &str, kind: &str, now: Timestamp) -> Finding {
+    Finding {
+        resource: ResourceId::rds(resource),
+        kind: kind.to_owned(),
+        code: None,
+        severity: Severity::Warning,
+        since: now,
+        says: "it lacks something".to_owned(),
+        next: "give it that".to_owned(),
+        standing: Standing::default(),
+    }
+}
+
+#[tokio::test]
+async fn what_is_found_in_doing_something_is_told_by_the_same_pass() {
+    let memory = Memory::default();
+    let found = Work { finds: Some("lacking"), ..work("a", 0, None) };
+    pass(&[found], &memory, 100, 1).await;
+    let conditions: Vec<_> =
+        memory.board().into_iter().map(|(resource, condition, _)| (resource, condition)).collect();
+    assert_eq!((conditions, memory.changes()), (vec![("rds/a".to_owned(), "lacking".to_owned())], 1));
+    pass(&[work("a", 0, None)], &memory, 100, 1).await;
+    assert!(memory.board().is_empty());
 }
 
 async fn pass(works: &[Work], memory: &Memory, seconds: u64, concurrency: usize) -> Summary {

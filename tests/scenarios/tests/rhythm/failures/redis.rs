@@ -59,6 +59,21 @@ pub(crate) const FAILURES: &[Failure] = &[
         ..NONE
     },
     Failure {
+        name: "Redis: ElastiCache gives up on a snapshot",
+        kind: "recovery-point-failed",
+        from_slot_minutes: 0,
+        before: |world| world.open(at(SLOT)),
+        happens: give_up,
+        ..NONE
+    },
+    Failure {
+        name: "Redis: a recovery point has no checksum",
+        kind: "rdb-without-checksum",
+        from_slot_minutes: -2,
+        happens: uncheck,
+        ..NONE
+    },
+    Failure {
         name: "Redis: the cache moves to nodes that cannot be exported",
         kind: "cannot-export",
         from_slot_minutes: -2,
@@ -186,6 +201,20 @@ fn use_up(world: &mut World) -> Option<Timestamp> {
 fn corrupt(world: &mut World) -> Option<Timestamp> {
     let value = world.exported.iter().position(|byte| *byte == b'v').unwrap();
     world.exported[value] ^= 1;
+    None
+}
+
+fn give_up(world: &mut World) -> Option<Timestamp> {
+    for snapshot in world.caches.snapshots() {
+        world.caches.fail_snapshot(snapshot.kind, &snapshot.name);
+    }
+    None
+}
+
+/// As a server with `rdbchecksum no` writes it.
+fn uncheck(world: &mut World) -> Option<Timestamp> {
+    let end = world.exported.len() - 8;
+    world.exported[end..].fill(0);
     None
 }
 

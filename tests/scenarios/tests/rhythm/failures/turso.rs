@@ -45,7 +45,7 @@ pub(crate) const FAILURES: &[Failure] = &[
     },
     Failure {
         name: "Turso: the token may not open the database",
-        kind: "action-failed",
+        kind: "refused",
         from_slot_minutes: -2,
         happens: forbid,
         ..NONE
