@@ -32,6 +32,8 @@ pub mod tag {
     pub const SLOT: &str = "tidemark:slot";
     /// On what Tidemark made: when it was asked for, RFC 3339.
     pub const REQUESTED_AT: &str = "tidemark:requested-at";
+    /// On a snapshot, set by a person: it is not deleted while it has this tag, whatever stands in it.
+    pub const LEGAL_HOLD: &str = "tidemark:legal-hold";
     /// On a restored database: the restore it came from.
     pub const RESTORE: &str = "tidemark:restore";
     /// On a restored database: the instant or recovery point it was restored to.

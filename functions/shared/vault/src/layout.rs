@@ -60,26 +60,43 @@ pub async fn list(
     engine: Engine,
     days: impl IntoIterator<Item = Date>,
 ) -> Result<Vec<Listed>> {
-    // By resource too: names that differ only in case have the same ids.
-    let mut points: BTreeMap<(Slot, String, String), Listed> = BTreeMap::new();
+    let mut objects = Vec::new();
     for day in days {
-        for object in store.list(&day_prefix(engine, day)).await? {
-            let Some((resource, id, name)) = read_key(engine, day, &object.key) else { continue };
-            let Some(slot) = id.parts().map(|parts| parts.slot) else { continue };
-            let point = points
-                .entry((slot, resource.name.clone(), id.to_string()))
-                .or_insert_with(|| Listed { id, resource, slot, objects: BTreeMap::new() });
-            point.objects.insert(name, object);
-        }
+        objects.extend(store.list(&day_prefix(engine, day)).await?);
     }
-    Ok(points.into_values().collect())
+    Ok(points(engine, objects))
 }
 
-fn read_key(engine: Engine, day: Date, key: &str) -> Option<(ResourceId, RecoveryPointId, String)> {
-    let mut parts = key.strip_prefix(&day_prefix(engine, day))?.splitn(3, '/');
-    let (resource, id, name) = (parts.next()?, RecoveryPointId::from(parts.next()?), parts.next()?);
+/// All recovery points of `engine` (a list call for each 1,000 objects).
+pub async fn list_all(store: &impl Store, engine: Engine) -> Result<Vec<Listed>> {
+    Ok(points(engine, store.list(&format!("{engine}/")).await?))
+}
+
+fn points(engine: Engine, objects: Vec<Object>) -> Vec<Listed> {
+    // By resource too: names that differ only in case have the same ids.
+    let mut points: BTreeMap<(Slot, String, String), Listed> = BTreeMap::new();
+    for object in objects {
+        let Some((resource, id, name)) = read_key(engine, &object.key) else { continue };
+        let Some(slot) = id.parts().map(|parts| parts.slot) else { continue };
+        let point = points.entry((slot, resource.name.clone(), id.to_string())).or_insert_with(|| Listed {
+            id,
+            resource,
+            slot,
+            objects: BTreeMap::new(),
+        });
+        point.objects.insert(name, object);
+    }
+    points.into_values().collect()
+}
+
+fn read_key(engine: Engine, key: &str) -> Option<(ResourceId, RecoveryPointId, String)> {
+    let mut parts = key.strip_prefix(engine.as_str())?.strip_prefix('/')?.splitn(4, '/');
+    let (day, resource) = (parts.next()?, parts.next()?);
+    let (id, name) = (RecoveryPointId::from(parts.next()?), parts.next()?);
     let said = id.parts()?;
     // A name that says something else than its place is nobody's.
-    let agrees = said.resource == resource.to_lowercase() && said.slot.utc_date() == day && !name.is_empty();
+    let agrees = said.resource == resource.to_lowercase()
+        && said.slot.utc_date().to_string() == day
+        && !name.is_empty();
     agrees.then(|| (ResourceId { engine, name: resource.to_owned() }, id.clone(), name.to_owned()))
 }

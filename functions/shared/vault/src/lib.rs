@@ -28,7 +28,7 @@ pub use fake::FakeLedger;
 #[cfg(feature = "fake")]
 pub use fake_store::{FakeStore, Replication};
 pub use intake::Intake;
-pub use layout::{Listed, day_prefix, list, point_prefix};
+pub use layout::{Listed, day_prefix, list, list_all, point_prefix};
 pub use ledger::VaultLedger;
 pub use manifest::{MANIFEST, Manifest, StoredObject};
 pub use read_back::{ReadBack, read_back};

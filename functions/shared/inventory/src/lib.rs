@@ -1,0 +1,92 @@
+//! What recovery points there are, of every engine and in both Regions, and what each is worth: seen anew each time, in calls
+//! that grow with pages and not with recovery points.
+//!
+//! Those of RDS are snapshots and their copies, with what their tags say. Those of Redis and Turso are objects in the vaults
+//! of both Regions. What else is known of a recovery point, that a person holds it or that a later look found it
+//! damaged, are [`Marks`]: objects in the vault that are only ever added.
+
+mod agreement;
+mod held;
+mod marks;
+mod snapshots;
+mod vaulted;
+
+use std::collections::BTreeMap;
+
+use domain::{Engine, ResourceId};
+use futures::{join, try_join};
+use rds::Rds;
+use reconcile::{Error, Result};
+use vault::Store;
+
+pub use self::{
+    agreement::{Decided, LineagePlan, RetentionPlan},
+    held::{Held, Holding, What},
+    marks::{Mark, Marks, mark_key},
+};
+
+/// One incarnation of one resource: a database that was deleted and made anew under its name is another one, whose
+/// recovery points neither fill its tiers nor count towards its floors.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Lineage {
+    /// The resource, which may be there no more.
+    pub resource: ResourceId,
+    /// What stands for the incarnation in the recovery points' names.
+    pub mark: String,
+}
+
+/// The recovery points of an engine, the earliest slot first, by whose they are.
+pub type Lineages = BTreeMap<Lineage, Vec<Held>>;
+
+/// What there is. Of an engine of which anything did not answer, in either Region, nothing is known.
+#[derive(Debug)]
+pub struct Inventory {
+    /// By engine.
+    pub engines: BTreeMap<Engine, Result<Lineages>>,
+}
+
+/// The places in which recovery points are.
+#[derive(Clone, Copy, Debug)]
+pub struct Places<'p, R, S> {
+    /// RDS where the databases are.
+    pub home: &'p R,
+    /// RDS where the copies are.
+    pub recovery: &'p R,
+    /// The vault at home.
+    pub vault: &'p S,
+    /// The vault in the recovery Region.
+    pub recovery_vault: &'p S,
+}
+
+impl Inventory {
+    /// Looks. Without the marks nothing is known of any engine: what is under legal hold, for one.
+    pub async fn observe<R: Rds, S: Store>(places: Places<'_, R, S>) -> Result<Self> {
+        let Places { home, recovery, vault, recovery_vault } = places;
+        let marks = Marks::read(vault).await?;
+        let (rds, redis, turso) = join!(
+            snapshots::observe(home, recovery, &marks),
+            vaulted::observe(Engine::Redis, vault, recovery_vault, &marks),
+            vaulted::observe(Engine::Turso, vault, recovery_vault, &marks),
+        );
+        let engines = BTreeMap::from([(Engine::Rds, rds), (Engine::Redis, redis), (Engine::Turso, turso)]);
+        Ok(Self { engines })
+    }
+
+    /// What is known, engine by engine.
+    pub fn known(&self) -> impl Iterator<Item = (&Lineage, &Vec<Held>)> {
+        self.engines.values().flatten().flatten()
+    }
+
+    /// What did not answer.
+    pub fn unknown(&self) -> impl Iterator<Item = (Engine, &Error)> {
+        self.engines.iter().filter_map(|(engine, seen)| seen.as_ref().err().map(|error| (*engine, error)))
+    }
+}
+
+/// Both Regions, or an error of either.
+async fn both<T>(
+    home: impl Future<Output = Result<T>>,
+    recovery: impl Future<Output = Result<T>>,
+) -> Result<(T, T)> {
+    try_join!(home, recovery)
+}

@@ -1,0 +1,83 @@
+use std::collections::BTreeMap;
+
+use domain::{RecoveryPointId, ResourceId};
+use jiff::Timestamp;
+use reconcile::Result;
+use vault::Store;
+
+/// Below which all marks are.
+const MARKS: &str = "marks/";
+
+/// What is said of a recovery point after it was made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mark {
+    /// A person holds it: it is not deleted until that person lets it go.
+    Held,
+    /// Nobody holds it any more.
+    Released,
+    /// A later look found it damaged, or could not find it whole.
+    Unverified,
+    /// A look after that found it whole.
+    Verified,
+}
+
+impl Mark {
+    const ALL: [Self; 4] = [Self::Held, Self::Released, Self::Unverified, Self::Verified];
+
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Held => "held",
+            Self::Released => "released",
+            Self::Unverified => "unverified",
+            Self::Verified => "verified",
+        }
+    }
+}
+
+/// The key of a mark in the vault: `marks/turso/shop/<recovery point>/2026-11-23T02:30:00.000Z-held`. An object is only ever added,
+/// and the latest of its kind is what counts: so who held what, and until when, stays on record.
+pub fn mark_key(resource: &ResourceId, id: &RecoveryPointId, at: Timestamp, mark: Mark) -> String {
+    format!("{MARKS}{resource}/{id}/{}-{}", at.strftime("%Y-%m-%dT%H:%M:%S%.3fZ"), mark.as_str())
+}
+
+/// All marks (one list call for each 1,000).
+#[derive(Clone, Debug, Default)]
+pub struct Marks {
+    held: BTreeMap<(ResourceId, RecoveryPointId), bool>,
+    doubted: BTreeMap<(ResourceId, RecoveryPointId), bool>,
+}
+
+impl Marks {
+    /// Reads the names of the marks in the vault, which say all that they say.
+    pub async fn read(vault: &impl Store) -> Result<Self> {
+        let mut marks = Self::default();
+        // In the order of their keys, and so of their time.
+        for object in vault.list(MARKS).await? {
+            if let Some((of, mark)) = read(&object.key) {
+                match mark {
+                    Mark::Held | Mark::Released => marks.held.insert(of, mark == Mark::Held),
+                    Mark::Unverified | Mark::Verified => marks.doubted.insert(of, mark == Mark::Unverified),
+                };
+            }
+        }
+        Ok(marks)
+    }
+
+    /// Whether a person holds it.
+    pub fn is_held(&self, resource: &ResourceId, id: &RecoveryPointId) -> bool {
+        self.held.get(&(resource.clone(), id.clone())).copied().unwrap_or(false)
+    }
+
+    /// Whether the last look found it damaged.
+    pub fn is_doubted(&self, resource: &ResourceId, id: &RecoveryPointId) -> bool {
+        self.doubted.get(&(resource.clone(), id.clone())).copied().unwrap_or(false)
+    }
+}
+
+fn read(key: &str) -> Option<((ResourceId, RecoveryPointId), Mark)> {
+    let (of, said) = key.strip_prefix(MARKS)?.rsplit_once('/')?;
+    let (resource, id) = of.rsplit_once('/')?;
+    let (_, said) = said.rsplit_once('-')?;
+    let mark = Mark::ALL.into_iter().find(|mark| mark.as_str() == said)?;
+    Some(((ResourceId::try_from(resource.to_owned()).ok()?, RecoveryPointId::from(id)), mark))
+}
