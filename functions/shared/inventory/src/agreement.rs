@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use data_encoding::HEXLOWER;
 use domain::{
@@ -120,6 +120,19 @@ impl RetentionPlan {
             return Err(unreadable("its hash is of another one"));
         }
         Ok(plan)
+    }
+
+    /// What it keeps and is there no more.
+    pub fn vanished<'p>(&'p self, inventory: &Inventory) -> Vec<(&'p ResourceId, &'p RecoveryPointId)> {
+        let known: BTreeSet<_> = inventory
+            .known()
+            .flat_map(|(_, points)| points.iter().map(|point| (&point.resource, &point.id)))
+            .collect();
+        let is_known =
+            |resource: &ResourceId| inventory.engines.get(&resource.engine).is_some_and(Result::is_ok);
+        self.kept()
+            .filter(|(resource, id)| is_known(resource) && !known.contains(&(*resource, *id)))
+            .collect()
     }
 
     /// What it keeps.

@@ -6,6 +6,7 @@
 //! damaged, are [`Marks`]: objects in the vault that are only ever added.
 
 mod agreement;
+mod backup_plans;
 mod held;
 mod marks;
 mod snapshots;
@@ -21,6 +22,7 @@ use vault::Store;
 
 pub use self::{
     agreement::{Decided, LineagePlan, RetentionPlan},
+    backup_plans::BackupPlans,
     held::{Held, Holding, What},
     marks::{Mark, Marks, mark_key},
 };

@@ -1,0 +1,297 @@
+//! The function over an account and vaults in memory: one pass after another, with the world moving in between.
+
+use std::time::Duration;
+
+use domain::{Engine, Finding, Findings, PlanDocument, RecoveryPointId, Slot, tag};
+use inventory::RetentionPlan;
+use jiff::{SignedDuration, Timestamp};
+use rds::{FakeAccount, Snapshot, SnapshotKind};
+use reconcile::{Budget, Deadline, Error, Request, Result, Summary, run};
+use rstest::rstest;
+use serde_json::{Value, json};
+use vault::{FakeLedger, FakeStore, point_prefix};
+
+use crate::{Ask, PlanRetention};
+
+const HOME: &str = "us-east-1";
+const AWAY: &str = "us-west-2";
+
+struct World {
+    account: FakeAccount,
+    vault: FakeStore,
+    away: FakeStore,
+    ledger: FakeLedger,
+    plans: &'static str,
+    now: Timestamp,
+}
+
+impl World {
+    /// With a snapshot on each of so many days until today.
+    fn with_days(days: i64) -> Self {
+        let vault = FakeStore::new(HOME, "vault");
+        let world = Self {
+            account: FakeAccount::default(),
+            away: vault.beside(AWAY, "vault-away"),
+            vault,
+            ledger: FakeLedger::default(),
+            plans: r#"{"plans": {"default": {}}}"#,
+            now: "2026-11-22T05:00:00Z".parse().unwrap(),
+        };
+        world.vault.set_now(world.now);
+        for day in 0..days {
+            world.account.put_snapshot(HOME, world.snapshot(day));
+        }
+        world
+    }
+
+    fn snapshot(&self, days_ago: i64) -> Snapshot {
+        let slot = Slot::at(self.now - SignedDuration::from_hours(24 * days_ago + 2));
+        let id = RecoveryPointId::new("orders", "db-ABC", slot, 1).to_string();
+        let tags = [(tag::PLAN, "default"), (tag::RESOURCE, "rds/orders"), (tag::SLOT, &slot.to_string())]
+            .map(|(key, value)| (key.to_owned(), value.to_owned()));
+        Snapshot {
+            arn: format!("arn:aws:rds:{HOME}:123456789012:snapshot:{id}"),
+            id,
+            instance: "orders".to_owned(),
+            incarnation: "db-ABC".to_owned(),
+            kind: SnapshotKind::Manual,
+            status: "available".to_owned(),
+            percent: 100,
+            allocated_gib: 20,
+            created: Some(slot.instant()),
+            encrypted: true,
+            kms_key: None,
+            copied_from: None,
+            tags: tags.into(),
+        }
+    }
+
+    /// A Turso recovery point of that many days ago.
+    fn put_copy(&self, days_ago: i64, manifest: &str) {
+        let slot = Slot::at(self.now - SignedDuration::from_hours(24 * days_ago));
+        let id = RecoveryPointId::new("shop", "id-1", slot, 1);
+        let prefix = point_prefix(&domain::ResourceId::turso("shop"), slot, &id);
+        self.vault.put(&format!("{prefix}manifest.json"), manifest.to_owned());
+    }
+
+    async fn try_ask(&self, payload: Value) -> Result<Summary> {
+        let function = PlanRetention {
+            home: self.account.region(HOME),
+            recovery: self.account.region(AWAY),
+            vault: self.vault.clone(),
+            recovery_vault: self.away.clone(),
+            ledger: self.ledger.clone(),
+            plans: PlanDocument::parse(self.plans).unwrap(),
+        };
+        let deadline = Deadline::after(Duration::from_mins(5));
+        let ask = Ask::parse(payload)?;
+        run(&function, &self.ledger.journal(), ask, self.now, deadline, Budget::default()).await
+    }
+
+    async fn ask(&self, payload: Value) -> Summary {
+        self.try_ask(payload).await.unwrap()
+    }
+
+    async fn tick(&self) -> Summary {
+        self.ask(json!({"wake": "tick"})).await
+    }
+
+    fn a_day_later(&mut self) {
+        self.now += SignedDuration::from_hours(24);
+        self.vault.set_now(self.now);
+    }
+
+    fn published(&self) -> Vec<RetentionPlan> {
+        let objects = self.vault.objects();
+        let plans = objects.iter().filter(|(key, _)| key.starts_with("retention/plans/"));
+        plans.map(|(key, text)| RetentionPlan::parse(key, text).unwrap()).collect()
+    }
+
+    fn ledger_kinds(&self) -> Vec<String> {
+        self.ledger.entries().keys().map(|key| key.as_str().rsplit('/').next().unwrap().to_owned()).collect()
+    }
+
+    fn board(&self) -> Vec<Finding> {
+        let text = self.ledger.documents.text("findings/plan-retention.json").unwrap();
+        serde_json::from_str::<Findings>(&text).unwrap().findings
+    }
+
+    fn conditions(&self) -> Vec<String> {
+        self.board().iter().map(Finding::condition).collect()
+    }
+}
+
+fn actions(summary: &Summary) -> Vec<&'static str> {
+    summary.acted.iter().map(|acted| acted.action).collect()
+}
+
+#[tokio::test]
+async fn each_day_has_one_plan_and_nothing_is_deleted() {
+    let mut world = World::with_days(60);
+    let first = world.tick().await;
+    assert_eq!(actions(&first), ["publish-plan"]);
+    assert_eq!(first.acted[0].detail["expired"], 47);
+    let again = world.tick().await;
+    assert_eq!((actions(&again), again.settled), (vec![], 1));
+    assert_eq!(world.ledger_kinds(), ["retention-planned"]);
+    world.a_day_later();
+    assert_eq!(actions(&world.tick().await), ["publish-plan"]);
+    assert_eq!(world.published().len(), 2);
+    assert_eq!(world.account.snapshots(HOME).len(), 60);
+    assert!(
+        world.account.calls().iter().all(|call| call.contains("Describe")),
+        "{:?}",
+        world.account.calls()
+    );
+}
+
+#[tokio::test]
+async fn killed_after_it_published_the_next_tick_writes_it_down() {
+    let world = World::with_days(3);
+    world.ledger.refuse_next_append(Error::retryable("SlowDown", "busy"));
+    assert!(world.tick().await.take_error().is_some());
+    assert_eq!((world.published().len(), world.ledger_kinds().len()), (1, 0));
+    assert_eq!(actions(&world.tick().await), ["record"]);
+    assert_eq!((world.published().len(), world.ledger_kinds()), (1, vec!["retention-planned".to_owned()]));
+    assert_eq!(actions(&world.tick().await), [""; 0]);
+}
+
+#[tokio::test]
+async fn what_vanished_is_told_and_too_much_of_it_stops_the_plan() {
+    let mut world = World::with_days(60);
+    world.tick().await;
+    let kept: Vec<String> = world.published()[0].kept().map(|(_, id)| id.to_string()).collect();
+    world.a_day_later();
+    world.account.remove_snapshot(HOME, &kept[0]);
+    world.tick().await;
+    assert_eq!(world.conditions(), ["recovery-point-vanished"]);
+    assert!(
+        world.board()[0].says.contains(&kept[0]) && world.board()[0].resource.to_string() == "rds/orders"
+    );
+    world.a_day_later();
+    for id in &kept[1..4] {
+        world.account.remove_snapshot(HOME, id);
+    }
+    world.tick().await;
+    assert_eq!(
+        (world.conditions(), world.published().len()),
+        (vec!["refused-InventoryShrank".to_owned()], 2)
+    );
+    // Until a person says that it is well.
+    world.tick().await;
+    assert_eq!(world.published().len(), 2);
+    assert_eq!(actions(&world.ask(json!({"plan": "in-spite-of-losses"})).await), ["publish-plan"]);
+    world.tick().await;
+    assert!(world.board().is_empty(), "{:?}", world.board());
+}
+
+#[tokio::test]
+async fn an_empty_inventory_plans_nothing() {
+    let mut world = World::with_days(9);
+    world.tick().await;
+    world.a_day_later();
+    for snapshot in world.account.snapshots(HOME) {
+        world.account.remove_snapshot(HOME, &snapshot.id);
+    }
+    world.tick().await;
+    assert_eq!(
+        (world.conditions(), world.published().len()),
+        (vec!["refused-InventoryShrank".to_owned()], 1)
+    );
+    let young = World::with_days(0);
+    assert_eq!((young.tick().await.settled, young.published().len()), (1, 0));
+}
+
+#[tokio::test]
+async fn what_does_not_answer_is_not_decided_about_and_the_rest_is() {
+    let mut world = World::with_days(30);
+    for day in 0..20 {
+        world.put_copy(day, &manifest(&world, day, "default"));
+    }
+    world.tick().await;
+    let engines =
+        |plan: &RetentionPlan| plan.lineages.iter().map(|one| one.resource.engine).collect::<Vec<_>>();
+    assert_eq!(engines(&world.published()[0]), [Engine::Rds, Engine::Turso]);
+    world.a_day_later();
+    let denied = Error::misconfigured("AccessDenied", "no");
+    world.account.refuse_next("us-west-2 DescribeDBSnapshots", denied);
+    world.tick().await;
+    assert_eq!(engines(&world.published()[1]), [Engine::Turso], "no snapshot is said to have vanished");
+    assert_eq!(world.conditions(), ["refused-AccessDenied"]);
+}
+
+fn manifest(world: &World, days_ago: i64, plan: &str) -> String {
+    let slot = Slot::at(world.now - SignedDuration::from_hours(24 * days_ago));
+    json!({
+        "version": 1, "id": RecoveryPointId::new("shop", "id-1", slot, 1), "resource": "turso/shop", "incarnation": "id-1",
+        "slot": slot.to_string(), "plan": plan, "method": "page-export", "taken_at": slot.to_string(),
+        "verified_at": slot.to_string(), "objects": [], "source": {}, "content": {},
+    })
+    .to_string()
+}
+
+#[rstest]
+#[case::of_nonsense("{", Some("refused-ManifestUnreadable"))]
+#[case::of_a_plan_that_is_gone("", None)]
+#[tokio::test]
+async fn where_nobody_knows_the_plan_all_is_kept(#[case] newest: &str, #[case] told: Option<&str>) {
+    let world = World::with_days(0);
+    for day in 0..20 {
+        world.put_copy(day, &manifest(&world, day, "gone"));
+    }
+    if !newest.is_empty() {
+        world.put_copy(0, newest);
+    }
+    world.tick().await;
+    let [plan] = world.published().try_into().unwrap();
+    assert_eq!((plan.kept().count(), plan.expired().count()), (20, 0));
+    assert_eq!(world.conditions(), told.into_iter().collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn a_person_acknowledges_what_was_published_last_and_nothing_else() {
+    let mut world = World::with_days(30);
+    let none = world.try_ask(json!({"acknowledge": "a".repeat(64)})).await.unwrap_err();
+    assert_eq!(none.code(), "NoRetentionPlan");
+    world.tick().await;
+    let old = world.published()[0].hash();
+    world.a_day_later();
+    world.account.put_snapshot(HOME, world.snapshot(0));
+    world.tick().await;
+    let new = world.published()[1].hash();
+    let outdated = world.try_ask(json!({"acknowledge": old})).await.unwrap_err();
+    assert_eq!(outdated.code(), "AcknowledgementOutdated");
+    assert!(outdated.to_string().contains(&new), "{outdated}");
+    for _ in 0..2 {
+        assert_eq!(actions(&world.ask(json!({"acknowledge": new})).await), ["acknowledge-plan"]);
+    }
+    let acknowledged = format!("retention/acknowledged/{new}.json");
+    assert_eq!(world.vault.writes(&acknowledged), 1);
+    assert!(world.ledger_kinds().contains(&"retention-acknowledged".to_owned()));
+}
+
+#[tokio::test]
+async fn what_a_person_holds_is_kept_until_it_is_released() {
+    let mut world = World::with_days(60);
+    world.tick().await;
+    let id = world.published()[0].expired().next().unwrap().1.to_string();
+    let hold = |key: &str| json!({key: id, "resource": "rds/orders", "why": "case 17"});
+    assert_eq!(actions(&world.ask(hold("hold")).await), ["hold-recovery-point"]);
+    let is_expired =
+        |world: &World| world.published().last().unwrap().expired().any(|(_, one)| one.as_str() == id);
+    world.a_day_later();
+    world.tick().await;
+    assert!(!is_expired(&world));
+    assert_eq!(actions(&world.ask(hold("release")).await), ["release-recovery-point"]);
+    world.a_day_later();
+    world.tick().await;
+    assert!(is_expired(&world));
+    let unknown =
+        json!({"hold": "tidemark-orders-20201122t0300z-ellsxv", "resource": "rds/orders", "why": "x"});
+    assert_eq!(world.try_ask(unknown).await.unwrap_err().code(), "RecoveryPointUnknown");
+    let kinds = world.ledger_kinds();
+    assert!(
+        kinds.contains(&"recovery-point-held".to_owned())
+            && kinds.contains(&"recovery-point-released".to_owned())
+    );
+}
