@@ -254,6 +254,7 @@ fn statement_is_narrow(role: &Role, statement: &Value, findings: &mut Findings) 
             "ListRecoveryPoints" | "ObserveVaults" => ("vaults", &["redis/*", "turso/*"]),
             "ListExports" => ("exports", &["tidemark-*"]),
             "ListStaged" => ("staged restores", &["restores/*"]),
+            "ListRetention" => ("plans and marks", &["marks/*", "retention/*"]),
             "ListStagedCopies" => ("staged copies", &["staging/turso/*"]),
             _ => ("ledger", &["ledger/*"]),
         };

@@ -179,6 +179,25 @@ pub const FUNCTIONS: &[Function] = &[
         told: Told::BySendAlert,
     },
     Function {
+        name: "plan-retention",
+        timeout_seconds: 300,
+        memory_mib: 512,
+        variables: &[],
+        schedules: &[
+            Schedule {
+                name: "plan-retention-slot",
+                expression: "cron(30 5 * * ? *)",
+                input: r#"{"wake":"slot"}"#,
+            },
+            Schedule { name: "plan-retention-tick", expression: "rate(1 hour)", input: r#"{"wake":"tick"}"# },
+        ],
+        rules: &[],
+        reads: &[],
+        failures: "FailuresQueue",
+        silent_minutes: 125,
+        told: Told::BySendAlert,
+    },
+    Function {
         name: "watch-rpo",
         timeout_seconds: 120,
         memory_mib: 512,

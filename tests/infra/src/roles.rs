@@ -47,13 +47,15 @@ pub fn of_the_functions(in_vpc: bool) -> Vec<Role> {
         "BackupRedisScheduleRole",
         "BackupTursoScheduleRole",
         "RestoreDatabaseScheduleRole",
+        "PlanRetentionScheduleRole",
         "WatchRpoScheduleRole",
         "SendAlertScheduleRole",
     ];
     let actions = vec!["lambda:InvokeFunction", "sqs:SendMessage"];
     let scheduled = scheduled.map(|id| Role { id, actions: actions.clone(), ..Role::default() });
-    let own = [backup_rds(), backup_redis(), backup_turso(), restore_database, watch_rpo(), send_alert()];
-    own.into_iter().chain(scheduled).collect()
+    let backups = [backup_rds(), backup_redis(), backup_turso()];
+    let own = backups.into_iter().chain([restore_database, plan_retention(), watch_rpo(), send_alert()]);
+    own.chain(scheduled).collect()
 }
 
 fn backup_rds() -> Role {
@@ -156,6 +158,19 @@ fn restore_database() -> Role {
             "tag:GetResources",
         ],
         anywhere: vec!["s3:ListAllMyBuckets", "tag:GetResources"],
+        ..Role::default()
+    }
+}
+
+fn plan_retention() -> Role {
+    Role {
+        id: "PlanRetentionRole",
+        actions: vec![
+            "logs:CreateLogStream",
+            "logs:PutLogEvents",
+            "rds:DescribeDBSnapshots",
+            "ssm:GetParameter",
+        ],
         ..Role::default()
     }
 }
