@@ -279,7 +279,41 @@ async fn a_backup_survives_what_happens_to_its_calls(
     Ok(())
 }
 
+#[tokio::test]
+async fn what_would_be_deleted_is_published_and_what_a_person_holds_is_marked() -> Result<()> {
+    let estate = Estate::new(cloud());
+    estate.create_instance("kept").await?;
+    estate.protect("kept").await?;
+    estate.back_up().await?;
+    let id = entries_of("kept").await?[0]["subject"].as_str().context("no subject")?.to_owned();
+
+    let planned = cloud().invoke("plan-retention", &json!({"plan": "now"})).await?;
+    let detail = &planned.payload["acted"][0];
+    let hash = detail["hash"].as_str().with_context(|| planned.payload.to_string())?;
+    let bucket = cloud().stack().vault_bucket();
+    let key = detail["plan"].as_str().and_then(|place| place.strip_prefix(&format!("s3://{bucket}/")));
+    let plan: Value = serde_json::from_slice(&cloud().object(bucket, key.context("no key")?).await?)?;
+    assert_eq!(plan["hash"], hash);
+    let lineages = plan["lineages"].as_array().context("no lineages")?;
+    let kept = lineages.iter().find(|one| one["resource"] == "rds/kept").context("it is not in the plan")?;
+    assert_eq!((&kept["plan"], &kept["keep"][0]["id"]), (&"default".into(), &id.clone().into()));
+    assert!(kept["keep"][0]["why"].to_string().contains("newest verified"), "{kept}");
+
+    let acknowledged = cloud().invoke("plan-retention", &json!({"acknowledge": hash})).await?;
+    assert!(acknowledged.error.is_none(), "{:?}", acknowledged.error);
+    let hold = json!({"hold": id, "resource": "rds/kept", "why": "case 17"});
+    cloud().invoke("plan-retention", &hold).await?;
+    let marks = cloud().object_keys(bucket, &format!("marks/rds/kept/{id}/")).await?;
+    assert!(marks.len() == 1 && marks[0].ends_with("-held"), "{marks:?}");
+    let kinds = kinds(&entries_of("kept").await?).join(" ");
+    assert!(kinds.contains("recovery-point-held"), "{kinds}");
+    assert!(changes("plan-retention", "kept").is_empty(), "it changes no snapshot");
+    Ok(())
+}
+
 #[rstest]
+#[case::no_reason("plan-retention", json!({"hold": "tidemark-no-such-db-20261122t0300z-ellsxv", "resource": "rds/no-such-db"}), "MalformedEvent")]
+#[case::unknown_point("plan-retention", json!({"hold": "tidemark-no-such-db-20261122t0300z-ellsxv", "resource": "rds/no-such-db", "why": "x"}), "RecoveryPointUnknown")]
 #[case::unknown_resource("restore-database", json!({"resource": "no-such-db", "to": "latest", "as": "x"}), "ResourceUnknown")]
 #[case::unknown_region("restore-database", json!({"resource": "no-such-db", "to": "latest", "as": "x", "region": "eu-west-1"}), "RegionUnknown")]
 #[case::not_a_name("restore-database", json!({"resource": "no-such-db", "to": "latest", "as": "not a name"}), "RequestInvalid")]
