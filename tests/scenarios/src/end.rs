@@ -119,6 +119,10 @@ impl End {
             ("exports", stack.export_bucket()),
         ];
         for (what, bucket) in buckets {
+            let plans = estate.cloud.object_keys(bucket, "retention/plans/").await?.len();
+            if plans > 0 {
+                self.objects.insert(format!("{what} retention/plans"), plans);
+            }
             for prefix in ["redis/", "turso/", "restores/"] {
                 for key in estate.cloud.object_keys(bucket, prefix).await? {
                     if key.contains(name) {

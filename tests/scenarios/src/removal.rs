@@ -7,7 +7,7 @@ use crate::{Estate, platform};
 
 impl Estate<'_> {
     /// Takes away every instance, cache and Turso database whose name begins so, every manual snapshot, and what is in the
-    /// vaults of Redis and Turso.
+    /// vaults but the ledger.
     pub async fn remove_all(&self, name: &str) -> Result<()> {
         for region in [self.home(), self.recovery()] {
             self.remove_from_rds(region, name).await?;
@@ -21,7 +21,7 @@ impl Estate<'_> {
             stack.recovery_export_bucket(),
         ];
         for bucket in buckets {
-            for prefix in ["redis/", "turso/", "restores/", "tidemark-"] {
+            for prefix in ["redis/", "turso/", "restores/", "tidemark-", "retention/", "marks/"] {
                 for key in self.cloud.object_keys(bucket, prefix).await? {
                     self.cloud.delete_object(bucket, &key).await?;
                 }

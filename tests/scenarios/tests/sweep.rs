@@ -11,7 +11,7 @@ mod common;
 
 use anyhow::Result;
 use common::{protected, start};
-use domain::tag;
+use domain::{Slot, tag};
 use futures::future::BoxFuture;
 use jiff::{SignedDuration, Timestamp};
 use local_elasticache::{Seed as CacheSeed, SeedKind};
@@ -144,6 +144,21 @@ fn restore_turso<'c>(case: &'c Case<'c>) -> BoxFuture<'c, Result<()>> {
     })
 }
 
+/// A day's plan over twelve days of snapshots, one of which a person then holds.
+fn plan_retention<'c>(case: &'c Case<'c>) -> BoxFuture<'c, Result<()>> {
+    Box::pin(async {
+        let night: Timestamp = "2026-11-01T03:00:00Z".parse()?;
+        let slots: Vec<_> =
+            (0..12).map(|day| Slot::at(night - SignedDuration::from_hours(24 * day))).collect();
+        seed(case, protected(&case.name, &slots))?;
+        case.settle().await?;
+        let snapshots = case.estate.rds(case.estate.home()).describe_db_snapshots().send().await?;
+        let id = snapshots.db_snapshots().iter().filter_map(|one| one.db_snapshot_identifier()).min();
+        let hold = json!({"hold": id, "resource": format!("rds/{}", case.name), "why": "case 17"});
+        case.insist("plan-retention", &hold).await
+    })
+}
+
 /// Automated backups are found off, and then on again.
 fn watch<'c>(case: &'c Case<'c>) -> BoxFuture<'c, Result<()>> {
     Box::pin(async {
@@ -201,6 +216,12 @@ async fn restore_redis() -> Result<()> {
 #[tokio::test]
 async fn restore_a_turso_database() -> Result<()> {
     sweep(Sweep { name: "restore-turso", function: "restore-database", script: restore_turso }).await
+}
+
+#[tokio::test]
+async fn retention_is_planned() -> Result<()> {
+    let script = plan_retention;
+    sweep(Sweep { name: "plan-retention", function: "plan-retention", script }).await
 }
 
 #[tokio::test]
