@@ -42,6 +42,12 @@ impl Take {
         ResourceId::turso(&self.database.name)
     }
 
+    /// The same of an earlier slot, which is nearly finished.
+    pub(crate) fn earlier(&self, id: &RecoveryPointId) -> Self {
+        let slot = id.parts().map_or(self.slot, |parts| parts.slot);
+        Self { slot, id: id.clone(), previous: None, ..self.clone() }
+    }
+
     /// What its keys in the vault begin with.
     pub(crate) fn prefix(&self) -> String {
         point_prefix(&self.resource(), self.slot, &self.id)

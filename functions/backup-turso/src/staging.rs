@@ -63,6 +63,11 @@ impl<'s, S: Store> VaultStaging<'s, S> {
         Self { store, folder, id, staged_from, clock, begun, time, looked_at, log: RefCell::default() }
     }
 
+    /// Whether an earlier invocation fetched all of it: this one has only played it back.
+    pub(crate) fn was_ended(&self) -> bool {
+        self.log.borrow().taken_at.is_some()
+    }
+
     fn gone(&self) -> SignedDuration {
         (self.clock)().duration_since(self.begun)
     }

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use data_encoding::HEXLOWER;
 use jiff::Timestamp;
 use plans::Plans;
-use reconcile::{Documents, Done, Error, Ledger, Result};
+use reconcile::{Documents, Done, Error, Kind, Ledger, Result};
 use secrets::PlainSecrets;
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
@@ -58,14 +58,21 @@ where
     let Some(mut file) = claim else {
         return Ok(Done::underway().with("waits_for", "another invocation, which copies it"));
     };
+    let is_earlier = *file.id() != new.id;
+    let new = &if is_earlier { new.earlier(file.id()) } else { new.clone() };
     let turn = pace.turn;
     let staging = VaultStaging::new(&function.staging, &new.database, &new.id, turn, pace.clock, begun);
     let done = Taking { function, new, staging }.go(&mut file).await;
-    if done.is_err() {
-        // The error is the news; if this fails too, the claim ends by itself.
-        _ = file.release().await;
+    let Err(error) = done else { return done };
+    let is_over = error.kind() == Kind::Permanent;
+    if is_over {
+        // Neither the next attempt nor the next slot goes on with it.
+        file.work.stage = Stage::Begun;
     }
-    done
+    // The error is the news; if this fails too, the claim ends by itself.
+    _ = file.release().await;
+    // It is filed under the slot that was asked for, which an earlier one must not cost an attempt.
+    Err(if is_over && is_earlier { error.of_kind(Kind::Retryable) } else { error })
 }
 
 struct Taking<'t, C: Connect, K, S, L, D, P> {
@@ -101,12 +108,12 @@ where
             // Killed after the last part: what is there only has to be read.
             Stage::Stored(manifest) => manifest.as_ref().clone(),
             Stage::Uploaded(uploaded) => self.complete(uploaded.as_ref().clone(), file).await?,
-            Stage::Begun | Stage::Uploading(_) | Stage::Kept => {
+            Stage::Begun | Stage::Fetched | Stage::Uploading(_) | Stage::Kept => {
                 let session = self.session().await?;
                 if let Some(done) = self.unchanged(&session, file).await? {
                     return Ok(done);
                 }
-                let copy = match self.copy(&session).await? {
+                let copy = match self.copy(&session, file).await? {
                     Turned::Done(copy) => copy,
                     Turned::Over(what, bytes) => return self.pause(file, what, bytes).await,
                 };
@@ -165,7 +172,7 @@ where
     }
 
     /// Copies the database to disk, by its pages if they are to be had, and opens the copy.
-    async fn copy(&self, session: &Session) -> Result<Turned<Copy>> {
+    async fn copy(&self, session: &Session, file: &mut WorkFile<'_, D>) -> Result<Turned<Copy>> {
         let (pace, account) = (&self.function.pace, self.function.account()?);
         let scratch = Scratch::new(&pace.folder, "copy.sqlite")?;
         let room = free_bytes(&pace.folder)?.saturating_sub(RESERVE_BYTES);
@@ -173,7 +180,10 @@ where
         let mut content = Map::new();
         match pages::copy(&account.turso, session, scratch.path(), room, &self.staging).await {
             Ok(Progress::Paused { bytes }) => return Ok(Turned::Over("fetched_bytes", bytes)),
-            Ok(Progress::Whole(copied)) if copied.is_staged && self.staging.is_half_over() => {
+            Ok(Progress::Whole(copied))
+                if copied.is_staged && !self.staging.was_ended() && self.staging.is_half_over() =>
+            {
+                file.save(Stage::Fetched).await?;
                 return Ok(Turned::Over("fetched_bytes", copied.bytes));
             }
             Ok(Progress::Whole(copied)) => {
@@ -238,9 +248,10 @@ where
             Stage::Uploading(begun) => Some(begun.clone()),
             _ => None,
         };
-        if let Some(old) =
-            begun.take_if(|begun| !is_beginning_of(copy.scratch.path(), begun, self.part_bytes()))
-        {
+        let path = copy.scratch.path();
+        let after = begun.as_ref().map(|begun| parts_after(path, begun, self.part_bytes())).transpose()?;
+        let mut rest = after.flatten();
+        if let Some(old) = begun.take_if(|_| rest.is_none()) {
             // The database has changed meanwhile.
             self.function.home.abort(old.intake.upload()).await?;
         }
@@ -249,12 +260,16 @@ where
             None => {
                 let (home, key) = (&self.function.home, format!("{}{OBJECT}", self.new.prefix()));
                 let intake = Intake::begin(home, &key, self.function.pace.part_bytes).await?;
-                let begun = Uploading { intake, sha256: Vec::new() };
+                let begun = Uploading { intake, sha256: Vec::new(), is_staged: copy.is_staged };
                 file.save(Stage::Uploading(begun.clone())).await?;
                 begun
             }
         };
-        let intake = match self.upload(&copy, begun, file).await {
+        let rest = match rest.take() {
+            Some(rest) => rest,
+            None => parts(path, self.part_bytes())?,
+        };
+        let intake = match self.upload(rest, begun, file).await {
             Ok(Turned::Done(intake)) => intake,
             Ok(Turned::Over(what, bytes)) => return Ok(Turned::Over(what, bytes)),
             Err(error) => return Err(self.begin_anew_if_lost(error, file).await?),
@@ -282,7 +297,7 @@ where
             return Ok(error);
         }
         file.save(Stage::Begun).await?;
-        Ok(error.of_kind(reconcile::Kind::Retryable))
+        Ok(error.of_kind(Kind::Retryable))
     }
 
     fn part_bytes(&self) -> usize {
@@ -291,20 +306,16 @@ where
 
     async fn upload(
         &self,
-        copy: &Copy,
+        mut rest: Parts<File>,
         mut begun: Uploading,
         file: &mut WorkFile<'_, D>,
     ) -> Result<Turned<Intake>> {
-        let mut parts = parts(copy.scratch.path(), self.part_bytes())?;
-        for _ in 0..begun.sha256.len() {
-            parts.next_part()?;
-        }
-        while let Some(part) = parts.next_part()? {
+        while let Some(part) = rest.next_part()? {
             begun.sha256.push(digest(&part));
             begun.intake.add(&self.function.home, part).await?;
             if begun.sha256.len().is_multiple_of(PARTS_AT_ONCE) {
                 file.save(Stage::Uploading(begun.clone())).await?;
-                if copy.is_staged && self.staging.is_time_over() {
+                if begun.is_staged && self.staging.is_time_over() {
                     return Ok(Turned::Over("stored_bytes", begun.intake.bytes()));
                 }
             }
@@ -353,11 +364,13 @@ fn digest(part: &Bytes) -> String {
     HEXLOWER.encode(&Sha256::digest(part))
 }
 
-/// Whether the parts that were stored are the first ones of this file.
-fn is_beginning_of(path: &Path, begun: &Uploading, part_bytes: usize) -> bool {
-    let Ok(mut parts) = parts(path, part_bytes) else { return false };
-    begun
-        .sha256
-        .iter()
-        .all(|sha256| parts.next_part().is_ok_and(|part| part.is_some_and(|part| digest(&part) == *sha256)))
+/// What comes after the parts that were stored, if they are the first ones of this file; `None` if they are not.
+fn parts_after(path: &Path, begun: &Uploading, part_bytes: usize) -> Result<Option<Parts<File>>> {
+    let mut parts = parts(path, part_bytes)?;
+    for sha256 in &begun.sha256 {
+        if parts.next_part()?.is_none_or(|part| digest(&part) != *sha256) {
+            return Ok(None);
+        }
+    }
+    Ok(Some(parts))
 }

@@ -1,5 +1,5 @@
 use domain::RecoveryPointId;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use reconcile::{Documents, Error, Result};
 use serde::{Deserialize, Serialize};
 use vault::{Intake, Manifest};
@@ -20,6 +20,8 @@ pub(crate) enum Stage {
     /// Nothing is in the vault.
     #[default]
     Begun,
+    /// Nothing is in the vault, and a log holds all that is to be in it.
+    Fetched,
     /// Parts of the copy are.
     Uploading(Uploading),
     /// All of its parts are, and are to be made one object.
@@ -35,6 +37,9 @@ pub(crate) struct Uploading {
     pub(crate) intake: Intake,
     /// The SHA-256 of each part, by which a copy that was made anew knows what of it is there.
     pub(crate) sha256: Vec<String>,
+    /// A log holds the copy: it can be uploaded to its end, whatever was written since.
+    #[serde(default)]
+    pub(crate) is_staged: bool,
 }
 
 /// What is left to do needs the copy no more, which by now may not come out the same.
@@ -43,6 +48,26 @@ pub(crate) struct Uploaded {
     pub(crate) intake: Intake,
     /// What will be true of the object, which it does not name yet.
     pub(crate) manifest: Manifest,
+}
+
+/// How long after its slot a copy that is nearly there is still finished, when the next slot has come.
+const WORTH_FINISHING: SignedDuration = SignedDuration::from_hours(6);
+
+impl Work {
+    /// Whether this copy of an earlier slot is finished before `next` is begun: what takes longer than a slot would otherwise
+    /// never come to its end.
+    fn comes_before(&self, next: &RecoveryPointId) -> bool {
+        let is_near = match &self.stage {
+            Stage::Fetched | Stage::Uploaded(_) | Stage::Stored(_) => true,
+            Stage::Uploading(begun) => begun.is_staged,
+            Stage::Begun | Stage::Kept => false,
+        };
+        self.id.parts().zip(next.parts()).is_some_and(|(this, next)| {
+            let late = next.slot.instant().duration_since(this.slot.instant());
+            let is_earlier = late > SignedDuration::ZERO && late <= WORTH_FINISHING;
+            is_near && is_earlier && (this.resource, this.mark) == (next.resource, next.mark)
+        })
+    }
 }
 
 /// The document about it.
@@ -56,7 +81,8 @@ pub(crate) struct WorkFile<'d, D> {
 }
 
 impl<'d, D: Documents> WorkFile<'d, D> {
-    /// Takes the work on `database` over; `None` if another invocation is at it: of two that copy the same, one is enough.
+    /// Takes the work on `database` over: that on `id`, or on what is finished before it. `None` if another invocation is at it:
+    /// of two that copy the same, one is enough.
     pub(crate) async fn claim(
         documents: &'d D,
         Pace { clock, lease, .. }: &Pace,
@@ -72,8 +98,11 @@ impl<'d, D: Documents> WorkFile<'d, D> {
         if claimed.is_some_and(|at| now.duration_since(at).abs() < *lease) {
             return Ok(None);
         }
-        let stage = before.filter(|work| work.id == *id).map(|work| work.stage).unwrap_or_default();
-        let work = Work { id: id.clone(), claimed_at: None, stage };
+        let work = before.filter(|work| work.id == *id || work.comes_before(id)).unwrap_or_else(|| Work {
+            id: id.clone(),
+            claimed_at: None,
+            stage: Stage::Begun,
+        });
         let version = document.map(|document| document.version);
         let mut file = Self { documents, name, version, claimed_at: now, work };
         Ok(if file.write(true).await? { Some(file) } else { None })
@@ -87,6 +116,11 @@ impl<'d, D: Documents> WorkFile<'d, D> {
         }
         let said = format!("another invocation works on {}; this one leaves it alone", self.work.id);
         Err(Error::retryable("WorkTakenOver", said))
+    }
+
+    /// For which recovery point it is.
+    pub(crate) fn id(&self) -> &RecoveryPointId {
+        &self.work.id
     }
 
     /// Lets go of the work, so that the next tick may go on at once.

@@ -48,6 +48,8 @@ pub(crate) fn plan(observed: &Observed, now: Timestamp) -> Result<Plan<Action>> 
 
 /// Killed after it published, it left no entry.
 fn record(observed: &Observed, published: &Published, here: &ResourceId, plan: &mut Plan<Action>) {
+    // What the pass that made the plan found goes on until the next one is made: this one has not looked.
+    plan.leave(&["recovery-point-vanished", "refused"]);
     let entry = planned(published, &observed.region, published.plan.made_at);
     let hash = published.plan.hash();
     if observed.recorded.contains(&entry.key()) {

@@ -1,10 +1,13 @@
 use inventory::RetentionPlan;
-use jiff::{Timestamp, tz::TimeZone};
+use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 use reconcile::{Error, Result};
 use vault::Store;
 
 /// Below which retention plans are.
 const PLANS: &str = "retention/plans/";
+
+/// How long after midnight (UTC) a day's plan is due.
+const DUE: SignedDuration = SignedDuration::from_mins(330);
 
 /// Below which acknowledgements are.
 const ACKNOWLEDGED: &str = "retention/acknowledged/";
@@ -33,8 +36,9 @@ impl Published {
         format!("{PLANS}{at}-{}.json", short(&plan.hash()))
     }
 
+    /// Whether it was made since the last time that one was due: 05:30 UTC, after the night's backups.
     pub(crate) fn is_of_the_day(&self, now: Timestamp) -> bool {
-        let day = |instant: Timestamp| instant.to_zoned(TimeZone::UTC).date();
+        let day = |instant: Timestamp| (instant - DUE).to_zoned(TimeZone::UTC).date();
         day(self.plan.made_at) == day(now)
     }
 }

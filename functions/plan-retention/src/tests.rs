@@ -35,7 +35,7 @@ impl World {
             vault,
             ledger: FakeLedger::default(),
             plans: r#"{"plans": {"default": {}}}"#,
-            now: "2026-11-22T05:00:00Z".parse().unwrap(),
+            now: "2026-11-22T05:30:00Z".parse().unwrap(),
         };
         world.vault.set_now(world.now);
         for day in 0..days {
@@ -146,6 +146,17 @@ async fn each_day_has_one_plan_and_nothing_is_deleted() {
 }
 
 #[tokio::test]
+async fn the_day_begins_after_the_nights_backups() {
+    let mut world = World::with_days(3);
+    world.tick().await;
+    for (hours, published) in [(18, 1), (23, 1), (24, 2)] {
+        world.now = "2026-11-22T05:30:00Z".parse::<Timestamp>().unwrap() + SignedDuration::from_hours(hours);
+        world.tick().await;
+        assert_eq!(world.published().len(), published, "{hours} hours later");
+    }
+}
+
+#[tokio::test]
 async fn killed_after_it_published_the_next_tick_writes_it_down() {
     let world = World::with_days(3);
     world.ledger.refuse_next_append(Error::retryable("SlowDown", "busy"));
@@ -163,8 +174,10 @@ async fn what_vanished_is_told_and_too_much_of_it_stops_the_plan() {
     let kept: Vec<String> = world.published()[0].kept().map(|(_, id)| id.to_string()).collect();
     world.a_day_later();
     world.account.remove_snapshot(HOME, &kept[0]);
-    world.tick().await;
-    assert_eq!(world.conditions(), ["recovery-point-vanished"]);
+    for _ in 0..2 {
+        world.tick().await;
+        assert_eq!(world.conditions(), ["recovery-point-vanished"], "until the next plan");
+    }
     assert!(
         world.board()[0].says.contains(&kept[0]) && world.board()[0].resource.to_string() == "rds/orders"
     );
@@ -181,6 +194,8 @@ async fn what_vanished_is_told_and_too_much_of_it_stops_the_plan() {
     world.tick().await;
     assert_eq!(world.published().len(), 2);
     assert_eq!(actions(&world.ask(json!({"plan": "in-spite-of-losses"})).await), ["publish-plan"]);
+    assert_eq!(world.conditions(), ["recovery-point-vanished"]);
+    world.a_day_later();
     world.tick().await;
     assert!(world.board().is_empty(), "{:?}", world.board());
 }

@@ -87,33 +87,41 @@ impl Planner<'_> {
         for finding in lacking(&one.resource, &note, self.now) {
             self.plan.find(finding);
         }
-        if let (What::Archive(_), Some(Reach::To(last))) = (&one.what, note.archive) {
-            self.find_behind(one, &note, last);
+        if let (What::Archive(_), Some(reach)) = (&one.what, note.archive) {
+            self.find_behind(one, &note, reach);
         }
     }
 
-    fn find_behind(&mut self, one: &Protected, note: &Note, last: Timestamp) {
+    fn find_behind(&mut self, one: &Protected, note: &Note, reach: Reach) {
         let Some(slot) = note.id.parts().map(|parts| parts.slot) else { return };
         let rpo = one.plan.objectives.redis_rpo;
-        let files = self.observed.archives.get(&one.resource).and_then(|files| files.as_ref().ok());
-        let Some(files) = files else { return };
+        let Some(Ok(files)) = self.observed.archives.get(&one.resource) else {
+            // What was found of it goes on, as far as anybody knows.
+            return self.plan.leave_resource(&one.resource);
+        };
         // Somebody else's file, and no evidence of anything: only that the sync ran.
         let is_marker = |file: &&Object| file.key.ends_with(&format!("/{SYNCED}"));
         let synced = files.iter().find(is_marker).map(|file| file.modified);
         let is_old = |at: Timestamp| self.now.duration_since(at) > rpo;
         let newest = files.iter().map(|file| file.modified).max();
-        let was_behind = slot.instant().duration_since(last) > rpo && synced.is_none_or(is_old);
-        let says = match newest.filter(|at| is_old(*at)) {
-            Some(newest) => format!(
-                "Nothing has come to the archive since {newest}, for more than {} minutes",
-                rpo.as_mins()
-            ),
-            None if was_behind => format!(
+        let last = match reach {
+            Reach::To(last) => Some(last).filter(|last| slot.instant().duration_since(*last) > rpo),
+            Reach::Undated => None,
+        };
+        let last = last.filter(|_| synced.is_none_or(is_old));
+        let says = match (newest.filter(|at| is_old(*at)), last) {
+            (Some(newest), _) => {
+                format!(
+                    "Nothing has come to the archive since {newest}, for more than {} minutes",
+                    rpo.as_mins()
+                )
+            }
+            (None, Some(last)) => format!(
                 "The last command in {} is of {last}, more than {} minutes before its slot {slot}",
                 note.id,
                 rpo.as_mins()
             ),
-            None => return,
+            (None, None) => return,
         };
         let says =
             format!("{says}: the archive is not synced any more, or nothing is written to the server.");

@@ -105,13 +105,92 @@ async fn a_log_that_was_not_ended_serves_the_next_slot() {
 }
 
 #[tokio::test]
+async fn what_is_nearly_there_is_finished_before_the_next_slot_is_begun() {
+    let mut world = slow();
+    // Parts of a few hundred bytes: the upload takes many turns.
+    world.part_bytes = 400;
+    while world.home.count("part") < 8 {
+        world.tick().await;
+    }
+    let begun = world.home.count("begin");
+    world.turso.execute("orders", "INSERT INTO rows(x) VALUES ('later')");
+    world.later(60);
+    until_whole(&world).await;
+    let [manifest] = world.manifests(&world.home).try_into().unwrap();
+    assert_eq!(
+        (manifest.slot.to_string().as_str(), world.rows(&world.home, &manifest)),
+        ("2026-11-22T03:00:00Z", 5)
+    );
+    assert_eq!(world.home.count("begin"), begun, "the parts that were there are used");
+    until_two(&world).await;
+    let slots: Vec<_> = world.manifests(&world.home).iter().map(|one| one.slot.to_string()).collect();
+    assert_eq!(slots, ["2026-11-22T03:00:00Z", "2026-11-22T04:00:00Z"]);
+}
+
+#[tokio::test]
+async fn what_fails_for_good_is_not_finished_by_the_next_slot() {
+    let world = slow();
+    while !world.state.objects().keys().any(|key| key.contains("-end-")) {
+        world.tick().await;
+    }
+    let piece = world.state.objects().into_keys().find(|key| key.contains("/000001-base")).unwrap();
+    assert!(world.state.corrupt(&piece, 12_288 - 10_000), "the first byte of a page");
+    let mut failed = Vec::new();
+    for _ in 0..400 {
+        let mut summary = world.tick().await;
+        failed.extend(summary.take_error().map(|error| error.code().to_owned()));
+        if !world.manifests(&world.home).is_empty() {
+            break;
+        }
+    }
+    assert_eq!(failed, ["IntegrityCheckFailed"], "one attempt, and the next one fetches anew");
+    let [manifest] = world.manifests(&world.home).try_into().unwrap();
+    assert!(manifest.id.as_str().ends_with("-2"), "{}", manifest.id);
+}
+
+#[tokio::test]
+async fn a_piece_that_expires_while_it_is_read_costs_no_attempt() {
+    let world = slow();
+    for _ in 0..4 {
+        world.tick().await;
+    }
+    world.state.refuse_next("read", Error::permanent("NoSuchKey", "it has expired"));
+    let summary = world.tick().await;
+    assert_eq!(summary.failed[0].error.kind(), Kind::Retryable);
+    until_whole(&world).await;
+    assert!(world.ledger_kinds().iter().all(|kind| !kind.contains("failed")), "{:?}", world.ledger_kinds());
+}
+
+#[tokio::test]
+async fn frames_of_a_generation_that_is_gone_end_the_log_and_not_the_slot() {
+    let world = slow();
+    while !world.state.objects().keys().any(|key| key.contains("-frames-")) {
+        world.tick().await;
+    }
+    world.turso.checkpoint("orders");
+    for code in ["TursoUnavailable", "TursoNotFound"] {
+        let kind = if code == "TursoNotFound" { Kind::Permanent } else { Kind::Retryable };
+        world.turso.refuse_next("sync", Error::new(kind, code, "no frames of it"));
+    }
+    let summary = world.tick().await;
+    assert_eq!(summary.failed[0].error.kind(), Kind::Retryable);
+    assert!(world.state.objects().keys().any(|key| key.ends_with("-given-up")));
+    for _ in 0..60 {
+        _ = world.try_tick().await;
+    }
+    let [manifest] = world.manifests(&world.home).try_into().unwrap();
+    assert_eq!(world.rows(&world.home, &manifest), 5);
+}
+
+#[tokio::test]
 async fn a_log_of_which_nothing_comes_is_given_up() {
     let world = slow();
     world.tick().await;
     let gone = Error::permanent("TursoNotFound", "no such generation");
     world.turso.refuse_next("export", gone);
     let mut summary = world.tick().await;
-    assert_eq!(summary.take_error().unwrap().code(), "TursoNotFound");
+    let error = summary.take_error().unwrap();
+    assert_eq!((error.code(), error.kind()), ("TursoNotFound", Kind::Retryable), "no attempt has failed");
     assert!(world.state.objects().keys().any(|key| key.ends_with("-given-up")));
     until_whole(&world).await;
     let [manifest] = world.manifests(&world.home).try_into().unwrap();

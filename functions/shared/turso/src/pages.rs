@@ -11,7 +11,7 @@
 use std::path::Path;
 
 use futures::StreamExt;
-use reconcile::{Error, Result};
+use reconcile::{Error, Kind, Result};
 
 use crate::{
     Frames, Piece, Session, Staging, Turso,
@@ -60,12 +60,14 @@ pub async fn copy(
     staging: &impl Staging,
 ) -> Result<Progress> {
     let mut file = PageFile::create(path, room)?;
-    let (log, after) = Log::replay(staging, &mut file).await?;
+    // A piece that has gone meanwhile is missing from the next look, which begins anew.
+    let replayed = Log::replay(staging, &mut file).await;
+    let (log, after) = replayed.map_err(|error| error.of_kind(Kind::Retryable))?;
     let mut copying = Copying { turso, at, file, log };
     match copying.go_on(after).await {
         Ok(Some(copied)) => Ok(Progress::Whole(copied)),
         Ok(None) => Ok(Progress::Paused { bytes: copying.file.bytes() }),
-        Err(error) => Err(copying.log.give_up_after(error).await),
+        Err(error) => Err(copying.give_up_after(error, after).await),
     }
 }
 
@@ -106,6 +108,10 @@ impl<T: Turso, S: Staging> Copying<'_, T, S> {
         let mut head = Vec::new();
         while let Some(piece) = body.next().await {
             let mut piece = piece?;
+            if piece.is_empty() {
+                // Of a server that begins from the first byte again. Nothing was gained.
+                continue;
+            }
             if header.is_none() {
                 head.extend_from_slice(&piece);
                 let Some(found) = Header::read(&head)? else { continue };
@@ -164,7 +170,11 @@ impl<T: Turso, S: Staging> Copying<'_, T, S> {
                     );
                 }
                 // An empty database answers 500 here (libSQL's own client has a note of it): the other way copies it as well.
-                Err(error) if error.code() == "TursoUnavailable" && (generation, next) == (began, 1) => {
+                Err(error)
+                    if error.code() == "TursoUnavailable"
+                        && (generation, next) == (began, 1)
+                        && !self.log.is_kept =>
+                {
                     let said =
                         format!("{} does not give the frames of generation {generation}", self.at.hostname);
                     return Err(Error::permanent("PageExportUnavailable", said).caused_by(error));
@@ -172,6 +182,21 @@ impl<T: Turso, S: Staging> Copying<'_, T, S> {
                 Err(error) => return Err(error),
             }
         }
+    }
+
+    /// Whether anything can still come of the log, now that this went wrong. What goes wrong with a log that an earlier invocation
+    /// began is no failed copy: the next one is begun anew.
+    async fn give_up_after(&mut self, error: Error, after: Option<Piece>) -> Error {
+        let (Some(Piece::Base { generation } | Piece::Frames { generation, .. }), true) =
+            (after, error.code() != "PageExportUnavailable")
+        else {
+            return self.log.give_up_after(error, false).await;
+        };
+        // Frames of a generation gone by may be gone as well, however that is said.
+        let is_unavailable = error.code() == "TursoUnavailable";
+        let is_gone =
+            is_unavailable && self.turso.generation(self.at).await.is_ok_and(|now| now > generation);
+        self.log.give_up_after(error, is_gone).await.of_kind(Kind::Retryable)
     }
 
     fn contradiction(&self, what: &str) -> Error {

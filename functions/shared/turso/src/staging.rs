@@ -158,9 +158,10 @@ impl<'s, S: Staging> Log<'s, S> {
         self.keep(Piece::End { generation, frame }, Bytes::new()).await
     }
 
-    /// An error that says that nothing will come of this log ends it: the next copy is begun anew.
-    pub(crate) async fn give_up_after(&mut self, error: Error) -> Error {
-        let is_lost = error.kind() == Kind::Permanent || error.code().starts_with("PageExport");
+    /// An error that says that nothing will come of this log, or that it goes on from what is gone, ends it: the next copy is
+    /// begun anew.
+    pub(crate) async fn give_up_after(&mut self, error: Error, is_gone: bool) -> Error {
+        let is_lost = is_gone || error.kind() == Kind::Permanent || error.code().starts_with("PageExport");
         if self.kept > 0 && is_lost {
             // If that fails as well, the next copy ends as this one did, and gives up then.
             _ = self.staging.give_up(self.kept).await;
