@@ -49,7 +49,7 @@ pub(crate) fn plan(observed: &Observed, now: Timestamp) -> Result<Plan<Action>> 
 /// Killed after it published, it left no entry.
 fn record(observed: &Observed, published: &Published, here: &ResourceId, plan: &mut Plan<Action>) {
     // What the pass that made the plan found goes on until the next one is made: this one has not looked.
-    plan.leave(&["recovery-point-vanished", "refused"]);
+    plan.leave(&["recovery-point-vanished"]);
     let entry = planned(published, &observed.region, published.plan.made_at);
     let hash = published.plan.hash();
     if observed.recorded.contains(&entry.key()) {
@@ -85,7 +85,8 @@ fn publish(
         }
         plan.find(lost(here, &vanished, now));
     }
-    let made = RetentionPlan::make(&observed.inventory, &observed.plans, &observed.backup_plans.names, now);
+    let last = observed.published.as_ref().map(|last| &last.plan);
+    let made = RetentionPlan::make(&observed.inventory, &observed.plans, &observed.backup_plans, last, now);
     if made.lineages.is_empty() {
         return plan.settled(here, "there is no recovery point to decide about");
     }

@@ -36,10 +36,11 @@ impl Published {
         format!("{PLANS}{at}-{}.json", short(&plan.hash()))
     }
 
-    /// Whether it was made since the last time that one was due: 05:30 UTC, after the night's backups.
+    /// Whether it was made since the last time that one was due, 05:30 UTC, after the night's backups; and of everything: what
+    /// did not answer is decided about as soon as it does.
     pub(crate) fn is_of_the_day(&self, now: Timestamp) -> bool {
         let day = |instant: Timestamp| (instant - DUE).to_zoned(TimeZone::UTC).date();
-        day(self.plan.made_at) == day(now)
+        self.plan.undecided.is_empty() && day(self.plan.made_at) == day(now)
     }
 }
 

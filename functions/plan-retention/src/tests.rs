@@ -231,8 +231,16 @@ async fn what_does_not_answer_is_not_decided_about_and_the_rest_is() {
     let denied = Error::misconfigured("AccessDenied", "no");
     world.account.refuse_next("us-west-2 DescribeDBSnapshots", denied);
     world.tick().await;
-    assert_eq!(engines(&world.published()[1]), [Engine::Turso], "no snapshot is said to have vanished");
-    assert_eq!(world.conditions(), ["refused-AccessDenied"]);
+    let partial = &world.published()[1];
+    assert_eq!((partial.undecided.as_slice(), engines(partial).len()), (["rds".to_owned()].as_slice(), 2));
+    let snapshots = partial.lineages.iter().find(|one| one.resource.engine == Engine::Rds).unwrap();
+    assert_eq!((snapshots.keep.len(), snapshots.expire.len()), (30, 0), "nothing of it is expired");
+    assert_eq!(world.conditions(), ["refused-AccessDenied"], "and nothing is said to have vanished");
+    world.now += SignedDuration::from_hours(1);
+    world.tick().await;
+    assert_eq!((world.published().len(), world.board().len()), (3, 0), "it is decided as soon as it answers");
+    world.tick().await;
+    assert_eq!(world.published().len(), 3);
 }
 
 fn manifest(world: &World, days_ago: i64, plan: &str) -> String {

@@ -119,9 +119,9 @@ impl End {
             ("exports", stack.export_bucket()),
         ];
         for (what, bucket) in buckets {
-            let plans = estate.cloud.object_keys(bucket, "retention/plans/").await?.len();
-            if plans > 0 {
-                self.objects.insert(format!("{what} retention/plans"), plans);
+            // One of everything may follow one of what answered.
+            if !estate.cloud.object_keys(bucket, "retention/plans/").await?.is_empty() {
+                self.objects.insert(format!("{what} retention/plans"), 1);
             }
             for prefix in ["redis/", "turso/", "restores/"] {
                 for key in estate.cloud.object_keys(bucket, prefix).await? {

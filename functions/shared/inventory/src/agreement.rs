@@ -2,7 +2,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use data_encoding::HEXLOWER;
 use domain::{
-    PlanDocument, RecoveryPointId, ResourceId,
+    Engine, PlanDocument, RecoveryPointId, ResourceId,
     retention::{self, Candidate},
 };
 use jiff::Timestamp;
@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
-use crate::{Inventory, Lineage};
+use crate::{BackupPlans, Inventory, Lineage};
 
 /// The shape of the document.
 const VERSION: u32 = 1;
@@ -26,6 +26,9 @@ pub struct RetentionPlan {
     pub made_at: Timestamp,
     /// What was decided, lineage by lineage.
     pub lineages: Vec<LineagePlan>,
+    /// What was not decided, because something did not answer: engines, and resources.
+    #[serde(default)]
+    pub undecided: Vec<String>,
 }
 
 /// What was decided about the recovery points of one incarnation of one resource.
@@ -43,6 +46,17 @@ pub struct LineagePlan {
     pub expire: Vec<Decided>,
 }
 
+impl LineagePlan {
+    /// The same, as far as nobody has seen it: nothing is expired.
+    fn all_kept(&self) -> Self {
+        let mut keep: Vec<Decided> = self.keep.iter().chain(&self.expire).cloned().collect();
+        for one in &mut keep {
+            one.why = vec!["it was not looked at".to_owned()];
+        }
+        Self { keep, expire: Vec::new(), ..self.clone() }
+    }
+}
+
 /// One decision.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Decided {
@@ -54,13 +68,15 @@ pub struct Decided {
 
 impl RetentionPlan {
     /// Decides about all that is known, by the plan that each lineage is under. Of one without a plan that is in the document
-    /// everything is kept: nobody knows by what it should go.
+    /// everything is kept: nobody knows by what it should go. Of an engine that did not answer, what the last plan names is kept.
     pub fn make(
         inventory: &Inventory,
         plans: &PlanDocument,
-        plan_of: &BTreeMap<Lineage, String>,
+        backup_plans: &BackupPlans,
+        last: Option<&Self>,
         now: Timestamp,
     ) -> Self {
+        let plan_of = &backup_plans.names;
         let lineages = inventory.known().map(|(lineage, points)| {
             let plan = plan_of.get(lineage).and_then(|name| plans.get(name));
             let candidates: Vec<Candidate> = points.iter().map(crate::Held::candidate).collect();
@@ -83,7 +99,21 @@ impl RetentionPlan {
             let Lineage { resource, mark } = lineage.clone();
             LineagePlan { resource, mark, plan, keep, expire }
         });
-        Self { version: VERSION, made_at: now, lineages: lineages.collect() }
+        let is_unknown = |engine: Engine| inventory.unknown().any(|(unknown, _)| unknown == engine);
+        let not_seen = last
+            .into_iter()
+            .flat_map(|last| &last.lineages)
+            .filter(|lineage| is_unknown(lineage.resource.engine));
+        let undecided = inventory
+            .unknown()
+            .map(|(engine, _)| engine.to_string())
+            .chain(backup_plans.unknown.iter().map(|(lineage, _)| lineage.resource.to_string()));
+        Self {
+            version: VERSION,
+            made_at: now,
+            lineages: lineages.chain(not_seen.map(LineagePlan::all_kept)).collect(),
+            undecided: undecided.collect(),
+        }
     }
 
     /// What stands for what it expires: of two plans that expire the same it is the same.

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use domain::{Engine, PlanDocument, RecoveryPointId, ResourceId, Slot, tag};
-use inventory::{Held, Inventory, Lineage, Mark, Places, RetentionPlan, mark_key};
+use inventory::{BackupPlans, Held, Inventory, Lineage, Mark, Places, RetentionPlan, mark_key};
 use jiff::{SignedDuration, Timestamp};
 use rds::{FakeAccount, Snapshot, SnapshotKind};
 use reconcile::Error;
@@ -186,8 +186,9 @@ async fn planned(world: &World, plan: Option<&str>) -> RetentionPlan {
     let inventory = world.observe().await;
     let plans = PlanDocument::parse(r#"{"plans": {"default": {"keep": {"daily": 2, "weekly": 0, "monthly": 0, "annual": 0, "redundancy": 1}}}}"#).unwrap();
     let lineages = inventory.known().map(|(lineage, _)| lineage.clone());
-    let plan_of = lineages.filter_map(|lineage| Some((lineage, plan?.to_owned()))).collect();
-    RetentionPlan::make(&inventory, &plans, &plan_of, at("2026-12-01T00:00:00Z"))
+    let names = lineages.filter_map(|lineage| Some((lineage, plan?.to_owned()))).collect();
+    let backup_plans = BackupPlans { names, unknown: Vec::new() };
+    RetentionPlan::make(&inventory, &plans, &backup_plans, None, at("2026-12-01T00:00:00Z"))
 }
 
 fn six_days() -> World {
