@@ -15,7 +15,7 @@ mod vaulted;
 use std::collections::BTreeMap;
 
 use domain::{Engine, ResourceId};
-use futures::{join, try_join};
+use futures::join;
 use rds::Rds;
 use reconcile::{Error, Result};
 use vault::Store;
@@ -83,12 +83,4 @@ impl Inventory {
     pub fn unknown(&self) -> impl Iterator<Item = (Engine, &Error)> {
         self.engines.iter().filter_map(|(engine, seen)| seen.as_ref().err().map(|error| (*engine, error)))
     }
-}
-
-/// Both Regions, or an error of either.
-async fn both<T>(
-    home: impl Future<Output = Result<T>>,
-    recovery: impl Future<Output = Result<T>>,
-) -> Result<(T, T)> {
-    try_join!(home, recovery)
 }

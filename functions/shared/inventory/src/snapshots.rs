@@ -1,15 +1,16 @@
 use domain::{RecoveryPointId, RecoveryPointState, ResourceId, Slot, retention::Worth, tag};
+use futures::try_join;
 use rds::{Rds, Snapshot};
 use reconcile::Result;
 
 use crate::{
-    Lineages, Marks, both,
+    Lineages, Marks,
     held::{Gathered, Holding, Region, What},
 };
 
 /// The snapshots of ours in both Regions: one call for each 100.
 pub(crate) async fn observe(home: &impl Rds, recovery: &impl Rds, marks: &Marks) -> Result<Lineages> {
-    let (home, recovery) = both(home.manual_snapshots(), recovery.manual_snapshots()).await?;
+    let (home, recovery) = try_join!(home.manual_snapshots(), recovery.manual_snapshots())?;
     let mut gathered = Gathered::new(marks);
     for (region, snapshots) in [(Region::Home, home), (Region::Recovery, recovery)] {
         for snapshot in snapshots {

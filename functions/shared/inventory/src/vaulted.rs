@@ -1,10 +1,11 @@
 use domain::{Engine, retention::Worth};
+use futures::try_join;
 use jiff::Timestamp;
 use reconcile::Result;
 use vault::{Listed, Store, list_all};
 
 use crate::{
-    Lineages, Marks, both,
+    Lineages, Marks,
     held::{Gathered, Holding, Region, What},
 };
 
@@ -15,7 +16,7 @@ pub(crate) async fn observe(
     recovery_vault: &impl Store,
     marks: &Marks,
 ) -> Result<Lineages> {
-    let (home, recovery) = both(list_all(vault, engine), list_all(recovery_vault, engine)).await?;
+    let (home, recovery) = try_join!(list_all(vault, engine), list_all(recovery_vault, engine))?;
     let mut gathered = Gathered::new(marks);
     for (region, points) in [(Region::Home, home), (Region::Recovery, recovery)] {
         for point in points {

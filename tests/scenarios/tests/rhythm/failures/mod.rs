@@ -4,6 +4,7 @@ mod rds;
 mod redis;
 mod tidemark;
 mod turso;
+mod vaulted;
 
 use alerts::Message;
 use domain::Engine;

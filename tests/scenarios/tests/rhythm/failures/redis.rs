@@ -4,9 +4,9 @@ use domain::{Engine, PlanDocument, tag};
 use jiff::Timestamp;
 use redis::elasticache::{Cache, CacheKind, Settings, Snapshot};
 
-use super::{EACH_TIME, Failure, denied, in_order};
+use super::{EACH_TIME, Failure, denied, in_order, vaulted};
 use crate::{
-    points::{BYTES, rdb},
+    points::rdb,
     world::{HOME, World, at, minutes, sessions},
 };
 
@@ -116,7 +116,7 @@ pub(crate) const FAILURES: &[Failure] = &[
         kind: "recovery-point-failed",
         from_slot_minutes: 5,
         before: |world| world.leave_open(at(SLOT)),
-        happens: replace,
+        happens: |world| vaulted::replace(world, at(SLOT)),
         ..NONE
     },
     Failure {
@@ -124,7 +124,7 @@ pub(crate) const FAILURES: &[Failure] = &[
         kind: "recovery-point-shrunk",
         from_slot_minutes: 5,
         before: |world| world.leave_open(at(SLOT)),
-        happens: shrink,
+        happens: |world| vaulted::shrink(world, at(SLOT)),
         ..NONE
     },
     Failure {
@@ -140,14 +140,14 @@ pub(crate) const FAILURES: &[Failure] = &[
         kind: "copy-behind",
         from_slot_minutes: 357,
         before: |world| world.leave_uncopied(at(SLOT)),
-        happens: copy_in_part,
+        happens: |world| vaulted::copy_in_part(world, at(SLOT)),
         ..NONE
     },
     Failure {
         name: "Redis: a copy differs",
         kind: "copy-failed",
         from_slot_minutes: 5,
-        happens: spoil_copy,
+        happens: |world| vaulted::spoil_copy(world, at(SLOT)),
         ..NONE
     },
     Failure {
@@ -257,27 +257,6 @@ fn archive_badly(world: &mut World) -> Option<Timestamp> {
 fn shorten(world: &mut World) {
     world.plans = PlanDocument::parse(SHORT_RPO).unwrap();
     world.leave_open(at(SLOT));
-}
-
-fn replace(world: &mut World) -> Option<Timestamp> {
-    world.begin(at(SLOT), 1);
-    world.begin(at(SLOT), 2);
-    Some(world.now)
-}
-
-fn shrink(world: &mut World) -> Option<Timestamp> {
-    world.complete(at(SLOT), BYTES / 4);
-    Some(world.now)
-}
-
-fn copy_in_part(world: &mut World) -> Option<Timestamp> {
-    world.copy(at(SLOT), BYTES);
-    Some(at(SLOT) + minutes(360))
-}
-
-fn spoil_copy(world: &mut World) -> Option<Timestamp> {
-    world.copy(at(SLOT), BYTES - 1);
-    Some(world.now)
 }
 
 fn fall_ill(world: &mut World) -> Option<Timestamp> {

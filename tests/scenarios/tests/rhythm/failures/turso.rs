@@ -4,11 +4,8 @@ use domain::{Engine, PlanDocument};
 use jiff::Timestamp;
 use reconcile::Error;
 
-use super::{EACH_TIME, Failure, in_order};
-use crate::{
-    points::BYTES,
-    world::{USERS, World, at, minutes},
-};
+use super::{EACH_TIME, Failure, in_order, vaulted};
+use crate::world::{USERS, World, at, minutes};
 
 const SLOT: &str = "2026-11-22T04:00:00Z";
 
@@ -91,7 +88,7 @@ pub(crate) const FAILURES: &[Failure] = &[
         kind: "recovery-point-failed",
         from_slot_minutes: 5,
         before: |world| world.leave_open(at(SLOT)),
-        happens: replace,
+        happens: |world| vaulted::replace(world, at(SLOT)),
         ..NONE
     },
     Failure {
@@ -99,7 +96,7 @@ pub(crate) const FAILURES: &[Failure] = &[
         kind: "recovery-point-shrunk",
         from_slot_minutes: 5,
         before: |world| world.leave_open(at(SLOT)),
-        happens: shrink,
+        happens: |world| vaulted::shrink(world, at(SLOT)),
         ..NONE
     },
     Failure {
@@ -115,14 +112,14 @@ pub(crate) const FAILURES: &[Failure] = &[
         kind: "copy-behind",
         from_slot_minutes: 357,
         before: |world| world.leave_uncopied(at(SLOT)),
-        happens: copy_in_part,
+        happens: |world| vaulted::copy_in_part(world, at(SLOT)),
         ..NONE
     },
     Failure {
         name: "Turso: a copy differs",
         kind: "copy-failed",
         from_slot_minutes: 5,
-        happens: spoil_copy,
+        happens: |world| vaulted::spoil_copy(world, at(SLOT)),
         ..NONE
     },
     Failure { name: "Turso: reads are blocked", kind: "resource-unhealthy", happens: block, ..NONE },
@@ -159,27 +156,6 @@ fn damage(world: &mut World) -> Option<Timestamp> {
 fn shorten(world: &mut World) {
     set_plans(world, SHORT_RPO);
     world.leave_open(at(SLOT));
-}
-
-fn replace(world: &mut World) -> Option<Timestamp> {
-    world.begin(at(SLOT), 1);
-    world.begin(at(SLOT), 2);
-    Some(world.now)
-}
-
-fn shrink(world: &mut World) -> Option<Timestamp> {
-    world.complete(at(SLOT), BYTES / 4);
-    Some(world.now)
-}
-
-fn copy_in_part(world: &mut World) -> Option<Timestamp> {
-    world.copy(at(SLOT), BYTES);
-    Some(at(SLOT) + minutes(360))
-}
-
-fn spoil_copy(world: &mut World) -> Option<Timestamp> {
-    world.copy(at(SLOT), BYTES - 1);
-    Some(world.now)
 }
 
 fn block(world: &mut World) -> Option<Timestamp> {
