@@ -68,7 +68,7 @@ pub(crate) fn protected(
         |plan: &BackupPlan| plan.schedules.get(&Engine::Redis).and_then(|schedule| schedule.latest_at(now));
     let (mut found, mut refused) = (Vec::new(), Vec::new());
     for cache in caches {
-        let Some(name) = cache.tags.get(tag::PLAN) else { continue };
+        let Some(name) = tag::plan(&cache.tags) else { continue };
         let resource = ResourceId::redis(&cache.name);
         match plan_of(cache, name, plans) {
             Ok(plan) => found.push(Protected {
@@ -78,7 +78,7 @@ pub(crate) fn protected(
                 plan: plan.clone(),
                 what: What::Cache(Box::new(cache.clone())),
             }),
-            Err(error) => refused.push(Refused { resource, plan: name.clone(), error }),
+            Err(error) => refused.push(Refused { resource, plan: name.to_owned(), error }),
         }
     }
     for plan in plans.iter() {

@@ -1,5 +1,6 @@
 use std::time::Duration;
 
+use domain::tag;
 use redis::elasticache::{Cache, CacheKind, Source};
 use rstest::rstest;
 use serde_json::Value;
@@ -368,6 +369,16 @@ async fn a_document_of_nonsense_is_work_that_begins_anew() {
     world.ledger.documents.put("notes/backup-redis.json", "[]");
     world.settle().await;
     assert_eq!(world.manifests().len(), 1);
+}
+
+#[tokio::test]
+async fn a_cache_that_is_not_to_be_protected_is_left_alone() {
+    let not_to_be = Cache { tags: [(tag::PLAN.to_owned(), "none".to_owned())].into(), ..group("scratch", 1) };
+    let unknown = Cache { tags: [(tag::PLAN.to_owned(), "nono".to_owned())].into(), ..group("typo", 1) };
+    let world = World::new(&[not_to_be, unknown]);
+    let summary = world.tick().await;
+    let failed: Vec<_> = summary.failed.iter().map(|failed| failed.resource.to_string()).collect();
+    assert_eq!((failed, World::actions(&summary)), (vec!["redis/typo".to_owned()], vec![]));
 }
 
 #[tokio::test]

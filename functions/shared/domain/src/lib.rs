@@ -22,8 +22,23 @@ pub use sources::{AppendOnlyArchive, DatabasePattern, RedisSources, TursoSources
 /// The tags by which people and functions speak to each other through AWS. Values hold only the characters that
 /// RDS allows in a tag: letters, digits, spaces and `_ . : / = + - @` (RDS User Guide, "Tagging Amazon RDS resources").
 pub mod tag {
-    /// On a database, set by its owner: the name of the backup plan that protects it.
+    use std::collections::BTreeMap;
+
+    /// On a database, set by its owner: the name of the backup plan that protects it, or [`NO_PLAN`].
     pub const PLAN: &str = "tidemark:plan";
+    /// What stands in [`PLAN`] of a database that is not to be protected, so that nobody takes that for an oversight.
+    pub const NO_PLAN: &str = "none";
+
+    /// The plan that the owner of what bears those tags named for it.
+    pub fn plan(tags: &BTreeMap<String, String>) -> Option<&str> {
+        tags.get(PLAN).map(String::as_str).filter(|name| *name != NO_PLAN)
+    }
+
+    /// Of what [`plan`] has none of, what it has instead: `no tag tidemark:plan`, or `the tag tidemark:plan=none`.
+    pub fn absence(tags: &BTreeMap<String, String>) -> String {
+        tags.get(PLAN).map_or_else(|| format!("no tag {PLAN}"), |value| format!("the tag {PLAN}={value}"))
+    }
+
     /// On a database, optional, set by its owner: the Secrets Manager secret (name or ARN) with its credentials.
     pub const SECRET: &str = "tidemark:secret";
     /// On what Tidemark made: the protected resource it belongs to, as [`crate::ResourceId`] prints it.

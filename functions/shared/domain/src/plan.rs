@@ -95,6 +95,12 @@ impl BackupPlan {
     pub fn policy(&self) -> Policy {
         Policy { keep: self.keep, time_zone: self.time_zone.clone() }
     }
+
+    /// For how many days RDS has to keep automated backups: as far back as there are daily recovery points, and no further
+    /// than RDS can (RDS User Guide, "Backup retention period").
+    pub fn automated_backup_days(&self) -> i32 {
+        i32::try_from(self.keep.daily.clamp(1, 35)).unwrap_or(35)
+    }
 }
 
 impl Objectives {

@@ -8,12 +8,15 @@ use std::{collections::BTreeMap, fmt};
 use jiff::{SignedDuration, tz::TimeZone};
 use serde_json::{Map, Value};
 
-use crate::{BackupPlan, Engine, Objectives, PlanName, Retention, Schedule, retention::LEAST_AGE};
+use crate::{
+    BackupPlan, DatabasePattern, Engine, Objectives, PlanName, Retention, Schedule, retention::LEAST_AGE, tag,
+};
 
 /// Every backup plan of a deployment.
 #[derive(Clone, Debug)]
 pub struct PlanDocument {
     plans: BTreeMap<PlanName, BackupPlan>,
+    unprotected: Vec<DatabasePattern>,
 }
 
 /// One mistake in a plan document.
@@ -50,9 +53,9 @@ impl PlanDocument {
             problems: vec![Problem { path: "$".to_owned(), message: format!("is not JSON: {error}") }],
         })?;
         let mut reader = Reader { problems: Vec::new() };
-        let plans = reader.document(&value);
+        let (plans, unprotected) = reader.document(&value);
         if reader.problems.is_empty() {
-            Ok(Self { plans })
+            Ok(Self { plans, unprotected })
         } else {
             Err(InvalidPlanDocument { problems: reader.problems })
         }
@@ -66,6 +69,11 @@ impl PlanDocument {
     /// The plan of that name.
     pub fn get(&self, name: &str) -> Option<&BackupPlan> {
         self.plans.get(name)
+    }
+
+    /// The Turso databases that nobody means to protect. One that a plan names is protected all the same.
+    pub fn unprotected(&self) -> &[DatabasePattern] {
+        &self.unprotected
     }
 
     /// The names there are, for error messages.
@@ -88,18 +96,29 @@ impl Reader {
         self.problems.push(Problem { path: path.to_owned(), message: message.into() });
     }
 
-    fn document(&mut self, value: &Value) -> BTreeMap<PlanName, BackupPlan> {
-        let Some(root) = self.object("$", value, &["plans"]) else { return BTreeMap::new() };
+    fn document(&mut self, value: &Value) -> (BTreeMap<PlanName, BackupPlan>, Vec<DatabasePattern>) {
+        let Some(root) = self.object("$", value, &["plans", "unprotected"]) else {
+            return Default::default();
+        };
+        let unprotected = self.unprotected("unprotected", root.get("unprotected"));
         let Some(plans) = root.get("plans") else {
             self.problem("plans", "is missing; it holds the backup plans by name");
-            return BTreeMap::new();
+            return Default::default();
         };
         let Some(plans) = plans.as_object().filter(|plans| !plans.is_empty()) else {
             // An empty policy would quietly protect nothing.
             self.problem("plans", "must be an object with at least one plan");
-            return BTreeMap::new();
+            return Default::default();
         };
-        plans.iter().filter_map(|(name, value)| self.plan(name, value)).collect()
+        let plans = plans.iter().filter_map(|(name, value)| self.plan(name, value)).collect();
+        (plans, unprotected)
+    }
+
+    fn unprotected(&mut self, path: &str, value: Option<&Value>) -> Vec<DatabasePattern> {
+        let Some(given) = value.and_then(|value| self.object(path, value, &["turso"])) else {
+            return Vec::new();
+        };
+        given.get("turso").map_or_else(Vec::new, |value| self.patterns(&format!("{path}.turso"), value))
     }
 
     fn plan(&mut self, name: &str, value: &Value) -> Option<(PlanName, BackupPlan)> {
@@ -107,6 +126,13 @@ impl Reader {
         let parsed = PlanName::parse(name);
         if parsed.is_none() {
             self.problem(&path, "a plan's name is 1 to 64 of a-z, 0-9 and -");
+        }
+        if name == tag::NO_PLAN {
+            let says = format!(
+                "no plan can have this name: {}={name} says that a database is not to be protected",
+                tag::PLAN
+            );
+            self.problem(&path, says);
         }
         let plan =
             self.object(&path, value, &["time_zone", "schedule", "keep", "objectives", "redis", "turso"])?;
@@ -287,6 +313,21 @@ mod tests {
             error.problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
         );
         assert_eq!(error.problems.len(), 5);
+    }
+
+    #[test]
+    fn what_nobody_means_to_protect_is_named() {
+        let text = r#"{"plans": {"default": {}}, "unprotected": {"turso": ["scratch/*"]}}"#;
+        let document = PlanDocument::parse(text).unwrap();
+        assert!(document.unprotected()[0].matches("scratch", "anything"));
+        for (text, says) in [
+            (r#"{"plans": {"default": {}}, "unprotected": {"rds": []}}"#, "unprotected.rds: is unknown here"),
+            (r#"{"plans": {"default": {}}, "unprotected": {"turso": []}}"#, "at least one pattern"),
+            (r#"{"plans": {"none": {}}}"#, "no plan can have this name"),
+        ] {
+            let error = PlanDocument::parse(text).unwrap_err().to_string();
+            assert!(error.contains(says), "{error}");
+        }
     }
 
     #[test]

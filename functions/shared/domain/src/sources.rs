@@ -131,18 +131,24 @@ impl Reader {
         let Some(value) = value else { return turso };
         let Some(given) = self.object(path, value, &["databases", "branches"]) else { return turso };
         turso.branches = self.number(path, given, "branches", 0..=30, turso.branches);
-        let path = format!("{path}.databases");
-        let patterns = match given.get("databases") {
-            None => return turso,
-            Some(Value::Array(patterns)) if !patterns.is_empty() => patterns,
-            Some(_) => {
-                self.problem(&path, "must be a list with at least one pattern, such as [\"production/*\"]");
-                return turso;
+        if let Some(databases) = given.get("databases") {
+            turso.databases = self.patterns(&format!("{path}.databases"), databases);
+        }
+        turso
+    }
+
+    pub(crate) fn patterns(&mut self, path: &str, value: &Value) -> Vec<DatabasePattern> {
+        let patterns = match value {
+            Value::Array(patterns) if !patterns.is_empty() => patterns,
+            _ => {
+                self.problem(path, "must be a list with at least one pattern, such as [\"production/*\"]");
+                return Vec::new();
             }
         };
+        let mut read = Vec::new();
         for (at, pattern) in patterns.iter().enumerate() {
             match pattern.as_str().and_then(DatabasePattern::parse) {
-                Some(pattern) => turso.databases.push(pattern),
+                Some(pattern) => read.push(pattern),
                 None => self.problem(
                     &format!("{path}[{at}]"),
                     format!(
@@ -151,7 +157,7 @@ impl Reader {
                 ),
             }
         }
-        turso
+        read
     }
 }
 

@@ -284,16 +284,19 @@ async fn replicated_backups_that_lag() {
 }
 
 #[rstest]
-#[case::gone(true, "now there is no such instance")]
-#[case::untagged(false, "now the instance has no tag tidemark:plan")]
+#[case::gone(None, "now there is no such instance")]
+#[case::untagged(Some(Tags::new()), "now the instance has no tag tidemark:plan")]
+#[case::not_to_be(Some([(tag::PLAN.to_owned(), "none".to_owned())].into()), "now the instance has the tag tidemark:plan=none")]
 #[tokio::test]
-async fn a_database_that_is_protected_no_more_is_told_for_a_day(#[case] gone: bool, #[case] says: &str) {
+async fn a_database_that_is_protected_no_more_is_told_for_a_day(
+    #[case] tags: Option<Tags>,
+    #[case] says: &str,
+) {
     let mut world = World::calm("2026-11-22T12:00:00Z");
     world.tick().await;
-    if gone {
-        world.drop("orders");
-    } else {
-        world.orders().tags.clear();
+    match tags {
+        None => world.drop("orders"),
+        Some(tags) => world.orders().tags = tags,
     }
     assert_eq!(world.tick_at("2026-11-22T12:01:00Z").await, ["protection-lost"]);
     let finding = world.finding("protection-lost");

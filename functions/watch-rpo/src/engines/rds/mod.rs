@@ -37,7 +37,7 @@ impl Protected for Instance {
 
     /// By its tag. One of another engine, or with an unknown plan, is refused by backup-rds.
     fn under<'p>(&self, plans: &'p PlanDocument) -> Under<'p> {
-        let Some(name) = self.tags.get(tag::PLAN) else { return Under::Nothing };
+        let Some(name) = tag::plan(&self.tags) else { return Under::Nothing };
         plans.get(name).filter(|_| self.engine == "postgres").map_or(Under::Refused, Under::Plan)
     }
 
@@ -76,7 +76,7 @@ impl Protected for Instance {
         now: Timestamp,
     ) -> Vec<Finding> {
         let mut found = Vec::new();
-        let wanted = i32::try_from(watched.plan.keep.daily.clamp(1, 35)).unwrap_or(35);
+        let wanted = watched.plan.automated_backup_days();
         if !has_automated_backups(watched.of) {
             found.push(says::automated_backups_off(watched, wanted, now));
         } else if watched.of.retention_days < wanted {

@@ -180,7 +180,7 @@ pub(super) fn lost(name: &str, there: Option<&Instance>, plan: Option<&str>) -> 
         };
     };
     Lost {
-        now: format!("now the instance has no tag {}", tag::PLAN),
+        now: format!("now the instance has {}", tag::absence(&instance.tags)),
         otherwise: format!(
             "put the tag back: `aws rds add-tags-to-resource --resource-name {} --tags Key={},Value={}`",
             instance.arn,

@@ -56,7 +56,7 @@ impl Source {
     /// The plan that somebody named for it, whether or not there is one of that name.
     fn plan_name(&self) -> Option<&str> {
         match &self.kind {
-            Kind::Cache(cache) => cache.tags.get(tag::PLAN).map(String::as_str),
+            Kind::Cache(cache) => tag::plan(&cache.tags),
             Kind::Archive { plan, .. } => Some(plan),
         }
     }

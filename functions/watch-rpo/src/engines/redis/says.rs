@@ -70,7 +70,7 @@ pub(super) fn next_for_archive(place: &str) -> String {
 
 pub(super) fn untagged(cache: &Cache, plan: Option<&str>) -> Lost {
     Lost {
-        now: format!("now the cache has no tag {}", tag::PLAN),
+        now: format!("now the cache has {}", tag::absence(&cache.tags)),
         otherwise: format!(
             "put the tag back: `aws elasticache add-tags-to-resource --resource-name {} --tags Key={},Value={}`",
             cache.arn,
