@@ -51,6 +51,13 @@ pub(crate) fn instance(from: types::DbInstance) -> Instance {
             .find_map(|group| group.option_group_name),
         multi_az: from.multi_az.unwrap_or_default(),
         database: from.db_name,
+        encrypted: from.storage_encrypted.unwrap_or_default(),
+        kms_key: from.kms_key_id,
+        deletion_protection: from.deletion_protection.unwrap_or_default(),
+        // Of a replica of an Aurora cluster the other field is filled.
+        replica_of: from
+            .read_replica_source_db_instance_identifier
+            .or(from.read_replica_source_db_cluster_identifier),
         tags: tags(&from.tag_list.unwrap_or_default()),
     }
 }

@@ -150,6 +150,10 @@ impl Instance {
             option_group: None,
             multi_az: false,
             database: None,
+            encrypted: true,
+            kms_key: Some(format!("arn:aws:kms:{region}:123456789012:key/{id}")),
+            deletion_protection: true,
+            replica_of: None,
             tags: Tags::new(),
         }
     }
@@ -354,23 +358,16 @@ impl Rds for FakeRds {
                 return Err(not_found("DBSnapshotNotFound", "what to restore from"));
             }
             let made = Instance {
-                id: new.instance.clone(),
-                arn: format!("arn:aws:rds:{region}:123456789012:db:{}", new.instance),
-                incarnation: format!("db-{}", new.instance.to_uppercase()),
                 status: "creating".to_owned(),
-                engine: "postgres".to_owned(),
                 class: new.class.clone().unwrap_or_default(),
-                allocated_gib: 20,
-                latest_restorable: None,
-                retention_days: 7,
-                endpoint: None,
+                deletion_protection: false,
                 subnet_group: new.subnet_group.clone(),
                 security_groups: new.security_groups.clone(),
                 parameter_group: new.parameter_group.clone(),
                 option_group: new.option_group.clone(),
                 multi_az: new.multi_az,
-                database: None,
                 tags: new.tags.clone(),
+                ..Instance::fake(region, &new.instance, &format!("db-{}", new.instance.to_uppercase()))
             };
             state.instances.insert(key, made.clone());
             Ok(made)

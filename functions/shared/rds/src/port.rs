@@ -42,6 +42,14 @@ pub struct Instance {
     pub multi_az: bool,
     /// The name of the first database in it.
     pub database: Option<String>,
+    /// Whether its storage is encrypted, and with it every snapshot.
+    pub encrypted: bool,
+    /// With which key (ARN).
+    pub kms_key: Option<String>,
+    /// Whether RDS refuses to delete it.
+    pub deletion_protection: bool,
+    /// For a read replica: what it is one of, an identifier, or from another Region an ARN.
+    pub replica_of: Option<String>,
     /// Its tags.
     pub tags: Tags,
 }
