@@ -1,5 +1,4 @@
 use aws_sdk_s3::types::CopyPartResult;
-use data_encoding::BASE64;
 use futures::{StreamExt, TryStreamExt, stream};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use reconcile::{Result, aws_error};
@@ -8,7 +7,7 @@ use crate::{
     Created, Encryption, Part, S3Store, Source, Store, Upload,
     client::patience,
     store::PART_NUMBERS,
-    store_s3::{sse, status},
+    store_s3::{sse, status, unbase64},
 };
 
 /// How many parts are copied side by side.
@@ -105,8 +104,7 @@ impl S3Store {
 
     /// What S3 computed of a part that it copied: the upload was begun so that it must.
     fn checksum(&self, result: &CopyPartResult) -> Result<u64> {
-        let said = result.checksum_crc64_nvme().and_then(|text| BASE64.decode(text.as_bytes()).ok());
-        let said = said.and_then(|bytes| bytes.try_into().ok()).map(u64::from_be_bytes);
+        let said = result.checksum_crc64_nvme().and_then(unbase64);
         said.ok_or_else(|| self.missing("the CRC64NVME of a part"))
     }
 

@@ -60,6 +60,8 @@ struct Version {
     etag: String,
     modified: Timestamp,
     encryption: Encryption,
+    /// As S3 computed it when it was written: what happens to the bytes later does not change it.
+    crc64nvme: u64,
 }
 
 #[derive(Debug)]
@@ -112,7 +114,8 @@ impl Cloud {
 
     /// A new version of `key`, as of now; whoever replicates the bucket hears of it.
     fn write(&mut self, bucket: &str, key: &str, body: Bytes, etag: String, encryption: Encryption) {
-        let version = Version { body, etag, modified: self.now, encryption };
+        let crc64nvme = crc64nvme(&body);
+        let version = Version { body, etag, modified: self.now, encryption, crc64nvme };
         let there = self.bucket(bucket);
         there.versions.entry(key.to_owned()).or_default().push(Some(version));
         match there.replica.as_ref().map(|(_, when)| *when) {
@@ -342,6 +345,14 @@ impl Store for FakeStore {
     async fn head(&self, key: &str) -> Result<Option<Object>> {
         self.call("head", key, |cloud, bucket| {
             Ok(cloud.bucket(bucket).current(key).map(|version| object(key, version)))
+        })
+        .await
+    }
+
+    async fn head_checksum(&self, key: &str) -> Result<Option<(Object, Option<u64>)>> {
+        self.call("head", key, |cloud, bucket| {
+            let shown = |version: &Version| (object(key, version), Some(version.crc64nvme));
+            Ok(cloud.bucket(bucket).current(key).map(shown))
         })
         .await
     }

@@ -17,10 +17,11 @@ pub struct ReadBack {
 }
 
 impl ReadBack {
-    /// Finds `object` below `prefix` (one call), and compares its size.
+    /// Finds `object` below `prefix` (one call), and compares its size, and the checksum that S3 keeps of it if it is of the
+    /// same kind.
     pub async fn begin(store: &impl Store, prefix: &str, object: &StoredObject) -> Result<Self> {
         let key = format!("{prefix}{}", object.name);
-        let Some(found) = store.head(&key).await? else {
+        let Some((found, kept)) = store.head_checksum(&key).await? else {
             let text = format!("{key} is not in bucket {}", store.bucket());
             return Err(Error::permanent("ObjectMissing", text));
         };
@@ -32,6 +33,17 @@ impl ReadBack {
                     found.bytes,
                     store.bucket(),
                     object.bytes
+                ),
+            ));
+        }
+        let kept = kept.map(|kept| HEXLOWER.encode(&kept.to_be_bytes()));
+        if let Some(kept) = kept.filter(|kept| *kept != object.crc64nvme) {
+            return Err(Error::permanent(
+                "ChecksumMismatch",
+                format!(
+                    "S3 keeps of {key} in bucket {} the CRC64NVME {kept}; the manifest says {}",
+                    store.bucket(),
+                    object.crc64nvme
                 ),
             ));
         }

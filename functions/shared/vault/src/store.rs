@@ -121,6 +121,8 @@ pub trait Store {
     fn list(&self, prefix: &str) -> impl Future<Output = Result<Vec<Object>>>;
     /// The object at `key`.
     fn head(&self, key: &str) -> impl Future<Output = Result<Option<Object>>>;
+    /// The object at `key`, with the CRC64NVME that S3 itself keeps of the whole; without one where S3 keeps another checksum.
+    fn head_checksum(&self, key: &str) -> impl Future<Output = Result<Option<(Object, Option<u64>)>>>;
     /// Those bytes of the object that has that entity tag: as many as asked for, or an error.
     fn read(&self, key: &str, etag: &str, range: Range<u64>) -> impl Future<Output = Result<Bytes>>;
     /// A small object as a whole; one larger than 16 MiB is an error.

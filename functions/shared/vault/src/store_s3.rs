@@ -3,11 +3,14 @@ use std::ops::Range;
 use aws_sdk_s3::{
     Client,
     error::SdkError,
-    operation::{get_object::GetObjectError, head_object::HeadObjectError},
+    operation::{
+        get_object::GetObjectError,
+        head_object::{HeadObjectError, HeadObjectOutput, builders::HeadObjectFluentBuilder},
+    },
     primitives::{ByteStream, DateTime},
     types::{
-        ChecksumAlgorithm, ChecksumType, CompletedMultipartUpload, CompletedPart, Object as Found,
-        ServerSideEncryption,
+        ChecksumAlgorithm, ChecksumMode, ChecksumType, CompletedMultipartUpload, CompletedPart,
+        Object as Found, ServerSideEncryption,
     },
 };
 use bytes::{Bytes, BytesMut};
@@ -103,6 +106,27 @@ impl S3Store {
         Err(cut_off(format!("{} bytes came instead of {bytes}", whole.len())))
     }
 
+    async fn looked_at(
+        &self,
+        key: &str,
+        request: HeadObjectFluentBuilder,
+    ) -> Result<Option<HeadObjectOutput>> {
+        match request.send().await {
+            Ok(found) => Ok(Some(found)),
+            Err(error) if error.as_service_error().is_some_and(HeadObjectError::is_not_found) => Ok(None),
+            Err(error) => Err(aws_error(&self.doing("look at", key), error)),
+        }
+    }
+
+    fn headed(&self, key: &str, found: &HeadObjectOutput) -> Result<Object> {
+        Ok(Object {
+            key: key.to_owned(),
+            bytes: self.size(found.content_length())?,
+            etag: found.e_tag().ok_or_else(|| self.missing("an ETag"))?.to_owned(),
+            modified: self.time(found.last_modified())?,
+        })
+    }
+
     pub(crate) async fn begin_as(&self, key: &str, encryption: Encryption) -> Result<Upload> {
         let begun = self
             .client
@@ -142,6 +166,11 @@ pub(crate) fn base64(crc64nvme: u64) -> String {
     BASE64.encode(&crc64nvme.to_be_bytes())
 }
 
+/// What [`base64`] wrote.
+pub(crate) fn unbase64(text: &str) -> Option<u64> {
+    BASE64.decode(text.as_bytes()).ok()?.try_into().ok().map(u64::from_be_bytes)
+}
+
 impl Store for S3Store {
     fn region(&self) -> &str {
         &self.region
@@ -165,19 +194,18 @@ impl Store for S3Store {
     }
 
     async fn head(&self, key: &str) -> Result<Option<Object>> {
-        let found = match self.client.head_object().bucket(&self.bucket).key(key).send().await {
-            Ok(found) => found,
-            Err(error) if error.as_service_error().is_some_and(HeadObjectError::is_not_found) => {
-                return Ok(None);
-            }
-            Err(error) => return Err(aws_error(&self.doing("look at", key), error)),
-        };
-        Ok(Some(Object {
-            key: key.to_owned(),
-            bytes: self.size(found.content_length())?,
-            etag: found.e_tag().ok_or_else(|| self.missing("an ETag"))?.to_owned(),
-            modified: self.time(found.last_modified())?,
-        }))
+        let request = self.client.head_object().bucket(&self.bucket).key(key);
+        self.looked_at(key, request).await?.map(|found| self.headed(key, &found)).transpose()
+    }
+
+    async fn head_checksum(&self, key: &str) -> Result<Option<(Object, Option<u64>)>> {
+        let request = self.client.head_object().bucket(&self.bucket).key(key);
+        // Otherwise S3 does not tell it (S3 API Reference, `HeadObject`).
+        let request = request.checksum_mode(ChecksumMode::Enabled);
+        let Some(found) = self.looked_at(key, request).await? else { return Ok(None) };
+        let crc64nvme =
+            found.checksum_crc64_nvme().map(|said| unbase64(said).ok_or_else(|| self.missing("a CRC64NVME")));
+        Ok(Some((self.headed(key, &found)?, crc64nvme.transpose()?)))
     }
 
     async fn read(&self, key: &str, etag: &str, range: Range<u64>) -> Result<Bytes> {

@@ -176,9 +176,23 @@ async fn what_is_gone_shorter_or_replaced_is_said() {
 #[tokio::test]
 async fn parts_that_agree_do_not_make_a_whole_that_does_not() {
     let store = bucket();
-    let mut object = stored(&store, &content(4_321, 6)).await;
+    let object = stored(&store, &content(4_321, 6)).await;
     // A manifest whose parts agree, and whose whole does not.
-    object.crc64nvme = "0".repeat(16);
-    let outcome = read_back(&store, "p/", &object, async |_| Ok(())).await;
-    assert_eq!(outcome.unwrap_err().code(), "ChecksumMismatch");
+    let other = StoredObject { crc64nvme: "0".repeat(16), ..object.clone() };
+    let error = ReadBack::begin(&store, "p/", &other).await.unwrap_err();
+    assert_eq!(error.code(), "ChecksumMismatch");
+    assert!(
+        error
+            .to_string()
+            .contains(&format!("S3 keeps of p/o in bucket vault the CRC64NVME {}", object.crc64nvme))
+    );
+    // The same where S3 keeps no such checksum.
+    let mut reading = ReadBack::begin(&store, "p/", &object).await.unwrap();
+    let outcome = loop {
+        match reading.next(&store, "p/", &other).await {
+            Ok(Some(_)) => {}
+            outcome => break outcome,
+        }
+    };
+    assert_eq!((outcome.unwrap_err().code(), reading.bytes()), ("ChecksumMismatch", object.bytes));
 }

@@ -83,6 +83,9 @@ pub(crate) async fn what_is_there_is_not_overwritten(store: &impl Store) {
     assert_eq!(second, Created::Before);
     assert_eq!(whole(store, "once").await, "first");
     assert_eq!(store.read_whole("never").await.unwrap(), None);
+    assert_eq!(store.head_checksum("never").await.unwrap(), None);
+    let (_, kept) = store.head_checksum("once").await.unwrap().unwrap();
+    assert_eq!(kept, Some(crc64nvme(b"first")));
 }
 
 pub(crate) async fn a_read_gives_what_was_asked_for_or_an_error(store: &impl Store) {
@@ -121,6 +124,12 @@ pub(crate) async fn parts_become_one_object(store: &impl Store) {
     let (created, object) = resumed.clone().complete(store, "whole").await.unwrap();
     assert_eq!((created, object.bytes), (Created::Now, body.len() as u64));
     let written = there(store, "parts/whole").await;
+    let (found, kept) = store.head_checksum("parts/whole").await.unwrap().unwrap();
+    assert_eq!(
+        (found.etag, kept),
+        (written.etag.clone(), Some(crc64nvme(&body))),
+        "of the whole, not of its parts"
+    );
     let mut read = Vec::new();
     read_back(store, "parts/", &object, async |part| {
         read.extend_from_slice(&part);
