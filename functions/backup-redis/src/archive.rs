@@ -8,13 +8,14 @@ use jiff::{SignedDuration, Timestamp};
 use reconcile::{Documents, Error, Kind, Result};
 use redis::{
     aof::{self, BaseReport, IncrReport},
+    content::{self, Checker},
     rdb::Verdict,
 };
 use serde_json::{Map, Value, json};
 use vault::{Digests, Object, Source, Store, StoredObject};
 
 use crate::{
-    intake::{Checker, Desk, Directory, File, Intake},
+    intake::{Desk, Directory, File, Intake},
     note::{Note, Reach},
     observe::{BackupRedis, Buckets},
     verify::{self, Content, by_name, check_sizes, corrupt},
@@ -276,25 +277,16 @@ fn described(
     increments: &[IncrReport],
     unchecked: bool,
 ) -> Map<String, Value> {
-    let mut content = verify::summary(base.rdb.iter(), base.made());
-    let of_increments = directory.increments.iter().zip(increments).map(|(name, report)| {
-        json!({
-            "object": name,
-            "commands": report.commands,
-            "undated_commands": report.undated_commands,
-            "first": report.first,
-            "last": report.last,
-            "torn_bytes": report.torn_bytes(),
-            "clock_set_back": report.clock_set_back,
-        })
-    });
-    content.insert("increments".to_owned(), of_increments.collect::<Vec<_>>().into());
-    let rdb = base.rdb.as_ref().map(|rdb| verify::shard(&directory.base, rdb));
-    content.insert(
+    let mut described = content::summary(base.rdb.iter(), base.made());
+    let of_increments = directory.increments.iter().zip(increments);
+    let of_increments = of_increments.map(|(name, report)| content::increment(name, report));
+    described.insert("increments".to_owned(), of_increments.collect::<Vec<_>>().into());
+    let rdb = base.rdb.as_ref().map(|rdb| content::shard(&directory.base, rdb));
+    described.insert(
         "base".to_owned(),
         json!({"object": directory.base, "made": base.made(), "commands": base.commands.commands, "rdb": rdb}),
     );
-    content.insert("archive".to_owned(), format!("s3://{}/{}", archive.bucket, archive.prefix).into());
-    content.insert("unchecked".to_owned(), unchecked.into());
-    content
+    described.insert("archive".to_owned(), format!("s3://{}/{}", archive.bucket, archive.prefix).into());
+    described.insert("unchecked".to_owned(), unchecked.into());
+    described
 }

@@ -6,10 +6,7 @@ use std::collections::BTreeMap;
 use domain::{RecoveryPointId, ResourceId, Slot};
 use jiff::Timestamp;
 use reconcile::{Documents, Error, Result};
-use redis::{
-    aof::{BaseScanner, IncrScanner},
-    rdb::Inspector,
-};
+use redis::content::Checker;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use vault::Digests;
@@ -87,42 +84,6 @@ pub(crate) struct Read {
     pub(crate) etag: String,
     pub(crate) digests: Digests,
     pub(crate) checker: Checker,
-}
-
-/// What looks at the bytes of a file while they go by.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub(crate) enum Checker {
-    /// An RDB that ElastiCache exported.
-    Rdb(Box<Inspector>),
-    /// The base of an append-only directory.
-    Base(Box<BaseScanner>),
-    /// An increment of one.
-    Increment(Box<IncrScanner>),
-}
-
-impl Checker {
-    /// How many bytes it has seen.
-    pub(crate) fn offset(&self) -> u64 {
-        match self {
-            Self::Rdb(inspector) => inspector.offset(),
-            Self::Base(scanner) => scanner.offset(),
-            Self::Increment(scanner) => scanner.offset(),
-        }
-    }
-
-    /// The next bytes; what is wrong with them, if they cannot be read any further.
-    pub(crate) fn feed(&mut self, bytes: &[u8]) -> Result<(), String> {
-        match self {
-            Self::Rdb(inspector) => inspector.feed(bytes).map_err(|corrupt| corrupt.to_string()),
-            // It keeps what is wrong to itself until its end.
-            Self::Base(scanner) => {
-                scanner.feed(bytes);
-                Ok(())
-            }
-            Self::Increment(scanner) => scanner.feed(bytes).map_err(|broken| broken.to_string()),
-        }
-    }
 }
 
 impl Intake {

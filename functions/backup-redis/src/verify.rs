@@ -8,10 +8,11 @@ use futures::{StreamExt, TryStreamExt, stream};
 use jiff::Timestamp;
 use reconcile::{Documents, Done, Error, Kind, Result};
 use redis::{
+    content::{Checker, shard, summary},
     elasticache::Source as CacheSource,
     rdb::{self, Verdict},
 };
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 use vault::{
     Created, Digests, Encryption, MANIFEST, Manifest, Object, Source, Store, StoredObject, point_prefix,
 };
@@ -19,7 +20,7 @@ use vault::{
 use crate::{
     act::{read_manifest, recorded},
     archive,
-    intake::{Checker, Desk, Intake, Read},
+    intake::{Desk, Intake, Read},
     note::{self, Note},
     observe::{BackupRedis, Buckets},
     plan::lacking,
@@ -260,59 +261,6 @@ fn cache_content(intake: &Intake, read: &BTreeMap<&str, &Checker>) -> Result<Con
     content.insert("unchecked".to_owned(), unchecked.into());
     let note = unchecked.then(|| Note { id: intake.id.clone(), unchecked, archive: None });
     Ok(Content { method: "elasticache-snapshot", taken_at, restorable_to: None, described: content, note })
-}
-
-/// What is in all of the files together.
-pub(crate) fn summary<'r>(
-    reports: impl Iterator<Item = &'r rdb::Report>,
-    taken_at: Option<Timestamp>,
-) -> Map<String, Value> {
-    let (mut keys, mut expiring, mut functions, mut least, mut most) = (0, 0, 0, 0, 0);
-    let mut kinds: BTreeMap<rdb::Kind, u64> = BTreeMap::new();
-    let mut databases: BTreeMap<u32, u64> = BTreeMap::new();
-    for report in reports {
-        keys += report.keys();
-        expiring += report.expiring();
-        // Each shard has them all.
-        functions = functions.max(report.functions);
-        for (kind, count) in &report.kinds {
-            *kinds.entry(*kind).or_default() += count;
-        }
-        for (database, found) in &report.databases {
-            *databases.entry(*database).or_default() += found.total;
-        }
-        if let Some(gone) = taken_at.or(report.created).map(|at| report.expiries.gone_at(at)) {
-            least += gone.start();
-            most += gone.end();
-        }
-    }
-    Map::from_iter([
-        ("keys".to_owned(), keys.into()),
-        ("keys_by_kind".to_owned(), json!(kinds)),
-        ("keys_by_database".to_owned(), json!(databases)),
-        ("expiring".to_owned(), expiring.into()),
-        ("expired_at_least".to_owned(), least.into()),
-        ("expired_at_most".to_owned(), most.into()),
-        ("functions".to_owned(), functions.into()),
-    ])
-}
-
-/// What is in one file.
-pub(crate) fn shard(name: &str, report: &rdb::Report) -> Value {
-    json!({
-        "object": name,
-        "rdb_version": report.rdb_version,
-        "engine": report.engine.as_ref().map(|engine| if engine.valkey { "valkey" } else { "redis" }),
-        "engine_version": report.engine.as_ref().map(|engine| &engine.version),
-        "created": report.created,
-        "used_memory_bytes": report.used_memory_bytes,
-        "keys": report.keys(),
-        "expiring": report.expiring(),
-        "databases": report.databases,
-        "kinds": report.kinds,
-        "functions": report.functions,
-        "checksum": report.verdict == Verdict::Verified,
-    })
 }
 
 /// Writes the manifest, last of all, reads it back, and says so.
