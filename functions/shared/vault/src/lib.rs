@@ -6,12 +6,18 @@
 //! **The ledger** ([`VaultLedger`]): an append-only record. One entry is one object,
 //! `ledger/<day>/<engine>/<resource>/<subject>/<region>/<kind>.json`, written with `If-None-Match: *`: the second writer
 //! of the same fact is told so, and nothing is ever overwritten.
+//!
+//! **How a bucket is set up** ([`Configuration`]): versioning, lock, replication and the like, for whoever judges it.
 
 mod client;
+mod configuration;
+mod configuration_s3;
 mod copy_s3;
 mod digest;
 #[cfg(feature = "fake")]
 mod fake;
+#[cfg(feature = "fake")]
+mod fake_configuration;
 #[cfg(feature = "fake")]
 mod fake_store;
 mod intake;
@@ -22,9 +28,14 @@ mod read_back;
 mod store;
 mod store_s3;
 
+pub use configuration::{
+    Configuration, DefaultEncryption, DefaultLock, Lock, PublicAccess, ReplicationRule, Versioning,
+};
 pub use digest::{Digests, crc64nvme};
 #[cfg(feature = "fake")]
 pub use fake::FakeLedger;
+#[cfg(feature = "fake")]
+pub use fake_configuration::{FakeConfiguration, Setup};
 #[cfg(feature = "fake")]
 pub use fake_store::{FakeStore, Replication};
 pub use intake::Intake;
