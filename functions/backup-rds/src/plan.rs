@@ -31,7 +31,7 @@ pub(crate) fn plan(observed: &Observed, now: Timestamp) -> Plan<Action> {
         observed,
         now,
         taken: by(own(&observed.home), |point| (point.snapshot.incarnation.as_str(), point.slot)),
-        copied: by(copies(&observed.recovery), |copy| copy_of(&copy.snapshot.id).0),
+        copied: by(copies(&observed.recovery), |copy| RecoveryPointId::copied(&copy.snapshot.id).0),
         plan: Plan::empty(),
     };
     planner.record_finished();
@@ -266,7 +266,12 @@ impl Planner<'_> {
                     return self.plan.wait(resource, reason);
                 }
                 RecoveryPointState::Failed => {
-                    attempts.iter().map(|copy| copy_of(&copy.snapshot.id).1).max().unwrap_or(0) + 1
+                    attempts
+                        .iter()
+                        .map(|copy| RecoveryPointId::copied(&copy.snapshot.id).1)
+                        .max()
+                        .unwrap_or(0)
+                        + 1
                 }
             },
         };
@@ -286,7 +291,7 @@ impl Planner<'_> {
         (*at_once, *room) = (*at_once - 1, *room - 1);
         let new = NewCopy {
             source: point.snapshot.arn.clone(),
-            id: copy_id(source, next),
+            id: RecoveryPointId::from(source.as_str()).copy(next),
             kms_key: self.observed.recovery_key.clone(),
             tags: self.tags(&point.plan, resource, point.slot),
         };
@@ -318,20 +323,4 @@ fn next_attempt(attempts: &[&RecoveryPoint]) -> u32 {
         if suffix.is_empty() { Some(1) } else { suffix.strip_prefix('-')?.parse().ok() }
     };
     attempts.iter().filter_map(number).max().unwrap_or(0) + 1
-}
-
-/// What a copy's name adds to its source's from the second attempt on.
-const COPY_ATTEMPT: &str = "-copy-";
-
-/// The name of the `attempt`-th copy of `source`: the same name, so that a person finds it in either Region.
-fn copy_id(source: &str, attempt: u32) -> RecoveryPointId {
-    let suffix = if attempt > 1 { format!("{COPY_ATTEMPT}{attempt}") } else { String::new() };
-    RecoveryPointId::from(format!("{source}{suffix}").as_str())
-}
-
-/// Of which snapshot the copy `id` is, and which attempt at it.
-fn copy_of(id: &str) -> (&str, u32) {
-    id.rsplit_once(COPY_ATTEMPT)
-        .and_then(|(source, attempt)| Some((source, attempt.parse().ok()?)))
-        .unwrap_or((id, 1))
 }

@@ -1,6 +1,6 @@
 use bytes::Bytes;
 use domain::{RecoveryPointId, ResourceId};
-use inventory::{Mark, mark_key};
+use inventory::{Mark, Published, acknowledgement_key, mark_key, short_hash};
 use jiff::{Timestamp, tz::TimeZone};
 use plans::Plans;
 use rds::Rds;
@@ -8,11 +8,7 @@ use reconcile::{Done, Entry, Error, Ledger, Outcome, Result};
 use serde_json::{Map, json};
 use vault::Store;
 
-use crate::{
-    NAME,
-    observe::PlanRetention,
-    published::{Published, acknowledgement_key, short},
-};
+use crate::{NAME, observe::PlanRetention};
 
 /// What plan-retention can do. It deletes nothing.
 #[derive(Clone, Debug, PartialEq)]
@@ -60,14 +56,13 @@ fn entry(kind: &'static str, resource: ResourceId, subject: String, region: &str
 
 /// The entry about a plan.
 pub(crate) fn planned(published: &Published, region: &str, at: Timestamp) -> Entry {
-    let Published { key, plan } = published;
-    let hash = plan.hash();
-    let mut entry =
-        entry("retention-planned", ResourceId::tidemark(NAME), short(&hash).to_owned(), region, at);
+    let Published { plan, hash } = published;
+    let subject = published.short_hash().to_owned();
+    let mut entry = entry("retention-planned", ResourceId::tidemark(NAME), subject, region, at);
     let (kept, expired) = (plan.kept().count(), plan.expired().count());
     entry.detail.extend([
-        ("hash".to_owned(), hash.into()),
-        ("key".to_owned(), key.clone().into()),
+        ("hash".to_owned(), hash.clone().into()),
+        ("key".to_owned(), published.key().into()),
         ("kept".to_owned(), kept.into()),
         ("expired".to_owned(), expired.into()),
     ]);
@@ -85,11 +80,12 @@ pub(crate) async fn act<R: Rds, S: Store, L: Ledger, P: Plans>(
         async |key: &str, body: String| vault.create(key, "application/json", Bytes::from(body)).await;
     match action {
         Action::Publish(published) => {
-            let Published { key, plan } = published.as_ref();
-            create(key, plan.to_json()).await?;
+            let Published { plan, hash } = published.as_ref();
+            let key = published.key();
+            create(&key, published.to_json()?).await?;
             let entry = planned(published, vault.region(), plan.made_at);
             let answer = Done::default()
-                .with("hash", plan.hash())
+                .with("hash", hash.clone())
                 .with("plan", format!("s3://{}/{key}", vault.bucket()))
                 .with("kept", plan.kept().count())
                 .with("expired", plan.expired().count());
@@ -99,7 +95,8 @@ pub(crate) async fn act<R: Rds, S: Store, L: Ledger, P: Plans>(
         Action::Acknowledge { hash } => {
             create(&acknowledgement_key(hash), json!({"hash": hash, "at": now}).to_string()).await?;
             let here = ResourceId::tidemark(NAME);
-            let entry = entry("retention-acknowledged", here, short(hash).to_owned(), vault.region(), now);
+            let entry =
+                entry("retention-acknowledged", here, short_hash(hash).to_owned(), vault.region(), now);
             Ok(Done { entries: vec![entry], ..Done::default().with("hash", hash.clone()) })
         }
         Action::Mark { resource, id, mark, why } => {

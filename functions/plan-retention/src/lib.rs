@@ -5,7 +5,6 @@ mod act;
 mod ask;
 mod observe;
 mod plan;
-mod published;
 #[cfg(test)]
 mod tests;
 

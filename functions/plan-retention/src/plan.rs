@@ -1,7 +1,9 @@
 //! What should be done: pure, so that every case is a test.
 
-use domain::{Finding, RecoveryPointId, ResourceId, Severity, Standing};
-use inventory::{Mark, RetentionPlan};
+use std::collections::BTreeMap;
+
+use domain::{Finding, RecoveryPointId, ResourceId, Severity, Standing, tag};
+use inventory::{Held, Loss, Mark, Published, RetentionPlan};
 use jiff::Timestamp;
 use reconcile::{Error, Plan, Result};
 
@@ -9,7 +11,6 @@ use crate::{
     Ask, NAME,
     act::{Action, planned},
     observe::Observed,
-    published::Published,
 };
 
 /// Of what the last plan kept, so much may be gone without anybody being asked: a tenth.
@@ -24,20 +25,14 @@ pub(crate) fn plan(observed: &Observed, now: Timestamp) -> Result<Plan<Action>> 
     match &observed.ask {
         Ask::Plan => match observed.published.as_ref().filter(|published| published.is_of_the_day(now)) {
             Some(published) => record(observed, published, &here, &mut plan),
-            None => publish(observed, false, now, &here, &mut plan),
+            None => publish(observed, false, now, &here, &mut plan)?,
         },
         Ask::PlanNow { in_spite_of_losses } => {
-            publish(observed, *in_spite_of_losses, now, &here, &mut plan);
+            publish(observed, *in_spite_of_losses, now, &here, &mut plan)?;
         }
         Ask::Acknowledge(hash) => acknowledge(observed, hash, &here, &mut plan)?,
         Ask::Hold { resource, id, is_held, why } => {
-            if !observed
-                .inventory
-                .known()
-                .any(|(_, points)| points.iter().any(|point| point.id == *id && point.resource == *resource))
-            {
-                return Err(unknown(resource, id));
-            }
+            check_hold(observed, resource, id, *is_held)?;
             let mark = if *is_held { Mark::Held } else { Mark::Released };
             let action = Action::Mark { resource: resource.clone(), id: id.clone(), mark, why: why.clone() };
             plan.act(resource, action, "a person asks for it");
@@ -46,12 +41,24 @@ pub(crate) fn plan(observed: &Observed, now: Timestamp) -> Result<Plan<Action>> 
     Ok(plan)
 }
 
+/// Whether that recovery point can be held, or let go.
+fn check_hold(observed: &Observed, resource: &ResourceId, id: &RecoveryPointId, is_held: bool) -> Result<()> {
+    match observed.inventory.find(resource, id) {
+        // Whether it is there nobody can tell, and to hold it does no harm.
+        Err(_) if is_held => Ok(()),
+        Err(error) => Err(Error::new(error.kind(), error.code().to_owned(), error.report())),
+        Ok(None) => Err(unknown(resource, id)),
+        Ok(Some(held)) if !is_held && held.is_held_by_tag() => Err(held_by_tag(held)),
+        Ok(Some(_)) => Ok(()),
+    }
+}
+
 /// Killed after it published, it left no entry.
 fn record(observed: &Observed, published: &Published, here: &ResourceId, plan: &mut Plan<Action>) {
     // What the pass that made the plan found goes on until the next one is made: this one has not looked.
     plan.leave(&["recovery-point-vanished"]);
     let entry = planned(published, &observed.region, published.plan.made_at);
-    let hash = published.plan.hash();
+    let hash = &published.hash;
     if observed.recorded.contains(&entry.key()) {
         let dry =
             if observed.is_acknowledged { "" } else { "; a dry run, because nobody has acknowledged one" };
@@ -68,7 +75,7 @@ fn publish(
     now: Timestamp,
     here: &ResourceId,
     plan: &mut Plan<Action>,
-) {
+) -> Result<()> {
     for (engine, error) in observed.inventory.unknown() {
         plan.do_without(&format!("{engine}-recovery-points"), error);
     }
@@ -76,24 +83,23 @@ fn publish(
         let error = Error::new(error.kind(), error.code().to_owned(), error.report());
         plan.refuse(&lineage.resource, error);
     }
-    let vanished =
-        observed.published.as_ref().map_or_else(Vec::new, |last| last.plan.vanished(&observed.inventory));
-    let kept = observed.published.as_ref().map_or(0, |last| last.plan.kept().count());
-    if !vanished.is_empty() {
-        if vanished.len() * LARGEST_LOSS > kept && !in_spite_of_losses {
-            return plan.refuse(here, shrank(&vanished, kept));
-        }
-        plan.find(lost(here, &vanished, now));
-    }
     let last = observed.published.as_ref().map(|last| &last.plan);
+    let losses = last.map_or_else(Vec::new, |last| last.losses(&observed.inventory));
+    let too_large = |loss: &&Loss| loss.vanished.len() * LARGEST_LOSS > loss.kept;
+    if let Some(loss) = losses.iter().find(too_large).filter(|_| !in_spite_of_losses) {
+        plan.refuse(here, shrank(loss));
+        return Ok(());
+    }
+    plan.findings.extend(lost(here, &losses, now));
     let made = RetentionPlan::make(&observed.inventory, &observed.plans, &observed.backup_plans, last, now);
     if made.lineages.is_empty() {
-        return plan.settled(here, "there is no recovery point to decide about");
+        plan.settled(here, "there is no recovery point to decide about");
+        return Ok(());
     }
-    let (kept, expired) = (made.kept().count(), made.expired().count());
-    let published = Published { key: Published::key(&made), plan: made };
-    let reason = format!("{kept} recovery points are kept, {expired} expired");
-    plan.act(here, Action::Publish(Box::new(published)), reason);
+    let reason =
+        format!("{} recovery points are kept, {} expired", made.kept().count(), made.expired().count());
+    plan.act(here, Action::Publish(Box::new(Published::new(made)?)), reason);
+    Ok(())
 }
 
 fn acknowledge(observed: &Observed, hash: &str, here: &ResourceId, plan: &mut Plan<Action>) -> Result<()> {
@@ -102,15 +108,15 @@ fn acknowledge(observed: &Observed, hash: &str, here: &ResourceId, plan: &mut Pl
             "there is no retention plan yet; the first comes with the daily run, or with {\"plan\": \"now\"}";
         return Err(Error::misconfigured("NoRetentionPlan", message));
     };
-    let newest = published.plan.hash();
+    let newest = &published.hash;
     if newest != hash {
         let message = format!(
             "the newest plan has hash {newest} ({}), not {hash}; read that one, and acknowledge it. Nothing was done",
-            published.key
+            published.key()
         );
         return Err(Error::misconfigured("AcknowledgementOutdated", message));
     }
-    plan.act(here, Action::Acknowledge { hash: newest }, "a person has read it");
+    plan.act(here, Action::Acknowledge { hash: newest.clone() }, "a person has read it");
     Ok(())
 }
 
@@ -122,39 +128,57 @@ fn unknown(resource: &ResourceId, id: &RecoveryPointId) -> Error {
     Error::misconfigured("RecoveryPointUnknown", message)
 }
 
-fn names(vanished: &[(&ResourceId, &RecoveryPointId)]) -> String {
-    let named: Vec<String> = vanished.iter().take(NAMED).map(|(_, id)| id.to_string()).collect();
-    let more = vanished.len().saturating_sub(NAMED);
+fn held_by_tag(held: &Held) -> Error {
+    let message = format!(
+        "{} is held by the tag {} of its snapshot; remove the tag, in both Regions, to let it go. Nothing was done",
+        held.id,
+        tag::LEGAL_HOLD
+    );
+    Error::misconfigured("HeldByTag", message)
+}
+
+fn names(loss: &Loss) -> String {
+    let named: Vec<String> = loss.vanished.iter().take(NAMED).map(|(_, id)| id.to_string()).collect();
+    let more = loss.vanished.len().saturating_sub(NAMED);
     let more = if more > 0 { format!(" and {more} more") } else { String::new() };
     format!("{}{more}", named.join(", "))
 }
 
-fn shrank(vanished: &[(&ResourceId, &RecoveryPointId)], kept: usize) -> Error {
+fn shrank(loss: &Loss) -> Error {
     let message = format!(
-        "{} of the {kept} recovery points that the last plan kept are gone: {}. Nothing is planned, and so nothing deleted, until \
-         that is understood; then invoke plan-retention with {{\"plan\": \"in-spite-of-losses\"}}",
-        vanished.len(),
-        names(vanished)
+        "{} of the {} recovery points of {} that the last plan kept {} are gone: {}. Nothing is planned, and so nothing deleted, \
+         until that is understood; then invoke plan-retention with {{\"plan\": \"in-spite-of-losses\"}}",
+        loss.vanished.len(),
+        loss.kept,
+        loss.engine,
+        loss.region.says(),
+        names(loss)
     );
     Error::misconfigured("InventoryShrank", message)
 }
 
-fn lost(here: &ResourceId, vanished: &[(&ResourceId, &RecoveryPointId)], now: Timestamp) -> Finding {
+fn lost(here: &ResourceId, losses: &[Loss], now: Timestamp) -> Vec<Finding> {
     // Of one resource it is said there; of several, once for all.
-    let of: Vec<&ResourceId> = vanished.iter().map(|(resource, _)| *resource).collect();
-    let resource = of.first().filter(|first| of.iter().all(|other| other == *first)).map_or(here, |one| *one);
-    Finding {
+    let mut by_resource: BTreeMap<&ResourceId, Vec<String>> = BTreeMap::new();
+    for loss in losses {
+        let mut of = loss.vanished.iter().map(|(resource, _)| *resource);
+        let only = of.next().filter(|first| of.all(|other| other == *first));
+        let says = format!("{} is gone {}", names(loss), loss.region.says());
+        by_resource.entry(only.unwrap_or(here)).or_default().push(says);
+    }
+    let finding = |(resource, says): (&ResourceId, Vec<String>)| Finding {
         resource: resource.clone(),
         kind: "recovery-point-vanished".to_owned(),
         code: None,
         severity: Severity::Critical,
         since: now,
         says: format!(
-            "{} is gone, which the last retention plan kept: Tidemark did not delete it.",
-            names(vanished)
+            "{}: the last retention plan kept it, and Tidemark did not delete it.",
+            says.join("; ")
         ),
         next: "See in CloudTrail who deleted it; what is in the vault is still there as an older version."
             .to_owned(),
         standing: Standing::default(),
-    }
+    };
+    by_resource.into_iter().map(finding).collect()
 }

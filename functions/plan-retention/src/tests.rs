@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use domain::{Engine, Finding, Findings, PlanDocument, RecoveryPointId, Slot, tag};
-use inventory::RetentionPlan;
+use inventory::{Published, RetentionPlan};
 use jiff::{SignedDuration, Timestamp};
 use rds::{FakeAccount, Snapshot, SnapshotKind};
 use reconcile::{Budget, Deadline, Error, Request, Result, Summary, run};
@@ -71,6 +71,7 @@ impl World {
         let slot = Slot::at(self.now - SignedDuration::from_hours(24 * days_ago));
         let id = RecoveryPointId::new("shop", "id-1", slot, 1);
         let prefix = point_prefix(&domain::ResourceId::turso("shop"), slot, &id);
+        self.vault.put(&format!("{prefix}database.sqlite.zst"), "content");
         self.vault.put(&format!("{prefix}manifest.json"), manifest.to_owned());
     }
 
@@ -101,10 +102,14 @@ impl World {
         self.vault.set_now(self.now);
     }
 
-    fn published(&self) -> Vec<RetentionPlan> {
+    fn documents(&self) -> Vec<Published> {
         let objects = self.vault.objects();
         let plans = objects.iter().filter(|(key, _)| key.starts_with("retention/plans/"));
-        plans.map(|(key, text)| RetentionPlan::parse(key, text).unwrap()).collect()
+        plans.map(|(key, text)| Published::parse(key, text).unwrap()).collect()
+    }
+
+    fn published(&self) -> Vec<RetentionPlan> {
+        self.documents().into_iter().map(|document| document.plan).collect()
     }
 
     fn ledger_kinds(&self) -> Vec<String> {
@@ -171,7 +176,7 @@ async fn killed_after_it_published_the_next_tick_writes_it_down() {
 async fn what_vanished_is_told_and_too_much_of_it_stops_the_plan() {
     let mut world = World::with_days(60);
     world.tick().await;
-    let kept: Vec<String> = world.published()[0].kept().map(|(_, id)| id.to_string()).collect();
+    let kept: Vec<String> = world.published()[0].kept().map(|(_, one)| one.id.to_string()).collect();
     world.a_day_later();
     world.account.remove_snapshot(HOME, &kept[0]);
     for _ in 0..2 {
@@ -198,6 +203,42 @@ async fn what_vanished_is_told_and_too_much_of_it_stops_the_plan() {
     world.a_day_later();
     world.tick().await;
     assert!(world.board().is_empty(), "{:?}", world.board());
+}
+
+/// What one Region lost is lost, however much there is of other engines and elsewhere.
+#[tokio::test]
+async fn a_region_that_lost_its_copies_stops_the_plan() {
+    let mut world = World::with_days(60);
+    for day in 0..9 {
+        let copied = world.snapshot(day);
+        world.account.put_snapshot(AWAY, Snapshot { copied_from: Some(copied.arn.clone()), ..copied });
+    }
+    world.tick().await;
+    world.a_day_later();
+    for snapshot in world.account.snapshots(AWAY).iter().take(1) {
+        world.account.remove_snapshot(AWAY, &snapshot.id);
+    }
+    world.tick().await;
+    assert_eq!(world.conditions(), ["refused-InventoryShrank"]);
+    let says = &world.board()[0].says;
+    assert!(
+        says.contains("1 of the 8 recovery points of rds") && says.contains("in the recovery Region"),
+        "{says}"
+    );
+    assert_eq!(actions(&world.ask(json!({"plan": "in-spite-of-losses"})).await), ["publish-plan"]);
+}
+
+#[tokio::test]
+async fn a_plan_that_nobody_can_read_stops_the_next_one_until_a_person_says_that_it_may_go_on() {
+    let mut world = World::with_days(9);
+    world.tick().await;
+    let key = world.documents()[0].key();
+    world.vault.put(&key, "{");
+    world.a_day_later();
+    assert_eq!(world.try_ask(json!({"wake": "tick"})).await.unwrap_err().code(), "RetentionPlanUnreadable");
+    assert_eq!(actions(&world.ask(json!({"plan": "in-spite-of-losses"})).await), ["publish-plan"]);
+    world.vault.remove(&key);
+    assert_eq!(world.published().len(), 1);
 }
 
 #[tokio::test]
@@ -277,11 +318,11 @@ async fn a_person_acknowledges_what_was_published_last_and_nothing_else() {
     let none = world.try_ask(json!({"acknowledge": "a".repeat(64)})).await.unwrap_err();
     assert_eq!(none.code(), "NoRetentionPlan");
     world.tick().await;
-    let old = world.published()[0].hash();
+    let old = world.documents()[0].hash.clone();
     world.a_day_later();
     world.account.put_snapshot(HOME, world.snapshot(0));
     world.tick().await;
-    let new = world.published()[1].hash();
+    let new = world.documents()[1].hash.clone();
     let outdated = world.try_ask(json!({"acknowledge": old})).await.unwrap_err();
     assert_eq!(outdated.code(), "AcknowledgementOutdated");
     assert!(outdated.to_string().contains(&new), "{outdated}");
@@ -297,11 +338,11 @@ async fn a_person_acknowledges_what_was_published_last_and_nothing_else() {
 async fn what_a_person_holds_is_kept_until_it_is_released() {
     let mut world = World::with_days(60);
     world.tick().await;
-    let id = world.published()[0].expired().next().unwrap().1.to_string();
+    let id = world.published()[0].expired().next().unwrap().1.id.to_string();
     let hold = |key: &str| json!({key: id, "resource": "rds/orders", "why": "case 17"});
     assert_eq!(actions(&world.ask(hold("hold")).await), ["hold-recovery-point"]);
     let is_expired =
-        |world: &World| world.published().last().unwrap().expired().any(|(_, one)| one.as_str() == id);
+        |world: &World| world.published().last().unwrap().expired().any(|(_, one)| one.id.as_str() == id);
     world.a_day_later();
     world.tick().await;
     assert!(!is_expired(&world));
@@ -317,4 +358,19 @@ async fn what_a_person_holds_is_kept_until_it_is_released() {
         kinds.contains(&"recovery-point-held".to_owned())
             && kinds.contains(&"recovery-point-released".to_owned())
     );
+}
+
+#[tokio::test]
+async fn a_person_may_hold_what_nobody_can_see_and_lets_go_only_what_is_seen() {
+    let world = World::with_days(3);
+    let (id, denied) = (world.snapshot(0).id, || Error::misconfigured("AccessDenied", "no"));
+    let ask = |key: &str| json!({key: id, "resource": "rds/orders", "why": "case 17"});
+    world.account.refuse_next("us-west-2 DescribeDBSnapshots", denied());
+    assert_eq!(actions(&world.ask(ask("hold")).await), ["hold-recovery-point"]);
+    world.account.refuse_next("us-west-2 DescribeDBSnapshots", denied());
+    assert_eq!(world.try_ask(ask("release")).await.unwrap_err().code(), "AccessDenied");
+    let mut tagged = world.snapshot(0);
+    tagged.tags.insert(tag::LEGAL_HOLD.to_owned(), String::new());
+    world.account.put_snapshot(HOME, tagged);
+    assert_eq!(world.try_ask(ask("release")).await.unwrap_err().code(), "HeldByTag");
 }

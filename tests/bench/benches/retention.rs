@@ -59,7 +59,7 @@ fn candidates(resource: usize, now: Timestamp) -> Vec<Candidate> {
         Candidate {
             id: RecoveryPointId::new(&name, "db-ABC", slot, 1),
             slot,
-            worth: if point % 11 == 3 { Worth::Failed } else { Worth::Verified },
+            worth: if point % 11 == 3 { [Some(Worth::Failed), None] } else { [Some(Worth::Verified); 2] },
             made_at: slot.instant(),
             is_held: false,
             is_ours: true,

@@ -294,7 +294,7 @@ async fn what_would_be_deleted_is_published_and_what_a_person_holds_is_marked() 
     let key = detail["plan"].as_str().and_then(|place| place.strip_prefix(&format!("s3://{bucket}/")));
     let plan: Value = serde_json::from_slice(&cloud().object(bucket, key.context("no key")?).await?)?;
     assert_eq!(plan["hash"], hash);
-    let lineages = plan["lineages"].as_array().context("no lineages")?;
+    let lineages = plan["plan"]["lineages"].as_array().context("no lineages")?;
     let kept = lineages.iter().find(|one| one["resource"] == "rds/kept").context("it is not in the plan")?;
     assert_eq!((&kept["plan"], &kept["keep"][0]["id"]), (&"default".into(), &id.clone().into()));
     assert!(kept["keep"][0]["why"].to_string().contains("newest verified"), "{kept}");

@@ -55,11 +55,28 @@ impl RecoveryPointId {
         (is_mark && !resource.is_empty()).then_some(RecoveryPointParts { resource, slot, mark, attempt })
     }
 
+    /// The name of the `attempt`-th copy of it, from 1: the same, so that a person finds it in either Region.
+    #[must_use]
+    pub fn copy(&self, attempt: u32) -> Self {
+        let suffix = if attempt > 1 { format!("{COPY_ATTEMPT}{attempt}") } else { String::new() };
+        Self(format!("{self}{suffix}"))
+    }
+
+    /// Of which snapshot the copy of that name is one, and which attempt at it.
+    pub fn copied(name: &str) -> (&str, u32) {
+        name.rsplit_once(COPY_ATTEMPT)
+            .and_then(|(source, attempt)| Some((source, attempt.parse().ok()?)))
+            .unwrap_or((name, 1))
+    }
+
     /// The name as the provider knows it.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
+
+/// What a copy's name adds to its source's from the second attempt on: a failed copy keeps its name.
+const COPY_ATTEMPT: &str = "-copy-";
 
 /// What a recovery point's name says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -138,6 +155,10 @@ mod tests {
         #[test]
         fn a_name_says_what_it_was_made_of(name in "[a-zA-Z]([a-zA-Z0-9]|-[a-zA-Z0-9]){0,31}", incarnation in ".*", attempt in 1_u32..1_000) {
             let id = RecoveryPointId::new(&name, &incarnation, slot(), attempt);
+            for copy in 1..4 {
+                let named = id.copy(copy);
+                prop_assert_eq!(RecoveryPointId::copied(named.as_str()), (id.as_str(), copy));
+            }
             let (resource, mark) = (name.to_lowercase(), RecoveryPointId::mark(&incarnation));
             prop_assert_eq!(id.parts(), Some(RecoveryPointParts { resource: &resource, slot: slot(), mark: &mark, attempt }));
         }

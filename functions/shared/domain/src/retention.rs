@@ -9,12 +9,16 @@
 //!
 //! What is complete and not verified counts for nothing, and is kept all the same wherever it would fill a bucket if it
 //! were: a later look may find that it is whole.
+//!
+//! Each Region is judged by itself, as if the other were lost: what has no copy takes no place from what has one, and the
+//! floors hold in both. A recovery point that either of them needs is kept in both.
 
 mod decision;
 #[cfg(test)]
 mod tests;
 
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
+use serde::{Deserialize, Serialize};
 
 pub use self::decision::{Decision, Floors, Place};
 use crate::{RecoveryPointId, Retention, Slot};
@@ -23,7 +27,8 @@ use crate::{RecoveryPointId, Retention, Slot};
 pub const LEAST_AGE: SignedDuration = SignedDuration::from_hours(24);
 
 /// The tiers, the finest first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Tier {
     /// Days of the plan's calendar.
     Daily,
@@ -38,6 +43,16 @@ pub enum Tier {
 impl Tier {
     /// All of them, the finest first.
     pub const ALL: [Self; 4] = [Self::Daily, Self::Weekly, Self::Monthly, Self::Annual];
+
+    /// The word for it, in tags and documents.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Daily => "daily",
+            Self::Weekly => "weekly",
+            Self::Monthly => "monthly",
+            Self::Annual => "annual",
+        }
+    }
 
     /// How many buckets a plan keeps of it.
     pub const fn kept(self, keep: &Retention) -> u32 {
@@ -59,8 +74,31 @@ pub struct Policy {
     pub time_zone: TimeZone,
 }
 
-/// What is known of a recovery point's worth.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Where recovery points are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Region {
+    /// The Region of the databases.
+    Home,
+    /// The Region of the copies.
+    Recovery,
+}
+
+impl Region {
+    /// Both of them.
+    pub const ALL: [Self; 2] = [Self::Home, Self::Recovery];
+
+    /// Where it is, in a sentence.
+    pub const fn says(self) -> &'static str {
+        match self {
+            Self::Home => "at home",
+            Self::Recovery => "in the recovery Region",
+        }
+    }
+}
+
+/// What is known of a recovery point's worth, the best first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Worth {
     /// Complete, and found to be whole.
     Verified,
@@ -79,8 +117,8 @@ pub struct Candidate {
     pub id: RecoveryPointId,
     /// The slot that it fills.
     pub slot: Slot,
-    /// What it is worth.
-    pub worth: Worth,
+    /// What it is worth in each Region, in the order of [`Region::ALL`]; `None` where there is nothing of it.
+    pub worth: [Option<Worth>; 2],
     /// When it was made.
     pub made_at: Timestamp,
     /// A person holds it: nothing but that person lets it go.
@@ -95,25 +133,39 @@ pub struct Candidate {
 pub fn plan(candidates: &[Candidate], policy: &Policy, now: Timestamp) -> Vec<Decision> {
     let rows = rows(candidates, &policy.time_zone);
     let mut decisions = vec![Decision::default(); candidates.len()];
-    let worth = |row: &Row| candidates[row.at].worth;
+    for region in Region::ALL {
+        fill_tiers(candidates, &rows, region, policy, &mut decisions);
+        put_newest(candidates, &rows, region, policy, &mut decisions);
+    }
+    put_floors(candidates, policy, now, &mut decisions);
+    decisions
+}
+
+/// How each stands to the tiers of that Region.
+fn fill_tiers(
+    candidates: &[Candidate],
+    rows: &[Row],
+    region: Region,
+    policy: &Policy,
+    decisions: &mut [Decision],
+) {
+    let worth = |row: &Row| candidates[row.at].worth[region as usize];
+    let any_unverified = rows.iter().any(|row| worth(row) == Some(Worth::Unverified));
     for tier in Tier::ALL {
-        if candidates.iter().any(|candidate| candidate.worth == Worth::Unverified) {
+        let mut put = |row: &Row, place| decisions[row.at].places[region as usize][tier as usize] = place;
+        if any_unverified {
             // Where they would be if they were verified, among those that are.
             let complete =
-                rows.iter().filter(|row| [Worth::Verified, Worth::Unverified].contains(&worth(row)));
+                rows.iter().filter(|row| matches!(worth(row), Some(Worth::Verified | Worth::Unverified)));
             fill(complete, tier, policy, |row, place| {
-                if worth(row) == Worth::Unverified {
-                    let decision = &mut decisions[row.at];
-                    decision.places[tier as usize] = place;
-                    decision.floors.set(Floors::MAY_FILL, decision.fills_any());
+                if worth(row) == Some(Worth::Unverified) {
+                    put(row, if place == Place::Fills { Place::WouldFill } else { place });
                 }
             });
         }
-        let verified = rows.iter().filter(|row| worth(row) == Worth::Verified);
-        fill(verified, tier, policy, |row, place| decisions[row.at].places[tier as usize] = place);
+        let verified = rows.iter().filter(|row| worth(row) == Some(Worth::Verified));
+        fill(verified, tier, policy, put);
     }
-    put_floors(candidates, &rows, policy, now, &mut decisions);
-    decisions
 }
 
 /// A candidate in its place in time.
@@ -166,7 +218,7 @@ fn fill<'r>(
     let (mut begun, mut filler) = (0, None);
     for (row, bucket) in with_buckets {
         let place = match filler {
-            Some((at, of)) if of == bucket => Place::FilledBy(at),
+            Some((at, of)) if of == bucket => Place::FilledBy(u32::try_from(at).unwrap_or(u32::MAX)),
             _ => {
                 (begun, filler) = (begun + 1, Some((row.at, bucket)));
                 Place::Fills
@@ -176,19 +228,24 @@ fn fill<'r>(
     }
 }
 
-/// What is kept whatever its tiers.
-fn put_floors(
+/// The newest verified ones of that Region, which are kept whatever their tiers.
+fn put_newest(
     candidates: &[Candidate],
     rows: &[Row],
+    region: Region,
     policy: &Policy,
-    now: Timestamp,
     decisions: &mut [Decision],
 ) {
-    let verified = rows.iter().rev().map(|row| row.at).filter(|at| candidates[*at].worth == Worth::Verified);
+    let is_verified = |at: &usize| candidates[*at].worth[region as usize] == Some(Worth::Verified);
     let redundancy = usize::try_from(policy.keep.redundancy.max(1)).unwrap_or(usize::MAX);
-    for (rank, at) in verified.take(redundancy).enumerate() {
+    let newest_first = rows.iter().rev().map(|row| row.at).filter(is_verified);
+    for (rank, at) in newest_first.take(redundancy).enumerate() {
         decisions[at].floors |= if rank == 0 { Floors::NEWEST } else { Floors::REDUNDANCY };
     }
+}
+
+/// What else is kept whatever its tiers.
+fn put_floors(candidates: &[Candidate], policy: &Policy, now: Timestamp, decisions: &mut [Decision]) {
     let minimum_age = policy.keep.minimum_age.max(LEAST_AGE);
     for (candidate, decision) in candidates.iter().zip(decisions) {
         let Candidate { worth, made_at, is_held, is_ours, is_copied, .. } = candidate;
@@ -196,6 +253,7 @@ fn put_floors(
         decision.floors.set(Floors::HELD, *is_held);
         decision.floors.set(Floors::FOREIGN, !*is_ours);
         decision.floors.set(Floors::COPIED, *is_copied);
-        decision.floors.set(Floors::PENDING, *worth == Worth::Pending);
+        decision.floors.set(Floors::PENDING, worth.contains(&Some(Worth::Pending)));
+        decision.floors.set(Floors::MAY_FILL, decision.has(Place::WouldFill));
     }
 }

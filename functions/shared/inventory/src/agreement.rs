@@ -1,20 +1,17 @@
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
-use data_encoding::HEXLOWER;
 use domain::{
     Engine, PlanDocument, RecoveryPointId, ResourceId,
-    retention::{self, Candidate},
+    retention::{Decision, Region, Tier, Worth},
 };
 use jiff::Timestamp;
-use reconcile::{Error, Result};
+use reconcile::Result;
 use serde::{Deserialize, Serialize};
-use serde_json::json;
-use sha2::{Digest, Sha256};
 
-use crate::{BackupPlans, Inventory, Lineage};
+use crate::{BackupPlans, Held, Inventory, Judgement};
 
 /// The shape of the document.
-const VERSION: u32 = 1;
+pub(crate) const VERSION: u32 = 1;
 
 /// What retention decided about every recovery point, and why: published before anything is deleted, and the only thing
 /// that is.
@@ -46,7 +43,54 @@ pub struct LineagePlan {
     pub expire: Vec<Decided>,
 }
 
+/// One decision.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Decided {
+    /// About which recovery point.
+    pub id: RecoveryPointId,
+    /// In which Regions it was verified.
+    pub verified: Vec<Region>,
+    /// The coarsest tier that it fills.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tier: Option<Tier>,
+    /// Why.
+    pub why: Vec<String>,
+}
+
+/// What a Region lost of an engine's recovery points since a plan was made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Loss<'p> {
+    /// Of which engine.
+    pub engine: Engine,
+    /// Where.
+    pub region: Region,
+    /// How many the plan kept that were verified there.
+    pub kept: usize,
+    /// Which of those are there no more, or lost their manifest.
+    pub vanished: Vec<(&'p ResourceId, &'p RecoveryPointId)>,
+}
+
 impl LineagePlan {
+    fn of(judgement: &Judgement) -> Self {
+        let (mut keep, mut expire) = (Vec::new(), Vec::new());
+        for (held, decision) in judgement.decisions() {
+            let is_verified = |region: &Region| {
+                held.holding(*region).is_some_and(|holding| holding.worth == Worth::Verified)
+            };
+            let decided = Decided {
+                id: held.id.clone(),
+                verified: Region::ALL.into_iter().filter(is_verified).collect(),
+                tier: decision.and_then(Decision::tier),
+                why: judgement.why(decision),
+            };
+            let is_kept = decision.is_none_or(Decision::is_kept);
+            if is_kept { keep.push(decided) } else { expire.push(decided) }
+        }
+        let plan = judgement.plan.map(|plan| plan.name.to_string());
+        let crate::Lineage { resource, mark } = judgement.lineage.clone();
+        Self { resource, mark, plan, keep, expire }
+    }
+
     /// The same, as far as nobody has seen it: nothing is expired.
     fn all_kept(&self) -> Self {
         let mut keep: Vec<Decided> = self.keep.iter().chain(&self.expire).cloned().collect();
@@ -57,18 +101,9 @@ impl LineagePlan {
     }
 }
 
-/// One decision.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Decided {
-    /// About which recovery point.
-    pub id: RecoveryPointId,
-    /// Why.
-    pub why: Vec<String>,
-}
-
 impl RetentionPlan {
-    /// Decides about all that is known, by the plan that each lineage is under. Of one without a plan that is in the document
-    /// everything is kept: nobody knows by what it should go. Of an engine that did not answer, what the last plan names is kept.
+    /// Decides about all that is known, by the plan that each lineage is under. Of an engine that did not answer, what the last
+    /// plan names is kept.
     pub fn make(
         inventory: &Inventory,
         plans: &PlanDocument,
@@ -76,29 +111,8 @@ impl RetentionPlan {
         last: Option<&Self>,
         now: Timestamp,
     ) -> Self {
-        let plan_of = &backup_plans.names;
-        let lineages = inventory.known().map(|(lineage, points)| {
-            let plan = plan_of.get(lineage).and_then(|name| plans.get(name));
-            let candidates: Vec<Candidate> = points.iter().map(crate::Held::candidate).collect();
-            let (mut keep, mut expire) = (Vec::new(), Vec::new());
-            match plan {
-                None => keep.extend(candidates.iter().map(|one| Decided {
-                    id: one.id.clone(),
-                    why: vec!["no backup plan says how long it is kept".to_owned()],
-                })),
-                Some(plan) => {
-                    let decisions = retention::plan(&candidates, &plan.policy(), now);
-                    for (candidate, decision) in candidates.iter().zip(decisions) {
-                        let decided =
-                            Decided { id: candidate.id.clone(), why: decision.reasons(&candidates) };
-                        if decision.is_kept() { keep.push(decided) } else { expire.push(decided) }
-                    }
-                }
-            }
-            let plan = plan.map(|plan| plan.name.to_string());
-            let Lineage { resource, mark } = lineage.clone();
-            LineagePlan { resource, mark, plan, keep, expire }
-        });
+        let judgements = Judgement::of_all(inventory, plans, backup_plans, now);
+        let lineages = judgements.map(|judgement| LineagePlan::of(&judgement));
         let is_unknown = |engine: Engine| inventory.unknown().any(|(unknown, _)| unknown == engine);
         let not_seen = last
             .into_iter()
@@ -116,66 +130,48 @@ impl RetentionPlan {
         }
     }
 
-    /// What stands for what it expires: of two plans that expire the same it is the same.
-    pub fn hash(&self) -> String {
-        let expired: Vec<_> = self
-            .lineages
-            .iter()
-            .flat_map(|lineage| lineage.expire.iter().map(move |one| (lineage.resource.to_string(), &one.id)))
-            .collect();
-        HEXLOWER.encode(&Sha256::digest(json!(expired).to_string()))
-    }
-
-    /// The document.
-    pub fn to_json(&self) -> String {
-        let mut document = json!(self);
-        document["hash"] = self.hash().into();
-        document.to_string()
-    }
-
-    /// Reads a document. One whose hash is of something else is refused.
-    pub fn parse(key: &str, text: &[u8]) -> Result<Self> {
-        let unreadable = |why: &str| {
-            Error::permanent("RetentionPlanUnreadable", format!("{key} holds no retention plan: {why}"))
-        };
-        let document: serde_json::Value =
-            serde_json::from_slice(text).map_err(|error| unreadable("it is no JSON").caused_by(error))?;
-        let hash = document["hash"].as_str().unwrap_or_default().to_owned();
-        let plan: Self = serde_json::from_value(document)
-            .map_err(|error| unreadable("fields are missing").caused_by(error))?;
-        if plan.version != VERSION {
-            return Err(unreadable(&format!("its version is {}, and {VERSION} is understood", plan.version)));
-        }
-        if plan.hash() != hash {
-            return Err(unreadable("its hash is of another one"));
-        }
-        Ok(plan)
-    }
-
-    /// What it keeps and is there no more.
-    pub fn vanished<'p>(&'p self, inventory: &Inventory) -> Vec<(&'p ResourceId, &'p RecoveryPointId)> {
-        let known: BTreeSet<_> = inventory
+    /// What each Region has lost of each engine: of what it keeps, and was verified there. Of an engine that did not answer
+    /// nothing is said.
+    pub fn losses(&self, inventory: &Inventory) -> Vec<Loss<'_>> {
+        let known: BTreeMap<_, &Held> = inventory
             .known()
-            .flat_map(|(_, points)| points.iter().map(|point| (&point.resource, &point.id)))
+            .flat_map(|(_, points)| points.iter().map(|point| ((&point.resource, &point.id), point)))
             .collect();
         let is_known =
             |resource: &ResourceId| inventory.engines.get(&resource.engine).is_some_and(Result::is_ok);
-        self.kept()
-            .filter(|(resource, id)| is_known(resource) && !known.contains(&(*resource, *id)))
-            .collect()
+        let is_there = |resource: &ResourceId, id: &RecoveryPointId, region: Region| {
+            let holding = known.get(&(resource, id)).and_then(|held| held.holding(region));
+            holding.is_some_and(|holding| holding.worth != Worth::Failed)
+        };
+        let mut losses: BTreeMap<(Engine, Region), Loss> = BTreeMap::new();
+        let looked_at = self.kept().filter(|(resource, _)| is_known(resource));
+        for (resource, decided) in looked_at {
+            for region in decided.verified.iter().copied() {
+                let engine = resource.engine;
+                let loss = losses.entry((engine, region)).or_insert_with(|| Loss {
+                    engine,
+                    region,
+                    kept: 0,
+                    vanished: Vec::new(),
+                });
+                loss.kept += 1;
+                if !is_there(resource, &decided.id, region) {
+                    loss.vanished.push((resource, &decided.id));
+                }
+            }
+        }
+        losses.into_values().filter(|loss| !loss.vanished.is_empty()).collect()
     }
 
     /// What it keeps.
-    pub fn kept(&self) -> impl Iterator<Item = (&ResourceId, &RecoveryPointId)> {
-        self.lineages
-            .iter()
-            .flat_map(|lineage| lineage.keep.iter().map(move |one| (&lineage.resource, &one.id)))
+    pub fn kept(&self) -> impl Iterator<Item = (&ResourceId, &Decided)> {
+        self.lineages.iter().flat_map(|lineage| lineage.keep.iter().map(move |one| (&lineage.resource, one)))
     }
 
     /// What it expires.
-    pub fn expired(&self) -> impl Iterator<Item = (&ResourceId, &RecoveryPointId)> {
+    pub fn expired(&self) -> impl Iterator<Item = (&ResourceId, &Decided)> {
         self.lineages
             .iter()
-            .flat_map(|lineage| lineage.expire.iter().map(move |one| (&lineage.resource, &one.id)))
+            .flat_map(|lineage| lineage.expire.iter().map(move |one| (&lineage.resource, one)))
     }
 }

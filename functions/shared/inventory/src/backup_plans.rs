@@ -52,7 +52,9 @@ async fn newest<S: Store>(points: &[Held], vault: &S, recovery_vault: &S) -> Res
 
 async fn plan_of(holding: Option<&Holding>, store: &impl Store) -> Result<Option<String>> {
     match holding.map(|holding| &holding.what) {
-        Some(What::Snapshot(snapshot)) => Ok(snapshot.tags.get(tag::PLAN).cloned()),
+        Some(What::Snapshots(snapshots)) => {
+            Ok(snapshots.first().and_then(|snapshot| snapshot.tags.get(tag::PLAN)).cloned())
+        }
         Some(What::Objects(listed)) => {
             let Some(manifest) = listed.objects.get(MANIFEST) else { return Ok(None) };
             let gone =

@@ -1,8 +1,8 @@
 use std::collections::BTreeMap;
 
 use domain::{
-    RecoveryPointId, ResourceId, Slot,
-    retention::{Candidate, Worth},
+    RecoveryPointId, RecoveryPointState, ResourceId, Slot,
+    retention::{Candidate, Region, Worth},
     tag,
 };
 use jiff::Timestamp;
@@ -33,7 +33,7 @@ pub struct Held {
 pub struct Holding {
     /// What it is worth there.
     pub worth: Worth,
-    /// When it was made there.
+    /// When the last of it was made there.
     pub made_at: Timestamp,
     /// What there is.
     pub what: What,
@@ -42,22 +42,24 @@ pub struct Holding {
 /// What a recovery point is made of.
 #[derive(Clone, Debug, PartialEq)]
 pub enum What {
-    /// An RDS snapshot.
-    Snapshot(Box<Snapshot>),
+    /// RDS snapshots: one, and those of failed attempts at the same copy; the one that counts first.
+    Snapshots(Vec<Snapshot>),
     /// Objects in a vault.
     Objects(Listed),
 }
 
 impl Held {
+    /// What a Region has of it.
+    pub fn holding(&self, region: Region) -> Option<&Holding> {
+        match region {
+            Region::Home => self.home.as_ref(),
+            Region::Recovery => self.recovery.as_ref(),
+        }
+    }
+
     /// What is known of it: the best that either Region has.
     pub fn worth(&self) -> Worth {
-        let rank = |worth: &Worth| match worth {
-            Worth::Verified => 0,
-            Worth::Unverified => 1,
-            Worth::Pending => 2,
-            Worth::Failed => 3,
-        };
-        self.holdings().map(|holding| holding.worth).min_by_key(rank).unwrap_or(Worth::Failed)
+        self.holdings().map(|holding| holding.worth).min().unwrap_or(Worth::Failed)
     }
 
     fn holdings(&self) -> impl Iterator<Item = &Holding> {
@@ -66,8 +68,12 @@ impl Held {
 
     /// Whether its copy is under way, which reads the other one all the while.
     fn is_copied(&self) -> bool {
-        let is = |holding: &Option<Holding>, worth| holding.as_ref().is_some_and(|one| one.worth == worth);
-        is(&self.recovery, Worth::Pending) && !is(&self.home, Worth::Pending)
+        self.recovery.as_ref().is_some_and(Holding::is_pending)
+    }
+
+    /// Whether a snapshot of it says of itself that a person holds it: no mark ends that.
+    pub fn is_held_by_tag(&self) -> bool {
+        self.holdings().any(Holding::is_held)
     }
 
     /// As retention sees it. It was made when the latter of the two was: what was copied yesterday is a day old.
@@ -75,7 +81,7 @@ impl Held {
         Candidate {
             id: self.id.clone(),
             slot: self.slot,
-            worth: self.worth(),
+            worth: Region::ALL.map(|region| self.holding(region).map(|holding| holding.worth)),
             made_at: self.holdings().map(|holding| holding.made_at).max().unwrap_or(self.slot.instant()),
             is_held: self.is_held,
             is_ours: true,
@@ -84,11 +90,35 @@ impl Held {
     }
 }
 
-/// Where a recovery point was seen.
-#[derive(Clone, Copy)]
-pub(crate) enum Region {
-    Home,
-    Recovery,
+impl Holding {
+    /// Whether it says of itself that a person holds it.
+    fn is_held(&self) -> bool {
+        match &self.what {
+            What::Snapshots(snapshots) => snapshots.iter().any(|one| one.tags.contains_key(tag::LEGAL_HOLD)),
+            What::Objects(_) => false,
+        }
+    }
+
+    /// Whether any of it is still being made.
+    fn is_pending(&self) -> bool {
+        let is_pending = |one: &Snapshot| one.state() == RecoveryPointState::Pending;
+        self.worth == Worth::Pending
+            || matches!(&self.what, What::Snapshots(snapshots) if snapshots.iter().any(is_pending))
+    }
+
+    /// With another attempt at the same: the better one counts, and none is forgotten.
+    fn and(self, other: Self) -> Self {
+        let (better, worse) = if other.worth < self.worth { (other, self) } else { (self, other) };
+        let made_at = better.made_at.max(worse.made_at);
+        let what = match (better.what, worse.what) {
+            (What::Snapshots(mut snapshots), What::Snapshots(more)) => {
+                snapshots.extend(more);
+                What::Snapshots(snapshots)
+            }
+            (what, _) => what,
+        };
+        Self { worth: better.worth, made_at, what }
+    }
 }
 
 /// Puts together what was seen of each recovery point.
@@ -121,27 +151,21 @@ impl<'m> Gathered<'m> {
             recovery: None,
             is_held: self.marks.is_held(resource, id),
         });
-        let is_doubted = holding.worth == Worth::Verified && self.marks.is_doubted(resource, id);
+        let is_doubted = holding.worth == Worth::Verified && self.marks.is_doubted(resource, id, region);
         let worth = if is_doubted { Worth::Unverified } else { holding.worth };
         point.is_held |= holding.is_held();
-        let holding = Some(Holding { worth, ..holding });
-        match region {
-            Region::Home => point.home = holding,
-            Region::Recovery => point.recovery = holding,
-        }
+        let holding = Holding { worth, ..holding };
+        let place = match region {
+            Region::Home => &mut point.home,
+            Region::Recovery => &mut point.recovery,
+        };
+        *place = Some(match place.take() {
+            Some(before) => before.and(holding),
+            None => holding,
+        });
     }
 
     pub(crate) fn into_lineages(self) -> Lineages {
         self.lineages.into_iter().map(|(lineage, points)| (lineage, points.into_values().collect())).collect()
-    }
-}
-
-impl Holding {
-    /// Whether it says of itself that a person holds it.
-    fn is_held(&self) -> bool {
-        match &self.what {
-            What::Snapshot(snapshot) => snapshot.tags.contains_key(tag::LEGAL_HOLD),
-            What::Objects(_) => false,
-        }
     }
 }

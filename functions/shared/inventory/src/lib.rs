@@ -8,23 +8,29 @@
 mod agreement;
 mod backup_plans;
 mod held;
+mod judgement;
 mod marks;
+mod published;
 mod snapshots;
 mod vaulted;
 
 use std::collections::BTreeMap;
 
-use domain::{Engine, ResourceId};
+use domain::{Engine, RecoveryPointId, ResourceId};
 use futures::join;
+use jiff::Timestamp;
 use rds::Rds;
 use reconcile::{Error, Result};
 use vault::Store;
 
 pub use self::{
-    agreement::{Decided, LineagePlan, RetentionPlan},
+    agreement::{Decided, LineagePlan, Loss, RetentionPlan},
     backup_plans::BackupPlans,
     held::{Held, Holding, What},
-    marks::{Mark, Marks, mark_key},
+    judgement::Judgement,
+    marks::{Mark, Marks, mark_key, mark_prefix},
+    published::{Published, acknowledgement_key, is_acknowledged, short_hash},
+    vaulted::ABANDONED,
 };
 
 /// One incarnation of one resource: a database that was deleted and made anew under its name is another one, whose
@@ -62,13 +68,13 @@ pub struct Places<'p, R, S> {
 
 impl Inventory {
     /// Looks. Without the marks nothing is known of any engine: what is under legal hold, for one.
-    pub async fn observe<R: Rds, S: Store>(places: Places<'_, R, S>) -> Result<Self> {
+    pub async fn observe<R: Rds, S: Store>(places: Places<'_, R, S>, now: Timestamp) -> Result<Self> {
         let Places { home, recovery, vault, recovery_vault } = places;
         let marks = Marks::read(vault).await?;
         let (rds, redis, turso) = join!(
             snapshots::observe(home, recovery, &marks),
-            vaulted::observe(Engine::Redis, vault, recovery_vault, &marks),
-            vaulted::observe(Engine::Turso, vault, recovery_vault, &marks),
+            vaulted::observe(Engine::Redis, vault, recovery_vault, &marks, now),
+            vaulted::observe(Engine::Turso, vault, recovery_vault, &marks, now),
         );
         let engines = BTreeMap::from([(Engine::Rds, rds), (Engine::Redis, redis), (Engine::Turso, turso)]);
         Ok(Self { engines })
@@ -77,6 +83,13 @@ impl Inventory {
     /// What is known, engine by engine.
     pub fn known(&self) -> impl Iterator<Item = (&Lineage, &Vec<Held>)> {
         self.engines.values().flatten().flatten()
+    }
+
+    /// The recovery point of that name, where its engine answered.
+    pub fn find(&self, resource: &ResourceId, id: &RecoveryPointId) -> Result<Option<&Held>, &Error> {
+        let Some(lineages) = self.engines.get(&resource.engine) else { return Ok(None) };
+        let points = lineages.as_ref()?.iter().filter(|(lineage, _)| lineage.resource == *resource);
+        Ok(points.flat_map(|(_, points)| points).find(|point| point.id == *id))
     }
 
     /// What did not answer.

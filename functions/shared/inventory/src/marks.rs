@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 
-use domain::{RecoveryPointId, ResourceId};
+use domain::{RecoveryPointId, ResourceId, retention::Region};
 use jiff::Timestamp;
 use reconcile::Result;
 use vault::Store;
@@ -15,48 +15,72 @@ pub enum Mark {
     Held,
     /// Nobody holds it any more.
     Released,
-    /// A later look found it damaged, or could not find it whole.
-    Unverified,
+    /// A later look found what that Region has of it damaged, or could not find it whole.
+    Unverified(Region),
     /// A look after that found it whole.
-    Verified,
+    Verified(Region),
 }
 
 impl Mark {
-    const ALL: [Self; 4] = [Self::Held, Self::Released, Self::Unverified, Self::Verified];
+    const ALL: [Self; 6] = [
+        Self::Held,
+        Self::Released,
+        Self::Unverified(Region::Home),
+        Self::Unverified(Region::Recovery),
+        Self::Verified(Region::Home),
+        Self::Verified(Region::Recovery),
+    ];
 
     const fn as_str(self) -> &'static str {
         match self {
             Self::Held => "held",
             Self::Released => "released",
-            Self::Unverified => "unverified",
-            Self::Verified => "verified",
+            Self::Unverified(Region::Home) => "unverified-at-home",
+            Self::Unverified(Region::Recovery) => "unverified-away",
+            Self::Verified(Region::Home) => "verified-at-home",
+            Self::Verified(Region::Recovery) => "verified-away",
         }
     }
+}
+
+/// Below which the marks of one recovery point are.
+pub fn mark_prefix(resource: &ResourceId, id: &RecoveryPointId) -> String {
+    format!("{MARKS}{resource}/{id}/")
 }
 
 /// The key of a mark in the vault: `marks/turso/shop/<recovery point>/2026-11-23T02:30:00.000Z-held`. An object is only ever added,
 /// and the latest of its kind is what counts: so who held what, and until when, stays on record.
 pub fn mark_key(resource: &ResourceId, id: &RecoveryPointId, at: Timestamp, mark: Mark) -> String {
-    format!("{MARKS}{resource}/{id}/{}-{}", at.strftime("%Y-%m-%dT%H:%M:%S%.3fZ"), mark.as_str())
+    format!("{}{}-{}", mark_prefix(resource, id), at.strftime("%Y-%m-%dT%H:%M:%S%.3fZ"), mark.as_str())
 }
 
 /// All marks (one list call for each 1,000).
 #[derive(Clone, Debug, Default)]
 pub struct Marks {
     held: BTreeMap<(ResourceId, RecoveryPointId), bool>,
-    doubted: BTreeMap<(ResourceId, RecoveryPointId), bool>,
+    doubted: BTreeMap<(ResourceId, RecoveryPointId, Region), bool>,
 }
 
 impl Marks {
     /// Reads the names of the marks in the vault, which say all that they say.
     pub async fn read(vault: &impl Store) -> Result<Self> {
+        Self::read_below(vault, MARKS).await
+    }
+
+    /// Those of one recovery point.
+    pub async fn read_of(vault: &impl Store, resource: &ResourceId, id: &RecoveryPointId) -> Result<Self> {
+        Self::read_below(vault, &mark_prefix(resource, id)).await
+    }
+
+    async fn read_below(vault: &impl Store, prefix: &str) -> Result<Self> {
         let mut marks = Self::default();
         // In the order of their keys, and so of their time.
-        for object in vault.list(MARKS).await? {
-            if let Some((of, mark)) = read(&object.key) {
+        for object in vault.list(prefix).await? {
+            if let Some(((resource, id), mark)) = read(&object.key) {
                 match mark {
-                    Mark::Held | Mark::Released => marks.held.insert(of, mark == Mark::Held),
-                    Mark::Unverified | Mark::Verified => marks.doubted.insert(of, mark == Mark::Unverified),
+                    Mark::Held | Mark::Released => marks.held.insert((resource, id), mark == Mark::Held),
+                    Mark::Unverified(region) => marks.doubted.insert((resource, id, region), true),
+                    Mark::Verified(region) => marks.doubted.insert((resource, id, region), false),
                 };
             }
         }
@@ -68,16 +92,16 @@ impl Marks {
         self.held.get(&(resource.clone(), id.clone())).copied().unwrap_or(false)
     }
 
-    /// Whether the last look found it damaged.
-    pub fn is_doubted(&self, resource: &ResourceId, id: &RecoveryPointId) -> bool {
-        self.doubted.get(&(resource.clone(), id.clone())).copied().unwrap_or(false)
+    /// Whether the last look found what that Region has of it damaged.
+    pub fn is_doubted(&self, resource: &ResourceId, id: &RecoveryPointId, region: Region) -> bool {
+        self.doubted.get(&(resource.clone(), id.clone(), region)).copied().unwrap_or(false)
     }
 }
 
 fn read(key: &str) -> Option<((ResourceId, RecoveryPointId), Mark)> {
     let (of, said) = key.strip_prefix(MARKS)?.rsplit_once('/')?;
     let (resource, id) = of.rsplit_once('/')?;
-    let (_, said) = said.rsplit_once('-')?;
+    let (_, said) = said.split_once("Z-")?;
     let mark = Mark::ALL.into_iter().find(|mark| mark.as_str() == said)?;
     Some(((ResourceId::try_from(resource.to_owned()).ok()?, RecoveryPointId::from(id)), mark))
 }

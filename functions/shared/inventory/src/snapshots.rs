@@ -1,11 +1,15 @@
-use domain::{RecoveryPointId, RecoveryPointState, ResourceId, Slot, retention::Worth, tag};
+use domain::{
+    RecoveryPointId, RecoveryPointState, ResourceId, Slot,
+    retention::{Region, Worth},
+    tag,
+};
 use futures::try_join;
 use rds::{Rds, Snapshot};
 use reconcile::Result;
 
 use crate::{
     Lineages, Marks,
-    held::{Gathered, Holding, Region, What},
+    held::{Gathered, Holding, What},
 };
 
 /// The snapshots of ours in both Regions: one call for each 100.
@@ -14,7 +18,7 @@ pub(crate) async fn observe(home: &impl Rds, recovery: &impl Rds, marks: &Marks)
     let mut gathered = Gathered::new(marks);
     for (region, snapshots) in [(Region::Home, home), (Region::Recovery, recovery)] {
         for snapshot in snapshots {
-            if let Some((id, resource)) = ours(&snapshot) {
+            if let Some((id, resource)) = ours(region, &snapshot) {
                 gathered.add(region, &id, &resource, holding(snapshot));
             }
         }
@@ -23,8 +27,15 @@ pub(crate) async fn observe(home: &impl Rds, recovery: &impl Rds, marks: &Marks)
 }
 
 /// Of which resource Tidemark made it; `None` for one that Tidemark did not make, or whose name and tags contradict each other.
-fn ours(snapshot: &Snapshot) -> Option<(RecoveryPointId, ResourceId)> {
-    let id = RecoveryPointId::from(snapshot.id.as_str());
+fn ours(region: Region, snapshot: &Snapshot) -> Option<(RecoveryPointId, ResourceId)> {
+    // A copy at home, or a first snapshot where the copies are, comes from a deployment that works the other way round. What
+    // is being deleted is there no more.
+    let is_copy = snapshot.copied_from.is_some();
+    if is_copy != (region == Region::Recovery) || snapshot.status == "deleting" {
+        return None;
+    }
+    let (name, _) = RecoveryPointId::copied(&snapshot.id);
+    let id = RecoveryPointId::from(name);
     let parts = id.parts()?;
     let resource = ResourceId::rds(snapshot.tags.get(tag::RESOURCE)?.strip_prefix("rds/")?);
     let slot = Slot::at(snapshot.tags.get(tag::SLOT)?.parse().ok()?);
@@ -41,5 +52,5 @@ fn holding(snapshot: Snapshot) -> Holding {
     let asked = || snapshot.tags.get(tag::REQUESTED_AT)?.parse().ok();
     // One of which nobody knows since when it exists has just been made, as far as deleting it goes.
     let made_at = snapshot.created.or_else(asked).unwrap_or(jiff::Timestamp::MAX);
-    Holding { worth, made_at, what: What::Snapshot(Box::new(snapshot)) }
+    Holding { worth, made_at, what: What::Snapshots(vec![snapshot]) }
 }

@@ -4,8 +4,14 @@
 
 use std::collections::BTreeMap;
 
-use domain::{Engine, PlanDocument, RecoveryPointId, ResourceId, Slot, tag};
-use inventory::{BackupPlans, Held, Inventory, Lineage, Mark, Places, RetentionPlan, mark_key};
+use domain::{
+    Engine, PlanDocument, RecoveryPointId, ResourceId, Slot,
+    retention::{Region, Worth},
+    tag,
+};
+use inventory::{
+    BackupPlans, Decided, Held, Inventory, Lineage, Mark, Places, Published, RetentionPlan, What, mark_key,
+};
 use jiff::{SignedDuration, Timestamp};
 use rds::{FakeAccount, Snapshot, SnapshotKind};
 use reconcile::Error;
@@ -14,6 +20,8 @@ use vault::{FakeStore, point_prefix};
 
 const HOME: &str = "us-east-1";
 const AWAY: &str = "us-west-2";
+
+const NOW: &str = "2026-11-22T05:00:00Z";
 
 fn at(text: &str) -> Timestamp {
     text.parse().unwrap()
@@ -28,7 +36,7 @@ struct World {
 impl World {
     fn new() -> Self {
         let vault = FakeStore::new(HOME, "vault");
-        vault.set_now(at("2026-11-22T05:00:00Z"));
+        vault.set_now(at(NOW));
         Self { account: FakeAccount::default(), away: vault.beside(AWAY, "vault-away"), vault }
     }
 
@@ -36,7 +44,7 @@ impl World {
         let (home, recovery) = (self.account.region(HOME), self.account.region(AWAY));
         let places =
             Places { home: &home, recovery: &recovery, vault: &self.vault, recovery_vault: &self.away };
-        Inventory::observe(places).await.unwrap()
+        Inventory::observe(places, at(NOW)).await.unwrap()
     }
 
     /// What there is, told short: `rds/orders verified held`.
@@ -63,7 +71,8 @@ impl World {
     fn put(&self, store: &FakeStore, slot: &str, name: &str) {
         let (resource, slot) = (ResourceId::turso("shop"), Slot::at(at(slot)));
         let id = RecoveryPointId::new("shop", "id-1", slot, 1);
-        store.put(&format!("{}{name}", point_prefix(&resource, slot, &id)), "content");
+        let (name, content) = if name == "large" { (DATA, "more content") } else { (name, "content") };
+        store.put(&format!("{}{name}", point_prefix(&resource, slot, &id)), content);
     }
 
     fn mark(&self, at_minute: i64, mark: Mark) {
@@ -93,7 +102,7 @@ fn snapshot(region: &str, slot: &str, status: &str) -> Snapshot {
         created: Some(slot.instant()),
         encrypted: true,
         kms_key: None,
-        copied_from: None,
+        copied_from: (region == AWAY).then(|| "the other".to_owned()),
         tags: tags.map(|(key, value)| (key.to_owned(), value)).into(),
     }
 }
@@ -115,6 +124,43 @@ async fn snapshots_and_their_copies_are_one_recovery_point() {
 }
 
 #[tokio::test]
+async fn every_attempt_at_a_copy_belongs_to_what_it_copies() {
+    let world = World::new();
+    world.account.put_snapshot(HOME, snapshot(HOME, SLOT, "available"));
+    let first = snapshot(AWAY, SLOT, "failed");
+    let named = |number: u32| Snapshot { id: format!("{}-copy-{number}", first.id), ..first.clone() };
+    let second = Snapshot { status: "available".to_owned(), ..named(2) };
+    let mut third = Snapshot { status: "copying".to_owned(), ..named(3) };
+    third.tags.insert(tag::LEGAL_HOLD.to_owned(), "case 17".to_owned());
+    for copy in [first, second, third] {
+        world.account.put_snapshot(AWAY, copy);
+    }
+    assert_eq!(world.points().await, ["rds/orders Verified home away held"]);
+    let inventory = world.observe().await;
+    let (_, points) = inventory.known().next().unwrap();
+    let candidate = points[0].candidate();
+    assert_eq!((candidate.worth[1], candidate.is_copied), (Some(Worth::Verified), true));
+    let Some(What::Snapshots(there)) = points[0].recovery.as_ref().map(|holding| &holding.what) else {
+        panic!()
+    };
+    assert!(there.len() == 3 && there[0].id.ends_with("-copy-2"), "{there:?}");
+}
+
+#[tokio::test]
+async fn a_deployment_that_works_the_other_way_round_is_left_alone() {
+    let world = World::new();
+    let of_the_other = |region, copied_from: Option<&str>| Snapshot {
+        copied_from: copied_from.map(str::to_owned),
+        ..snapshot(region, SLOT, "available")
+    };
+    world.account.put_snapshot(HOME, of_the_other(HOME, Some("arn")));
+    world.account.put_snapshot(AWAY, of_the_other(AWAY, None));
+    assert_eq!(world.points().await, [""; 0]);
+    world.account.put_snapshot(HOME, snapshot(HOME, SLOT, "deleting"));
+    assert_eq!(world.points().await, [""; 0], "what is being deleted is there no more");
+}
+
+#[tokio::test]
 async fn what_is_not_ours_is_not_there() {
     let world = World::new();
     let by_hand = Snapshot { id: "before-upgrade".to_owned(), ..snapshot(HOME, SLOT, "available") };
@@ -129,29 +175,59 @@ async fn what_is_not_ours_is_not_there() {
     assert_eq!(world.points().await, [""; 0]);
 }
 
+const DATA: &str = "database.sqlite.zst";
+const MANIFEST: &str = "manifest.json";
+
+/// What is in each vault, and what it is worth there, now and when nothing has come for eight days.
+#[rstest]
+#[case::being_made(&[DATA], &[], ["Pending", "-"], ["Failed", "-"])]
+#[case::made(&[DATA, MANIFEST], &[], ["Verified", "-"], ["Verified", "-"])]
+#[case::being_copied(&[DATA, MANIFEST], &[DATA], ["Verified", "Pending"], ["Verified", "Failed"])]
+#[case::the_copy_lacks_data(&[DATA, MANIFEST], &[MANIFEST], ["Verified", "Pending"], ["Verified", "Unverified"])]
+#[case::copied(&[DATA, MANIFEST], &[DATA, MANIFEST], ["Verified", "Verified"], ["Verified", "Verified"])]
+#[case::nothing_but_a_manifest(&[MANIFEST], &[], ["Unverified", "-"], ["Unverified", "-"])]
+#[case::home_lost_data(&[MANIFEST], &[DATA, MANIFEST], ["Unverified", "Verified"], ["Unverified", "Verified"])]
+#[case::home_lost_its_manifest(&[DATA], &[DATA, MANIFEST], ["Failed", "Verified"], ["Failed", "Verified"])]
+#[case::home_lost_all(&[], &[DATA, MANIFEST], ["-", "Verified"], ["-", "Verified"])]
+#[case::another_size(&[DATA, MANIFEST], &["large", MANIFEST], ["Verified", "Unverified"], ["Verified", "Unverified"])]
+#[case::parts_of_both(&[DATA], &[DATA], ["Pending", "Pending"], ["Failed", "Failed"])]
 #[tokio::test]
-async fn a_manifest_makes_a_recovery_point() {
+async fn what_each_vault_has_is_worth(
+    #[case] home: &[&str],
+    #[case] away: &[&str],
+    #[case] young: [&str; 2],
+    #[case] old: [&str; 2],
+) {
     let world = World::new();
-    world.put(&world.vault, SLOT, "database.sqlite.zst");
-    assert_eq!(world.points().await, ["turso/shop Pending home"]);
-    world.put(&world.vault, SLOT, "manifest.json");
-    world.put(&world.away, SLOT, "database.sqlite.zst");
-    assert_eq!(world.points().await, ["turso/shop Verified home away"]);
-    let (_, points) =
-        world.observe().await.known().next().map(|(one, points)| (one.clone(), points.clone())).unwrap();
-    assert!(points[0].candidate().is_copied);
+    for (store, objects) in [(&world.vault, home), (&world.away, away)] {
+        for object in objects {
+            world.put(store, SLOT, object);
+        }
+    }
+    for (now, expected) in [(at(NOW), young), (at(NOW) + SignedDuration::from_hours(8 * 24), old)] {
+        let (rds, recovery) = (world.account.region(HOME), world.account.region(AWAY));
+        let places =
+            Places { home: &rds, recovery: &recovery, vault: &world.vault, recovery_vault: &world.away };
+        let inventory = Inventory::observe(places, now).await.unwrap();
+        let (_, points) = inventory.known().next().unwrap();
+        let worth =
+            points[0].candidate().worth.map(|worth| worth.map_or("-".to_owned(), |one| format!("{one:?}")));
+        assert_eq!(worth, expected, "{now}");
+    }
 }
 
 #[rstest]
 #[case::held(&[(0, Mark::Held)], "Verified home held")]
 #[case::released(&[(0, Mark::Held), (1, Mark::Released)], "Verified home")]
 #[case::held_again(&[(0, Mark::Held), (1, Mark::Released), (9, Mark::Held)], "Verified home held")]
-#[case::damaged(&[(0, Mark::Unverified)], "Unverified home")]
-#[case::whole_after_all(&[(0, Mark::Unverified), (5, Mark::Verified)], "Verified home")]
-#[case::each_for_itself(&[(0, Mark::Held), (5, Mark::Unverified)], "Unverified home held")]
+#[case::damaged(&[(0, Mark::Unverified(Region::Home))], "Unverified home")]
+#[case::damaged_elsewhere(&[(0, Mark::Unverified(Region::Recovery))], "Verified home")]
+#[case::whole_after_all(&[(0, Mark::Unverified(Region::Home)), (5, Mark::Verified(Region::Home))], "Verified home")]
+#[case::each_for_itself(&[(0, Mark::Held), (5, Mark::Unverified(Region::Home))], "Unverified home held")]
 #[tokio::test]
 async fn the_latest_mark_counts(#[case] marks: &[(i64, Mark)], #[case] expected: &str) {
     let world = World::new();
+    world.put(&world.vault, SLOT, "database.sqlite.zst");
     world.put(&world.vault, SLOT, "manifest.json");
     for (minute, mark) in marks {
         world.mark(*minute, *mark);
@@ -202,16 +278,17 @@ fn six_days() -> World {
 #[tokio::test]
 async fn a_plan_says_of_each_what_becomes_of_it_and_why() {
     let plan = planned(&six_days(), Some("default")).await;
-    let days = |points: Vec<(&ResourceId, &RecoveryPointId)>| {
-        points.into_iter().map(|(_, id)| id.parts().unwrap().slot.utc_date().day()).collect::<Vec<_>>()
+    let days = |points: Vec<(&ResourceId, &Decided)>| {
+        points.into_iter().map(|(_, one)| one.id.parts().unwrap().slot.utc_date().day()).collect::<Vec<_>>()
     };
     assert_eq!(
         (days(plan.kept().collect()), days(plan.expired().collect())),
         (vec![21, 22], vec![17, 18, 19, 20])
     );
     assert!(plan.lineages[0].expire.iter().all(|one| !one.why.is_empty()));
-    let text = plan.to_json();
-    assert_eq!(RetentionPlan::parse("key", text.as_bytes()).unwrap(), plan);
+    let published = Published::new(plan).unwrap();
+    let text = published.to_json().unwrap();
+    assert_eq!(Published::parse("key", text.as_bytes()).unwrap(), published);
 }
 
 #[rstest]
@@ -225,22 +302,40 @@ async fn without_a_backup_plan_all_is_kept(#[case] plan: Option<&str>) {
 
 #[tokio::test]
 async fn a_plan_that_somebody_has_changed_is_refused() {
-    let plan = planned(&six_days(), Some("default")).await;
-    let kept = plan.kept().next().unwrap().1.to_string();
-    let expired = plan.expired().next().unwrap().1.to_string();
-    let changed = plan.to_json().replace(&expired, &kept);
-    let error = RetentionPlan::parse("retention/plans/x.json", changed.as_bytes()).unwrap_err();
+    let published = Published::new(planned(&six_days(), Some("default")).await).unwrap();
+    let (kept, expired) =
+        (published.plan.kept().next().unwrap().1, published.plan.expired().next().unwrap().1);
+    let changed = published.to_json().unwrap().replace(expired.id.as_str(), kept.id.as_str());
+    let error = Published::parse("retention/plans/x.json", changed.as_bytes()).unwrap_err();
     assert_eq!(error.code(), "RetentionPlanUnreadable");
     assert!(
         error.to_string().contains("retention/plans/x.json") && error.to_string().contains("hash"),
         "{error}"
     );
-    for text in ["", "{}", "[]", r#"{"version": 2, "made_at": "2026-11-22T03:00:00Z", "lineages": []}"#] {
-        assert_eq!(
-            RetentionPlan::parse("key", text.as_bytes()).unwrap_err().code(),
-            "RetentionPlanUnreadable"
-        );
+    let of_another_shape = Published::new(RetentionPlan { version: 2, ..published.plan.clone() }).unwrap();
+    for text in ["", "{}", "[]", r#"{"hash": "", "plan": {}}"#, &of_another_shape.to_json().unwrap()] {
+        assert_eq!(Published::parse("key", text.as_bytes()).unwrap_err().code(), "RetentionPlanUnreadable");
     }
+}
+
+#[tokio::test]
+async fn two_plans_that_expire_nothing_are_two() {
+    let plan = planned(&six_days(), None).await;
+    let later = RetentionPlan { made_at: at("2026-12-02T00:00:00Z"), ..plan.clone() };
+    assert_ne!(Published::new(plan).unwrap().hash, Published::new(later).unwrap().hash);
+}
+
+#[tokio::test]
+async fn a_large_plan_is_read_in_ranges() {
+    let world = six_days();
+    let mut plan = planned(&world, Some("default")).await;
+    let lineage = plan.lineages[0].clone();
+    plan.lineages = vec![lineage; 20_000];
+    let published = Published::new(plan).unwrap();
+    let text = published.to_json().unwrap();
+    assert!(text.len() > 16 << 20, "{} bytes are read with one call", text.len());
+    world.vault.put(&published.key(), text);
+    assert_eq!(Published::newest(&world.vault).await.unwrap(), Some(published));
 }
 
 #[tokio::test]

@@ -34,6 +34,16 @@ impl Listed {
         self.objects.values().map(|object| object.bytes).sum()
     }
 
+    /// Whether it is nothing but a manifest.
+    pub fn is_bare(&self) -> bool {
+        self.objects.keys().all(|name| name == MANIFEST)
+    }
+
+    /// Whether `other` has an object that this one has not.
+    pub fn lacks_of(&self, other: &Self) -> bool {
+        other.objects.keys().any(|name| !self.objects.contains_key(name))
+    }
+
     /// Whether `copy` holds the same objects: names and sizes.
     pub fn is_held_by(&self, copy: &Self) -> bool {
         self.objects

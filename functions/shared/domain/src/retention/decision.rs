@@ -1,6 +1,6 @@
 use bitflags::bitflags;
 
-use super::{Candidate, Tier};
+use super::{Candidate, Region, Tier};
 
 bitflags! {
     /// What keeps a recovery point whatever its tiers.
@@ -25,13 +25,15 @@ bitflags! {
     }
 }
 
-/// How a recovery point stands to one tier.
+/// How a recovery point stands to one tier of one Region.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Place {
     /// It fills its bucket.
     Fills,
+    /// It is not verified, and would fill its bucket if it were.
+    WouldFill,
     /// Its bucket is filled by that candidate, which is earlier.
-    FilledBy(usize),
+    FilledBy(u32),
     /// Its bucket is older than those that are kept.
     Beyond,
     /// It counts for no tier.
@@ -42,8 +44,8 @@ pub enum Place {
 /// What becomes of a recovery point, and all that speaks for it and against it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Decision {
-    /// How it stands to each tier, in the order of [`Tier::ALL`]. Of one that is not verified: how it would, if it were.
-    pub places: [Place; 4],
+    /// How it stands to each tier, in the order of [`Tier::ALL`], in each Region, in the order of [`Region::ALL`].
+    pub places: [[Place; 4]; 2],
     /// What keeps it besides.
     pub floors: Floors,
 }
@@ -51,39 +53,48 @@ pub struct Decision {
 impl Decision {
     /// Whether it is kept; otherwise it is expired.
     pub fn is_kept(&self) -> bool {
-        !self.floors.is_empty() || self.fills_any()
+        !self.floors.is_empty() || self.has(Place::Fills)
     }
 
-    pub(super) fn fills_any(&self) -> bool {
-        self.places.contains(&Place::Fills)
+    pub(super) fn has(&self, place: Place) -> bool {
+        self.places.as_flattened().contains(&place)
     }
 
-    /// The coarsest tier that it fills, which says how long it will be needed.
+    /// The coarsest tier that it fills in either Region, which says how long it will be needed.
     pub fn tier(&self) -> Option<Tier> {
-        Tier::ALL.into_iter().rev().find(|tier| self.places[*tier as usize] == Place::Fills)
+        Tier::ALL.into_iter().rev().find(|tier| self.at(*tier).contains(&Place::Fills))
+    }
+
+    /// How it stands to that tier, at home and in the recovery Region.
+    fn at(&self, tier: Tier) -> [Place; 2] {
+        Region::ALL.map(|region| self.places[region as usize][tier as usize])
     }
 
     /// Why, one reason after the other: what keeps it; of an expired one, what has taken its place in each tier.
     pub fn reasons(&self, candidates: &[Candidate]) -> Vec<String> {
-        let floors = self.floors.iter().map(|floor| floor_says(floor).to_owned());
+        let tiers = Tier::ALL.into_iter();
         if self.is_kept() {
-            let fills = Tier::ALL.into_iter().filter(|tier| self.places[*tier as usize] == Place::Fills);
-            let is_verified = !self.floors.contains(Floors::MAY_FILL);
-            return fills
-                .filter(|_| is_verified)
-                .map(|tier| fills_says(tier).to_owned())
-                .chain(floors)
-                .collect();
+            let fills = tiers.filter_map(|tier| match self.at(tier) {
+                [Place::Fills, _] => Some(format!("the first verified one of {}", bucket_says(tier))),
+                [_, Place::Fills] => Some(format!("the first verified copy of {}", bucket_says(tier))),
+                _ => None,
+            });
+            return fills.chain(self.floors.iter().map(|floor| floor_says(floor).to_owned())).collect();
         }
-        let against = |tier: Tier| match self.places[tier as usize] {
+        let against = |place: Place, tier: Tier| match place {
             Place::FilledBy(at) => {
-                let by = candidates.get(at).map_or("another one", |candidate| candidate.id.as_str());
+                let by = candidates.get(at as usize).map_or("another one", |candidate| candidate.id.as_str());
                 Some(format!("{} has {by}", bucket_says(tier)))
             }
             Place::Beyond => Some(format!("{} is older than those that are kept", bucket_says(tier))),
-            Place::Fills | Place::None => None,
+            Place::Fills | Place::WouldFill | Place::None => None,
         };
-        let against: Vec<String> = Tier::ALL.into_iter().filter_map(against).collect();
+        let both = |tier: Tier| {
+            let [home, recovery] = self.at(tier).map(|place| against(place, tier));
+            let recovery = recovery.filter(|recovery| home.as_ref() != Some(recovery));
+            home.into_iter().chain(recovery.map(|says| format!("{says} in the recovery Region")))
+        };
+        let against: Vec<String> = tiers.flat_map(both).collect();
         if against.is_empty() { vec!["it failed, and will never be restorable".to_owned()] } else { against }
     }
 }
@@ -94,15 +105,6 @@ fn bucket_says(tier: Tier) -> &'static str {
         Tier::Weekly => "its week",
         Tier::Monthly => "its month",
         Tier::Annual => "its year",
-    }
-}
-
-fn fills_says(tier: Tier) -> &'static str {
-    match tier {
-        Tier::Daily => "the first verified one of its day",
-        Tier::Weekly => "the first verified one of its week",
-        Tier::Monthly => "the first verified one of its month",
-        Tier::Annual => "the first verified one of its year",
     }
 }
 

@@ -18,7 +18,7 @@ fn verified(slot: Timestamp) -> Candidate {
     Candidate {
         id: RecoveryPointId::new("orders", "db-ABC", Slot::at(slot), 1),
         slot: Slot::at(slot),
-        worth: Worth::Verified,
+        worth: [Some(Worth::Verified); 2],
         made_at: slot + SignedDuration::from_mins(1),
         is_held: false,
         is_ours: true,
@@ -43,14 +43,13 @@ fn kept(candidates: &[Candidate], policy: &Policy, now: Timestamp) -> BTreeSet<S
     candidates.iter().zip(decisions).filter(|(_, one)| one.is_kept()).map(|(one, _)| one.slot).collect()
 }
 
-fn filling(candidates: &[Candidate], policy: &Policy, now: Timestamp) -> [BTreeSet<Slot>; 4] {
+/// The slots that fill each tier of a Region.
+fn filling(candidates: &[Candidate], policy: &Policy, now: Timestamp, region: Region) -> [BTreeSet<Slot>; 4] {
     let decisions = plan(candidates, policy, now);
     Tier::ALL.map(|tier| {
-        let fills = |decision: &Decision| decision.places[tier as usize] == Place::Fills;
+        let fills = |decision: &Decision| decision.places[region as usize][tier as usize] == Place::Fills;
         let ones = candidates.iter().zip(&decisions);
-        ones.filter(|(one, decision)| one.worth == Worth::Verified && fills(decision))
-            .map(|(one, _)| one.slot)
-            .collect()
+        ones.filter(|(_, decision)| fills(decision)).map(|(one, _)| one.slot).collect()
     })
 }
 
@@ -72,7 +71,7 @@ fn a_year_of_days_by_the_default_policy() {
 #[test]
 fn every_reason_is_told() {
     let mut candidates = daily_until("2026-11-22T03:00:00Z", 30);
-    candidates[20].worth = Worth::Failed;
+    candidates[20].worth = [Some(Worth::Failed), None];
     candidates[21].is_held = true;
     let decisions = plan(&candidates, &policy(2, 1, 1, 1), at("2026-11-22T12:00:00Z"));
     let says = |at: usize| decisions[at].reasons(&candidates).join("; ");
@@ -87,9 +86,10 @@ fn every_reason_is_told() {
 fn a_failure_on_the_first_does_not_cost_the_month() {
     let mut candidates = daily_until("2026-11-22T03:00:00Z", 60);
     for failed in candidates.iter_mut().filter(|one| one.slot.utc_date().day() < 4) {
-        failed.worth = Worth::Failed;
+        failed.worth = [Some(Worth::Failed), None];
     }
-    let [_, _, months, _] = filling(&candidates, &policy(1, 0, 2, 0), at("2026-11-22T12:00:00Z"));
+    let [_, _, months, _] =
+        filling(&candidates, &policy(1, 0, 2, 0), at("2026-11-22T12:00:00Z"), Region::Home);
     let days: Vec<i8> = months.iter().map(|slot| slot.utc_date().day()).collect();
     assert_eq!(days, [4, 4]);
 }
@@ -115,7 +115,7 @@ fn the_calendar_is_the_plans() {
         .map(|slot| verified(at(slot)))
         .into();
     let now = at("2026-11-25T00:00:00Z");
-    let months = |policy: &Policy| filling(&candidates, policy, now)[2].clone();
+    let months = |policy: &Policy| filling(&candidates, policy, now, Region::Recovery)[2].clone();
     assert_eq!(months(&policy(1, 0, 9, 0)).len(), 2);
     // In Tokyo it is November by then.
     let tokyo = months(&zoned(&policy(1, 0, 9, 0), "Asia/Tokyo"));
@@ -130,7 +130,7 @@ fn where_clocks_go_back_over_midnight_a_day_does_not_begin_twice() {
         ["2010-11-07T02:00:00Z", "2010-11-07T02:30:00Z", "2010-11-07T03:00:00Z", "2010-11-07T06:00:00Z"]
             .map(|slot| verified(at(slot)))
             .into();
-    let [days, ..] = filling(&candidates, &policy, at("2010-12-01T00:00:00Z"));
+    let [days, ..] = filling(&candidates, &policy, at("2010-12-01T00:00:00Z"), Region::Home);
     assert_eq!(days, BTreeSet::from([candidates[0].slot, candidates[1].slot]));
 }
 
@@ -139,13 +139,38 @@ fn what_is_not_verified_counts_for_nothing_and_waits_for_a_better_look() {
     let mut candidates = daily_until("2026-11-22T03:00:00Z", 40);
     let first_of_november =
         candidates.iter().position(|one| one.slot.utc_date().to_string() == "2026-11-01").unwrap();
-    candidates[first_of_november].worth = Worth::Unverified;
+    candidates[first_of_november].worth = [Some(Worth::Unverified); 2];
     let now = at("2026-11-22T12:00:00Z");
     let (policy, decisions) = (policy(1, 0, 2, 0), plan(&candidates, &policy(1, 0, 2, 0), now));
     assert_eq!(decisions[first_of_november].floors, Floors::MAY_FILL);
     assert!(decisions[first_of_november - 1].is_kept(), "the 2nd fills the month meanwhile");
-    candidates[first_of_november].worth = Worth::Verified;
+    candidates[first_of_november].worth = [Some(Worth::Verified); 2];
     assert!(!plan(&candidates, &policy, now)[first_of_november - 1].is_kept());
+}
+
+#[test]
+fn what_has_no_copy_takes_no_place_from_what_has_one() {
+    let mut candidates = daily_until("2026-11-22T03:00:00Z", 60);
+    for uncopied in &mut candidates[..20] {
+        uncopied.worth = [Some(Worth::Verified), None];
+    }
+    let now = at("2026-11-25T12:00:00Z");
+    let policy =
+        Policy { keep: Retention { redundancy: 2, ..policy(7, 0, 0, 0).keep }, ..policy(7, 0, 0, 0) };
+    let decisions = plan(&candidates, &policy, now);
+    let kept: Vec<usize> = (0..60).filter(|at| decisions[*at].is_kept()).collect();
+    assert_eq!(kept, [0, 1, 2, 3, 4, 5, 6, 20, 21, 22, 23, 24, 25, 26], "seven in each Region");
+    let says = |at: usize| decisions[at].reasons(&candidates).join("; ");
+    insta::assert_snapshot!(says(20), @"the first verified copy of its day; the newest verified one");
+    insta::assert_snapshot!(says(21), @"the first verified copy of its day; one of the newest verified ones that the plan keeps in any case");
+}
+
+#[test]
+fn a_copy_alone_is_a_recovery_point_like_another() {
+    let mut candidates = daily_until("2026-11-22T03:00:00Z", 3);
+    candidates[0].worth = [None, Some(Worth::Verified)];
+    let policy = policy(1, 0, 0, 0);
+    assert_eq!(kept(&candidates, &policy, at("2026-11-25T12:00:00Z")).len(), 2, "the newest of each Region");
 }
 
 #[rstest]
@@ -160,13 +185,16 @@ fn a_policy_that_keeps_nothing_keeps_the_floor(#[case] days: i64, #[case] redund
     assert_eq!(kept(&candidates, &policy, at("2026-11-22T12:00:00Z")).len(), expected);
 }
 
-fn worth() -> impl Strategy<Value = Worth> {
-    prop_oneof![
-        6 => Just(Worth::Verified),
-        1 => Just(Worth::Unverified),
-        1 => Just(Worth::Pending),
-        1 => Just(Worth::Failed),
-    ]
+/// In both Regions.
+fn worth() -> impl Strategy<Value = [Option<Worth>; 2]> {
+    let one = prop_oneof![
+        6 => Just(Some(Worth::Verified)),
+        1 => Just(Some(Worth::Unverified)),
+        1 => Just(Some(Worth::Pending)),
+        1 => Just(Some(Worth::Failed)),
+        1 => Just(None),
+    ];
+    [one.clone(), one]
 }
 
 const BEGIN: &str = "2023-01-01T00:00:00Z";
@@ -179,7 +207,7 @@ fn some() -> impl Strategy<Value = Vec<Candidate>> {
             |(quarter, attempt, worth, [held, held_too, foreign, foreign_too, copied, copied_too]): (
                 i64,
                 u32,
-                Worth,
+                [Option<Worth>; 2],
                 [bool; 6],
             )| {
                 let slot = at(BEGIN) + hours(6 * quarter);
@@ -225,15 +253,19 @@ proptest! {
     fn floors_hold(candidates in some(), policy in any_policy()) {
         let decisions = plan(&candidates, &policy, now());
         let ones = || candidates.iter().zip(&decisions);
-        let verified: Vec<_> = ones().filter(|(one, _)| one.worth == Worth::Verified).collect();
-        let kept = verified.iter().filter(|(_, decision)| decision.is_kept()).count();
-        prop_assert!(kept >= verified.len().min(policy.keep.redundancy.max(1) as usize));
-        if let Some((_, newest)) = verified.iter().max_by_key(|(one, _)| (one.slot, one.id.as_str())) {
-            prop_assert!(newest.is_kept());
+        for region in Region::ALL {
+            let is_verified = |one: &Candidate| one.worth[region as usize] == Some(Worth::Verified);
+            let verified: Vec<_> = ones().filter(|(one, _)| is_verified(one)).collect();
+            let kept = verified.iter().filter(|(_, decision)| decision.is_kept()).count();
+            prop_assert!(kept >= verified.len().min(policy.keep.redundancy.max(1) as usize));
+            if let Some((_, newest)) = verified.iter().max_by_key(|(one, _)| (one.slot, one.id.as_str())) {
+                prop_assert!(newest.is_kept());
+            }
         }
         for (one, decision) in ones() {
             let is_young = now().duration_since(one.made_at) < LEAST_AGE.max(policy.keep.minimum_age);
-            let stays = one.is_held || !one.is_ours || one.is_copied || one.worth == Worth::Pending || is_young;
+            let is_pending = one.worth.contains(&Some(Worth::Pending));
+            let stays = one.is_held || !one.is_ours || one.is_copied || is_pending || is_young;
             prop_assert!(decision.is_kept() || !stays);
             prop_assert!(!decision.reasons(&candidates).is_empty(), "{decision:?}");
         }
@@ -267,13 +299,19 @@ proptest! {
     }
 }
 
-/// What came of each day of ten years: most went well, some failed, and now and then nothing went well for weeks.
-fn ten_years() -> impl Strategy<Value = Vec<Worth>> {
+/// What came of each day of ten years: most went well, some failed, some had no copy, and now and then nothing went well for
+/// weeks.
+fn ten_years() -> impl Strategy<Value = Vec<[Option<Worth>; 2]>> {
+    const WELL: [Option<Worth>; 2] = [Some(Worth::Verified); 2];
+    const HOME_ONLY: [Option<Worth>; 2] = [Some(Worth::Verified), None];
+    const FAILED: [Option<Worth>; 2] = [Some(Worth::Failed), None];
+    const DOUBTED: [Option<Worth>; 2] = [Some(Worth::Unverified), Some(Worth::Verified)];
     let stretch = prop_oneof![
-        5 => (5..80_usize).prop_map(|days| vec![Worth::Verified; days]),
-        2 => (1..4_usize).prop_map(|days| vec![Worth::Failed; days]),
-        1 => (1..4_usize).prop_map(|days| vec![Worth::Unverified; days]),
-        1 => (10..100_usize).prop_map(|days| vec![Worth::Failed; days]),
+        5 => (5..80_usize).prop_map(|days| vec![WELL; days]),
+        2 => (1..4_usize).prop_map(|days| vec![FAILED; days]),
+        1 => (1..4_usize).prop_map(|days| vec![DOUBTED; days]),
+        1 => (1..60_usize).prop_map(|days| vec![HOME_ONLY; days]),
+        1 => (10..100_usize).prop_map(|days| vec![FAILED; days]),
     ];
     prop::collection::vec(stretch, 400).prop_map(|stretches| {
         let mut days = stretches.concat();
@@ -301,7 +339,9 @@ proptest! {
             there.retain(|_| decisions.next().is_some_and(Decision::is_kept));
             // The whole is planned now and then: it takes longer.
             if day % 50 == 0 || day > 3_640 {
-                prop_assert_eq!(filling(&there, &policy, now), filling(&all, &policy, now));
+                for region in Region::ALL {
+                    prop_assert_eq!(filling(&there, &policy, now, region), filling(&all, &policy, now, region));
+                }
                 prop_assert_eq!(ids(&there, &policy, now), ids(&all, &policy, now));
             }
         }
