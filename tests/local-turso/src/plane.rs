@@ -45,6 +45,8 @@ pub(crate) struct State {
     /// Names of databases that are being made.
     pub(crate) creating: BTreeSet<String>,
     pub(crate) api_tokens: Vec<ApiToken>,
+    /// What else its owner belongs to, by slug. There are no databases there.
+    pub(crate) other_organizations: Vec<String>,
 }
 
 /// A database and its open door.
@@ -98,6 +100,7 @@ impl Plane {
             databases: BTreeMap::new(),
             creating: BTreeSet::new(),
             api_tokens,
+            other_organizations: Vec::new(),
         };
         let plane = Arc::new(Self {
             organization,

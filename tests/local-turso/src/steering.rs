@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::database::{Database, Life};
 use crate::{Error, Fault, LocalTurso, Speed};
@@ -94,6 +94,20 @@ impl LocalTurso {
     /// Changes the plan; `starter` at first.
     pub fn set_plan(&self, plan: Plan) {
         self.plane().state().plan = plan;
+    }
+
+    /// What else the organization's owner belongs to, by slug; nothing at first.
+    pub fn set_other_organizations(&self, slugs: &[&str]) {
+        self.plane().state().other_organizations = slugs.iter().map(|slug| (*slug).to_owned()).collect();
+    }
+
+    /// A token for the Platform API ends at that time; with `None` never.
+    pub fn expire_token(&self, token: &str, at: Option<Timestamp>) {
+        let mut state = self.plane().state();
+        let mut tokens = state.api_tokens.iter_mut();
+        if let Some(found) = tokens.find(|known| known.is(token)) {
+            found.expire(at);
+        }
     }
 
     /// Lists of databases come in pages of at most so many, whatever `limit` a request asks for. `None`: no more than asked.

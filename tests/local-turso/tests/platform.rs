@@ -276,3 +276,28 @@ async fn an_upload_is_served_and_comes_back_as_it_was() {
     assert_eq!(dump.sql(&["SELECT count(*) FROM sqlite_schema"]).await, "0");
     cloud.stop().await;
 }
+
+#[tokio::test]
+async fn a_token_for_one_organization_is_shown_no_other() {
+    let cloud = Cloud::start().await;
+    cloud.turso.set_other_organizations(&["private"]);
+    let unrestricted = cloud.turso.tokens().full_access;
+    let body = json!({"organization": ORGANIZATION});
+    let scoped = cloud.call(&unrestricted, POST, "auth/api-tokens/scoped", Some(body)).await.json();
+    let scoped = scoped["token"].as_str().unwrap();
+    let slugs = async |token: &str| {
+        let list = cloud.call(token, GET, "organizations", None).await.json();
+        let slugs = list.as_array().unwrap().iter().map(|one| one["slug"].as_str().unwrap().to_owned());
+        slugs.collect::<Vec<_>>()
+    };
+    assert_eq!(slugs(&unrestricted).await, [ORGANIZATION, "private"]);
+    assert_eq!(slugs(scoped).await, [ORGANIZATION]);
+    let path = "organizations/private/databases";
+    assert_eq!(cloud.call(&unrestricted, GET, path, None).await.status, 200);
+    assert_eq!(cloud.call(scoped, GET, path, None).await.status, 404);
+    assert_eq!(cloud.judgement(), "");
+    let soon = jiff::Timestamp::now() + jiff::SignedDuration::from_hours(1);
+    cloud.turso.expire_token(scoped, Some(soon));
+    assert_eq!(cloud.call(scoped, GET, "auth/validate", None).await.json()["exp"], soon.as_second());
+    cloud.stop().await;
+}

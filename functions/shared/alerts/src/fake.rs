@@ -1,11 +1,11 @@
 use std::{
-    collections::VecDeque,
+    collections::{BTreeMap, VecDeque},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use reconcile::{Error, Result};
 
-use crate::{Message, Topic};
+use crate::{Message, Subscriber, Subscribers, Topic};
 
 /// A topic in memory, whose next publication a test can break.
 #[derive(Clone, Debug, Default)]
@@ -47,5 +47,53 @@ impl Topic for FakeTopic {
         }
         let id = state.published.len().to_string();
         fault.map_or(Ok(id), |(error, _)| Err(error))
+    }
+}
+
+/// Subscribers in memory, by topic, whose next list a test can break.
+#[derive(Clone, Debug, Default)]
+pub struct FakeSubscribers(Arc<Mutex<Lists>>);
+
+#[derive(Debug, Default)]
+struct Lists {
+    of: BTreeMap<String, Vec<Subscriber>>,
+    faults: VecDeque<Error>,
+}
+
+impl FakeSubscribers {
+    fn lists(&self) -> MutexGuard<'_, Lists> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Somebody subscribes to a topic, in their protocol.
+    pub fn subscribe(&self, topic: &str, protocol: &str, endpoint: &str, is_confirmed: bool) {
+        let subscriber =
+            Subscriber { protocol: protocol.to_owned(), endpoint: endpoint.to_owned(), is_confirmed };
+        self.lists().of.entry(topic.to_owned()).or_default().push(subscriber);
+    }
+
+    /// All leave a topic but those whose endpoint is one of these.
+    pub fn leave_but(&self, topic: &str, endpoints: &[&str]) {
+        let mut lists = self.lists();
+        lists
+            .of
+            .entry(topic.to_owned())
+            .or_default()
+            .retain(|one| endpoints.contains(&one.endpoint.as_str()));
+    }
+
+    /// The next list is refused.
+    pub fn refuse_next(&self, error: Error) {
+        self.lists().faults.push_back(error);
+    }
+}
+
+impl Subscribers for FakeSubscribers {
+    async fn of(&self, topic: &str) -> Result<Vec<Subscriber>> {
+        let mut lists = self.lists();
+        match lists.faults.pop_front() {
+            Some(error) => Err(error),
+            None => Ok(lists.of.get(topic).cloned().unwrap_or_default()),
+        }
     }
 }

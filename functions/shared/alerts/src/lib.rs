@@ -4,8 +4,10 @@
 mod fake;
 mod message;
 mod sns;
+mod subscribers;
 
 #[cfg(feature = "fake")]
-pub use fake::FakeTopic;
+pub use fake::{FakeSubscribers, FakeTopic};
 pub use message::{Message, plain, subject};
 pub use sns::{SnsTopic, Topic};
+pub use subscribers::{Sns, Subscriber, Subscribers};

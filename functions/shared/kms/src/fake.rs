@@ -5,7 +5,7 @@ use std::{
 
 use reconcile::{Error, Result};
 
-use crate::{Key, Kms};
+use crate::{Key, Kms, Permission};
 
 /// Keys in memory, whose next call a test can break.
 #[derive(Clone, Debug)]
@@ -18,6 +18,7 @@ pub struct FakeKms {
 struct State {
     keys: BTreeMap<String, Key>,
     aliases: BTreeMap<String, String>,
+    denied: BTreeMap<String, String>,
     faults: VecDeque<Error>,
     calls: Vec<String>,
 }
@@ -44,6 +45,11 @@ impl FakeKms {
         self.state().keys.remove(arn);
     }
 
+    /// A policy lets nobody encrypt with that key any more.
+    pub fn deny(&self, arn: &str, says: &str) {
+        self.state().denied.insert(arn.to_owned(), says.to_owned());
+    }
+
     /// The next call answers `error`.
     pub fn refuse_next(&self, error: Error) {
         self.state().faults.push_back(error);
@@ -68,5 +74,15 @@ impl Kms for FakeKms {
         }
         let arn = state.aliases.get(key).map_or(key, String::as_str);
         Ok(state.keys.get(arn).cloned())
+    }
+
+    async fn may_encrypt(&self, key: &str) -> Result<Permission> {
+        let mut state = self.state();
+        state.calls.push(format!("may encrypt {key}"));
+        if let Some(error) = state.faults.pop_front() {
+            return Err(error);
+        }
+        let arn = state.aliases.get(key).map_or(key, String::as_str);
+        Ok(state.denied.get(arn).cloned().map_or(Permission::Given, Permission::Denied))
     }
 }

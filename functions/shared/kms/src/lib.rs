@@ -11,7 +11,9 @@ use std::{collections::BTreeMap, future::Future};
 use aws_sdk_kms::{
     Client,
     config::{Builder, Region},
-    operation::describe_key::DescribeKeyError,
+    error::ProvideErrorMetadata,
+    operation::{describe_key::DescribeKeyError, encrypt::EncryptError},
+    primitives::Blob,
     types::{KeyManagerType, KeyMetadata},
 };
 use jiff::Timestamp;
@@ -68,6 +70,17 @@ pub trait Kms {
     /// The key of that id or ARN, or that an alias (`alias/…`, or its ARN) stands for; `None` where there is none. Errors carry
     /// AWS's own codes.
     fn describe(&self, key: &str) -> impl Future<Output = Result<Option<Key>>>;
+    /// Whether the caller may encrypt with a key, by its policy and the caller's own: nothing is encrypted.
+    fn may_encrypt(&self, key: &str) -> impl Future<Output = Result<Permission>>;
+}
+
+/// What a policy says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Permission {
+    /// Yes.
+    Given,
+    /// No, in AWS's words.
+    Denied(String),
 }
 
 /// What there is of each of `keys`, in one call for each that is another.
@@ -122,6 +135,23 @@ impl Kms for AwsKms {
             Error::retryable("AnswerIncomplete", text)
         };
         key_of(&answer.key_metadata.ok_or_else(|| missing("the key"))?).map(Some).map_err(missing)
+    }
+
+    async fn may_encrypt(&self, key: &str) -> Result<Permission> {
+        let request = self.client.encrypt().key_id(key).plaintext(Blob::new("tidemark")).dry_run(true);
+        match request.send().await {
+            // KMS answers a dry run that would go well with an error of its own (Developer Guide, "Testing your permissions").
+            Ok(_) => Ok(Permission::Given),
+            Err(error)
+                if error.as_service_error().is_some_and(EncryptError::is_dry_run_operation_exception) =>
+            {
+                Ok(Permission::Given)
+            }
+            Err(error) if error.code() == Some("AccessDeniedException") => {
+                Ok(Permission::Denied(error.message().unwrap_or("AccessDeniedException").to_owned()))
+            }
+            Err(error) => Err(aws_error(&format!("try KMS key {key} in {}", self.region), error)),
+        }
     }
 }
 

@@ -2,7 +2,11 @@
 //! the other, and what comes out cut into parts of one size. So the same file gives the same parts, however often it is
 //! asked for; the whole is a `.zst` that `zstd -d` reads; and neither needs more memory for a larger file.
 
-use std::{io::Read, io::Write, path::Path};
+use std::{
+    fs::File,
+    io::{Read, Write},
+    path::Path,
+};
 
 use bytes::{Bytes, BytesMut};
 use data_encoding::HEXLOWER;
@@ -94,6 +98,13 @@ impl<W: Write> Write for Digesting<W> {
     }
 }
 
+impl Unpacker<File> {
+    /// Writes the plain bytes to a file that is not there yet.
+    pub fn onto(path: &Path) -> Result<Self> {
+        Self::new(File::create_new(path).map_err(crate::disk::broken("make", path))?)
+    }
+}
+
 impl<W: Write> Unpacker<W> {
     /// Writes the plain bytes to `to`: a file, or [`std::io::sink`].
     pub fn new(to: W) -> Result<Self> {
@@ -125,7 +136,7 @@ fn not_zstd(error: std::io::Error) -> Error {
 
 /// Size and SHA-256 of a file.
 pub fn digest(path: &Path) -> Result<Plain> {
-    let mut file = std::fs::File::open(path).map_err(crate::disk::broken("open", path))?;
+    let mut file = File::open(path).map_err(crate::disk::broken("open", path))?;
     let mut digesting = Digesting { to: std::io::sink(), bytes: 0, sha256: Sha256::new() };
     std::io::copy(&mut file, &mut digesting).map_err(crate::disk::broken("read", path))?;
     Ok(Plain { bytes: digesting.bytes, sha256: HEXLOWER.encode(&digesting.sha256.finalize()) })

@@ -13,6 +13,7 @@ use std::{
 
 use bytes::Bytes;
 use futures::{StreamExt, future::pending, stream};
+use jiff::Timestamp;
 use reconcile::{Error, Kind, Result};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
@@ -20,7 +21,8 @@ use serde_json::Value;
 pub use self::database::FakeDatabase;
 use self::database::{io, run};
 use crate::{
-    Access, Body, Configuration, Connect, Database, Frames, NewBranch, Organization, Parent, Session, Turso,
+    Access, Body, Configuration, Connect, Database, Frames, NewBranch, Organization, Parent, Session, Token,
+    Turso,
 };
 
 /// How many frames an answer has.
@@ -41,6 +43,8 @@ struct State {
     calls: Vec<String>,
     made: usize,
     most_databases: usize,
+    token_expires: Option<Timestamp>,
+    reach: Vec<String>,
 }
 
 #[derive(Debug)]
@@ -63,6 +67,8 @@ impl Default for FakeTurso {
             calls: Vec::new(),
             made: 0,
             most_databases: usize::MAX,
+            token_expires: None,
+            reach: Vec::new(),
         };
         Self { state: Arc::new(Mutex::new(state)), token: Self::TOKEN.to_owned() }
     }
@@ -143,6 +149,13 @@ impl FakeTurso {
     pub fn checkpoint(&self, name: &str) {
         let done = self.state().databases.get_mut(name).map(FakeDatabase::checkpoint);
         assert!(matches!(done, Some(Ok(()))), "{name}: {done:?}");
+    }
+
+    /// Sets until when the token is valid, and which other organizations it reaches.
+    pub fn set_token(&self, expires: Option<Timestamp>, reach: &[&str]) {
+        let mut state = self.state();
+        state.token_expires = expires;
+        state.reach = reach.iter().map(|slug| (*slug).to_owned()).collect();
     }
 
     /// Sets the organization's plan, and how many databases it may have.
@@ -391,6 +404,16 @@ impl Turso for FakeTurso {
             Ok(())
         };
         self.call("upload", &name, upload).await.map(drop)
+    }
+}
+
+impl Token for FakeTurso {
+    async fn expires(&self) -> Result<Option<Timestamp>> {
+        self.platform("validate", "", |state| Ok(state.token_expires)).await
+    }
+
+    async fn reach(&self, most: usize) -> Result<Vec<String>> {
+        self.platform("reach", "", |state| Ok(state.reach.iter().take(most).cloned().collect())).await
     }
 }
 

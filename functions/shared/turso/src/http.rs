@@ -5,14 +5,15 @@ mod client;
 use std::{fs, path::Path, time::Duration};
 
 use ::http::{Method, Uri};
+use jiff::Timestamp;
 use reconcile::{Error, Result, Settings};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 
 use self::client::{Call, Client, Content};
 use crate::{
-    Access, Body, Configuration, Database, Frames, NewBranch, Organization, Session, Turso, disk::broken,
-    wire,
+    Access, Body, Configuration, Database, Frames, NewBranch, Organization, Session, Token, Turso,
+    disk::broken, wire,
 };
 
 /// Where the Platform API is.
@@ -100,6 +101,13 @@ impl HttpTurso {
         Call { doing, method, uri, token: self.token.clone(), key: None, content, from: 0 }
     }
 
+    /// A call of the Platform API that is about no organization, or another one.
+    fn outside(&self, doing: &str, path: &str) -> Call {
+        let uri = format!("{}{path}", self.way.api);
+        let (doing, token) = (doing.to_owned(), self.token.clone());
+        Call { doing, method: Method::GET, uri, token, key: None, content: Content::Nothing, from: 0 }
+    }
+
     fn at(&self, session: &Session, doing: &str, path: &str) -> Call {
         Call {
             doing: format!("{doing} of {}", session.hostname),
@@ -124,6 +132,11 @@ impl HttpTurso {
     async fn create(&self, doing: String, body: Value) -> Result<Value> {
         self.ask(&self.platform(doing, Method::POST, "/databases", Some(body))).await
     }
+}
+
+/// Whether the token is simply not for that.
+fn is_kept_out(error: &Error) -> bool {
+    ["TursoForbidden", "TursoNotFound", "TursoUnauthorized", "TursoPaymentRequired"].contains(&error.code())
 }
 
 /// A database that does not know the address offers no pages: there is another way to copy it.
@@ -267,5 +280,33 @@ impl Turso for HttpTurso {
         (call.method, call.content) = (Method::POST, Content::File(file.to_owned(), length));
         let (status, body) = self.way.client.answer(&call).await?;
         if (200..300).contains(&status) { Ok(()) } else { Err(wire::refused(&call.doing, status, &body)) }
+    }
+}
+
+impl Token for HttpTurso {
+    async fn expires(&self) -> Result<Option<Timestamp>> {
+        let call = self.outside("ask how long the token is valid", "/v1/auth/validate");
+        wire::expiry(&call.doing, &self.ask(&call).await?)
+    }
+
+    /// A token that was made for one organization may be shown others all the same: what it can do there is what counts.
+    async fn reach(&self, most: usize) -> Result<Vec<String>> {
+        let call = self.outside("list the organizations that the token knows", "/v1/organizations");
+        let known = match self.ask(&call).await {
+            Ok(known) => wire::organizations(&call.doing, &known)?,
+            Err(error) if is_kept_out(&error) => return Ok(Vec::new()),
+            Err(error) => return Err(error),
+        };
+        let mut reached = Vec::new();
+        for slug in known.into_iter().filter(|slug| *slug != self.way.organization).take(most) {
+            let path = format!("/v1/organizations/{}/databases?limit=1", segment(&slug));
+            let call = self.outside(&format!("list a database of organization {slug}"), &path);
+            match self.ask(&call).await {
+                Ok(_) => reached.push(slug),
+                Err(error) if is_kept_out(&error) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(reached)
     }
 }

@@ -31,7 +31,7 @@ pub use fake::{FakeDatabase, FakeTurso};
 pub use http::{Connect, HttpConnector, HttpTurso};
 pub use own_branch::{branch_name, is_own_branch, own_branch_slot};
 pub use port::{
-    Access, Body, Configuration, Database, Frames, NewBranch, Organization, Parent, Session, Turso,
+    Access, Body, Configuration, Database, Frames, NewBranch, Organization, Parent, Session, Token, Turso,
 };
 pub use secret::Keys;
 pub use staging::{Piece, Staging, Unstaged};

@@ -184,3 +184,11 @@ pub trait Turso {
     /// Makes that SQLite file the content of a database that waits for one.
     fn upload(&self, at: &Session, file: &Path) -> impl Future<Output = Result<()>>;
 }
+
+/// The token with which the Platform API is asked. The errors are [`Turso`]'s.
+pub trait Token {
+    /// Until when it is valid; `None` if for ever.
+    fn expires(&self) -> impl Future<Output = Result<Option<Timestamp>>>;
+    /// The other organizations whose databases it may list, by slug: up to so many.
+    fn reach(&self, most: usize) -> impl Future<Output = Result<Vec<String>>>;
+}

@@ -1,5 +1,6 @@
 //! What Turso answers, read leniently where a surplus or a missing field does no harm, and strictly where it would.
 
+use jiff::Timestamp;
 use reconcile::{Error, Kind, Result};
 use serde::Deserialize;
 use serde_json::Value;
@@ -38,6 +39,25 @@ pub(crate) fn organization(doing: &str, value: &Value) -> Result<Organization> {
     let slug = text(value, &["slug", "name"]).ok_or_else(|| unreadable(doing, "names no organization"))?;
     let plan = text(value, &["plan_id", "plan"]).unwrap_or_default();
     Ok(Organization { slug, plan, reads_blocked: flag(value, &["blocked_reads", "block_reads"]) })
+}
+
+/// Until when a token is valid; -1 stands for ever (Platform API, "Validate API Token").
+pub(crate) fn expiry(doing: &str, value: &Value) -> Result<Option<Timestamp>> {
+    let seconds = value.get("exp").and_then(Value::as_i64);
+    match seconds.ok_or_else(|| unreadable(doing, "has no time of expiration"))? {
+        -1 => Ok(None),
+        seconds => {
+            let read = Timestamp::from_second(seconds).map(Some);
+            read.map_err(|_| unreadable(doing, &format!("has {seconds} for a time of expiration")))
+        }
+    }
+}
+
+/// The slugs of organizations.
+pub(crate) fn organizations(doing: &str, value: &Value) -> Result<Vec<String>> {
+    let list = value.get("organizations").unwrap_or(value).as_array();
+    let list = list.ok_or_else(|| unreadable(doing, "has no list of organizations"))?;
+    Ok(list.iter().filter_map(|one| text(one, &["slug", "name"])).collect())
 }
 
 /// One database. Without a name, an id or a place it cannot be protected, so that is an error and not an omission.

@@ -17,7 +17,7 @@ use serde_json::json;
 use tempfile::TempDir;
 use toolbox::{Guard, Set, Silent};
 use turso::{
-    Access, Connect, HttpConnector, HttpTurso, NewBranch, Session, Turso, Unstaged, check, cursor,
+    Access, Connect, HttpConnector, HttpTurso, NewBranch, Session, Token, Turso, Unstaged, check, cursor,
     pages::{self, Progress},
 };
 
@@ -319,5 +319,23 @@ async fn an_encrypted_database_needs_its_key() {
     assert!(!error.report().contains("a2V5"), "{}", error.report());
     let at = Session { encryption_key: Some(SecretString::from("a2V5")), ..at };
     pages::copy(&world.turso, &at, &world.path("copy"), ROOM, &Unstaged).await.unwrap();
+    world.local.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_token_tells_its_end_and_what_it_reaches() {
+    let world = World::start().await;
+    assert_eq!(world.turso.expires().await.unwrap(), None);
+    assert_eq!(world.turso.reach(3).await.unwrap(), [""; 0]);
+    world.local.set_other_organizations(&["private", "work", "more", "most"]);
+    assert_eq!(world.turso.reach(3).await.unwrap(), ["private", "work", "more"]);
+    let tokens = world.local.tokens();
+    let pinned = connect(&world.local, &tokens.read_only);
+    assert_eq!(pinned.reach(3).await.unwrap(), [""; 0], "it is shown its own alone");
+    let end = Timestamp::from_second(Timestamp::now().as_second() + 86_400).unwrap();
+    world.local.expire_token(&tokens.full_access, Some(end));
+    assert_eq!(world.turso.expires().await.unwrap(), Some(end));
+    let expired = connect(&world.local, &tokens.expired);
+    assert_eq!(expired.expires().await.unwrap_err().code(), "TursoUnauthorized");
     world.local.stop().await;
 }

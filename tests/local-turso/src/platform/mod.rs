@@ -11,7 +11,7 @@ use std::sync::Arc;
 use http::Method;
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::database::{self, Database};
 use crate::plane::{Group, Plane, State};
@@ -89,11 +89,11 @@ pub(crate) async fn answer(plane: &Arc<Plane>, question: &Question<'_>) -> Answe
     let caller = tokens::caller(plane, question.bearer, Timestamp::now())?;
     match (question.method.as_str(), segments.as_slice()) {
         (_, ["v1", "auth", rest @ ..]) => tokens::answer(plane, &caller, question, rest),
-        ("GET", ["v1", "organizations"]) => Ok(Some(json!([organization::document(plane)]))),
+        ("GET", ["v1", "organizations"]) => Ok(Some(organization::list(plane, caller.is_unrestricted()))),
         ("GET", ["v1", "locations"]) => Ok(Some(organization::locations())),
         (_, ["v1", "organizations", slug, rest @ ..]) => {
             if *slug != plane.organization {
-                return Err(Refusal::new(404, "organization not found"));
+                return organization::other(plane, &caller, question, slug, rest);
             }
             caller.may(plane, question.method, rest)?;
             match rest {

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Answer, Question, Refusal};
+use super::{Answer, ApiToken, Question, Refusal};
 use crate::plane::Plane;
 
 /// Where groups can be.
@@ -17,10 +17,36 @@ const LOCATIONS: [(&str, &str); 6] = [
 ];
 
 pub(super) fn document(plane: &Plane) -> Value {
+    named(plane, &plane.organization)
+}
+
+/// All that a token is shown: of what its owner belongs to, one that was made for an organization sees that alone.
+pub(super) fn list(plane: &Plane, is_unrestricted: bool) -> Value {
+    let others = if is_unrestricted { plane.state().other_organizations.clone() } else { Vec::new() };
+    std::iter::once(&plane.organization).chain(&others).map(|slug| named(plane, slug)).collect()
+}
+
+/// What there is of an organization that has no databases.
+pub(super) fn other(
+    plane: &Plane,
+    caller: &ApiToken,
+    question: &Question<'_>,
+    slug: &str,
+    rest: &[&str],
+) -> Answer {
+    let is_known = plane.state().other_organizations.iter().any(|other| other == slug);
+    match (question.method.as_str(), rest) {
+        _ if !is_known || !caller.is_unrestricted() => Err(Refusal::new(404, "organization not found")),
+        ("GET", ["databases"]) => Ok(Some(json!({"databases": []}))),
+        _ => Err(Refusal::no_route()),
+    }
+}
+
+fn named(plane: &Plane, slug: &str) -> Value {
     let state = plane.state();
     json!({
-        "name": plane.organization,
-        "slug": plane.organization,
+        "name": slug,
+        "slug": slug,
         "type": "team",
         "overages": state.overages,
         "require_mfa": false,

@@ -73,6 +73,19 @@ impl ApiToken {
         (vec![full, read, expired, revoked], tokens)
     }
 
+    /// Whether it may act on whatever its owner may.
+    pub(super) const fn is_unrestricted(&self) -> bool {
+        self.organization.is_none() && self.scopes.is_none()
+    }
+
+    pub(crate) const fn expire(&mut self, at: Option<Timestamp>) {
+        self.expires = at;
+    }
+
+    pub(crate) fn is(&self, secret: &str) -> bool {
+        self.secret == secret
+    }
+
     /// Whether it may do this to what `rest`, the path below the organization, names.
     pub(crate) fn may(&self, plane: &Plane, method: &Method, rest: &[&str]) -> Result<(), Refusal> {
         if let Some(scopes) = &self.scopes {
@@ -118,7 +131,7 @@ pub(super) fn caller(plane: &Plane, bearer: Option<&str>, now: Timestamp) -> Res
     let refused = |why: &str| Refusal::new(401, format!("unauthorized: {why}"));
     let bearer = bearer.ok_or_else(|| refused("no bearer token"))?;
     let state = plane.state();
-    let found = state.api_tokens.iter().find(|token| token.secret == bearer);
+    let found = state.api_tokens.iter().find(|token| token.is(bearer));
     let token = found.ok_or_else(|| refused("the token is not known"))?;
     if token.is_revoked {
         return Err(refused("the token was revoked"));
