@@ -142,7 +142,7 @@ impl Planner<'_> {
     fn fill_slots(&mut self) {
         let mut room = self.observed.home.quota.limit - self.observed.home.quota.used;
         for instance in &self.observed.instances {
-            let Some(plan_name) = instance.tags.get(tag::PLAN) else { continue };
+            let Some(plan_name) = tag::plan(&instance.tags) else { continue };
             let resource = ResourceId::rds(&instance.id);
             self.plan.standing(&resource, self.standing(instance, plan_name));
             match self.slot_of(instance, plan_name) {

@@ -99,8 +99,11 @@ impl World {
 
 #[tokio::test]
 async fn a_slot_from_snapshot_to_copy_to_ledger() {
-    let mut world =
-        World::new(&[instance("orders", "db-1", Some("default")), instance("scratch", "db-2", None)]);
+    let mut world = World::new(&[
+        instance("orders", "db-1", Some("default")),
+        instance("scratch", "db-2", None),
+        instance("toy", "db-3", Some("none")),
+    ]);
 
     let first = world.tick().await;
     assert_eq!(World::actions(&first), ["take-snapshot"]);
