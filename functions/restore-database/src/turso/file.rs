@@ -1,7 +1,7 @@
 //! The vault's file, checked and made ready for an upload.
 
 use std::{
-    fs::{File, OpenOptions},
+    fs::OpenOptions,
     io::{Read, Seek, SeekFrom, Write},
     path::Path,
 };
@@ -31,12 +31,10 @@ pub(crate) async fn fetch(
     object: &StoredObject,
     scratch: &Scratch,
 ) -> Result<Content> {
-    let path = scratch.path();
-    let file = File::create_new(path).map_err(|error| broken("make", path, error))?;
-    let mut unpacker = Unpacker::new(file)?;
+    let mut unpacker = Unpacker::onto(scratch.path())?;
     read_back(store, prefix, object, async |part| unpacker.add(&part)).await?;
     unpacker.finish()?;
-    check(path)
+    check(scratch.path())
 }
 
 /// Makes the header say what Turso takes: a write-ahead log, pages of 4,096 bytes, no auto-vacuum, UTF-8. Only the first can
