@@ -58,7 +58,8 @@ pub fn mark_key(resource: &ResourceId, id: &RecoveryPointId, at: Timestamp, mark
 #[derive(Clone, Debug, Default)]
 pub struct Marks {
     held: BTreeMap<(ResourceId, RecoveryPointId), bool>,
-    doubted: BTreeMap<(ResourceId, RecoveryPointId, Region), bool>,
+    /// The key of the mark that says so; `None` once a later one says otherwise.
+    doubted: BTreeMap<(ResourceId, RecoveryPointId, Region), Option<String>>,
 }
 
 impl Marks {
@@ -77,11 +78,12 @@ impl Marks {
         // In the order of their keys, and so of their time.
         for object in vault.list(prefix).await? {
             if let Some(((resource, id), mark)) = read(&object.key) {
+                let Self { held, doubted } = &mut marks;
                 match mark {
-                    Mark::Held | Mark::Released => marks.held.insert((resource, id), mark == Mark::Held),
-                    Mark::Unverified(region) => marks.doubted.insert((resource, id, region), true),
-                    Mark::Verified(region) => marks.doubted.insert((resource, id, region), false),
-                };
+                    Mark::Held | Mark::Released => _ = held.insert((resource, id), mark == Mark::Held),
+                    Mark::Unverified(region) => _ = doubted.insert((resource, id, region), Some(object.key)),
+                    Mark::Verified(region) => _ = doubted.insert((resource, id, region), None),
+                }
             }
         }
         Ok(marks)
@@ -94,7 +96,12 @@ impl Marks {
 
     /// Whether the last look found what that Region has of it damaged.
     pub fn is_doubted(&self, resource: &ResourceId, id: &RecoveryPointId, region: Region) -> bool {
-        self.doubted.get(&(resource.clone(), id.clone(), region)).copied().unwrap_or(false)
+        self.doubt(resource, id, region).is_some()
+    }
+
+    /// The key of the mark that says so, in whose object stands what was found.
+    pub fn doubt(&self, resource: &ResourceId, id: &RecoveryPointId, region: Region) -> Option<&str> {
+        self.doubted.get(&(resource.clone(), id.clone(), region))?.as_deref()
     }
 }
 

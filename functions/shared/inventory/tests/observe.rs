@@ -10,7 +10,8 @@ use domain::{
     tag,
 };
 use inventory::{
-    BackupPlans, Decided, Held, Inventory, Lineage, Mark, Places, Published, RetentionPlan, What, mark_key,
+    BackupPlans, Decided, Held, Inventory, Lineage, Mark, Marks, Places, Published, RetentionPlan, What,
+    mark_key,
 };
 use jiff::{SignedDuration, Timestamp};
 use rds::{FakeAccount, Snapshot, SnapshotKind};
@@ -233,6 +234,26 @@ async fn the_latest_mark_counts(#[case] marks: &[(i64, Mark)], #[case] expected:
         world.mark(*minute, *mark);
     }
     assert_eq!(world.points().await, [format!("turso/shop {expected}")]);
+}
+
+#[tokio::test]
+async fn the_mark_that_doubts_is_named() {
+    let world = World::new();
+    for (minute, mark) in
+        [(0, Mark::Unverified(Region::Home)), (1, Mark::Unverified(Region::Home)), (2, Mark::Held)]
+    {
+        world.mark(minute, mark);
+    }
+    let resource = ResourceId::turso("shop");
+    let id = RecoveryPointId::new("shop", "id-1", Slot::at(at(SLOT)), 1);
+    let doubt = async |region| {
+        let marks = Marks::read(&world.vault).await.unwrap();
+        marks.doubt(&resource, &id, region).map(str::to_owned)
+    };
+    let second = mark_key(&resource, &id, at("2026-11-22T06:01:00Z"), Mark::Unverified(Region::Home));
+    assert_eq!((doubt(Region::Home).await, doubt(Region::Recovery).await), (Some(second), None));
+    world.mark(3, Mark::Verified(Region::Home));
+    assert_eq!(doubt(Region::Home).await, None);
 }
 
 #[tokio::test]

@@ -77,7 +77,14 @@ impl Manifest {
         };
         let manifest: Self = serde_json::from_slice(text).map_err(|error| unreadable(error.to_string()))?;
         if manifest.version != 1 {
-            return Err(unreadable(format!("its version is {}, not 1", manifest.version)));
+            // It is not damaged: whoever was rolled back meets what its successor wrote.
+            return Err(Error::misconfigured(
+                "ManifestVersionUnknown",
+                format!(
+                    "{key} is a manifest of version {}, and 1 is understood; deploy the version that wrote it",
+                    manifest.version
+                ),
+            ));
         }
         if !manifest.is_of_one_mind() {
             return Err(unreadable(format!(

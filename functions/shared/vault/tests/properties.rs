@@ -5,6 +5,7 @@
 use domain::{Engine, RecoveryPointId, ResourceId, Slot};
 use jiff::{Timestamp, civil::Date};
 use proptest::prelude::*;
+use reconcile::Kind;
 use rstest::rstest;
 use serde_json::{Map, Value, json};
 use vault::{
@@ -199,7 +200,6 @@ fn the_example_in_the_book_is_a_manifest() {
 }
 
 #[rstest]
-#[case::version("/version", json!(2), "its version is 2")]
 #[case::parent("/objects/0/name", json!("../x"), "a name that is none")]
 #[case::inner_parent("/objects/0/name", json!("a/../../x"), "a name that is none")]
 #[case::dot("/objects/0/name", json!("a/./x"), "a name that is none")]
@@ -234,4 +234,11 @@ fn a_manifest_that_is_wrong_is_refused_with_the_reason(
     assert_eq!(error.code(), "ManifestUnreadable");
     let said = error.to_string();
     assert!(said.contains(reason) && said.contains("redis/…/manifest.json"), "{said}");
+}
+
+#[test]
+fn a_manifest_of_a_later_version_is_not_damaged() {
+    let text = json!(Manifest { version: 2, ..manifest() }).to_string();
+    let error = Manifest::parse("redis/…/manifest.json", text.as_bytes()).unwrap_err();
+    assert_eq!((error.code(), error.kind()), ("ManifestVersionUnknown", Kind::Misconfigured));
 }
