@@ -49,6 +49,14 @@ impl Cloud {
         self.inner.api.send(scope, Method::DELETE, &path(bucket, key), &[], "").await.map(|_| ())
     }
 
+    /// As if so many hours more had gone by since each object below `prefix` was written and locked; how many there are.
+    pub async fn age_objects(&self, bucket: &str, prefix: &str, hours: u32) -> Result<u64, Error> {
+        let hours = hours.to_string();
+        let query = form(&[("bucket", bucket), ("prefix", prefix), ("hours", &hours)]);
+        let answer = self.inner.api.launcher(&format!("age?{query}")).await?;
+        Ok(answer["aged"].as_u64().unwrap_or_default())
+    }
+
     fn bucket_region(&self, bucket: &str) -> &str {
         let stack = self.stack();
         let away = [stack.recovery_vault_bucket(), stack.recovery_export_bucket()];

@@ -43,6 +43,19 @@ async fn s3_keeps_to_the_contract() {
     contract::copies(&home, &recovery, "parts", 2 * PART + 7).await;
 }
 
+#[tokio::test]
+async fn versions_and_locks_keep_to_the_contract() {
+    let (locked, open) = stores("vault-locked", "vault-open").await;
+    contract::what_is_locked_stays(&locked).await;
+    let script = "import boto3\n\
+        s3 = boto3.client('s3', 'us-west-2')\n\
+        for body in (b'first', b'second'):\n\
+        \x20   s3.put_object(Bucket='vault-open', Key='deleted', Body=body)\n\
+        s3.delete_object(Bucket='vault-open', Key='deleted')";
+    python(cloud().await, script, &[]).await;
+    contract::what_is_named_is_deleted_and_nothing_else(&open).await;
+}
+
 async fn stored(store: &S3Store, prefix: &str, body: &Bytes) -> (Created, StoredObject) {
     let mut intake = Intake::begin(store, &format!("{prefix}object"), PART as u64).await.unwrap();
     for from in (0..body.len()).step_by(PART) {

@@ -2,7 +2,8 @@ use aws_sdk_rds::{
     Client,
     config::Region,
     operation::{
-        describe_db_instances::DescribeDBInstancesError, describe_db_snapshots::DescribeDBSnapshotsError,
+        delete_db_snapshot::DeleteDBSnapshotError, describe_db_instances::DescribeDBInstancesError,
+        describe_db_snapshots::DescribeDBSnapshotsError,
     },
     primitives::DateTime,
     types::{DbSnapshot, Filter},
@@ -12,7 +13,7 @@ use reconcile::{Error, Kind, Result, aws_error};
 
 use crate::{
     AutomatedBackup, Instance, NewCopy, NewSnapshot, PitrSource, Quota, Rds, Restore, RestoreFrom, Snapshot,
-    convert,
+    Tags, convert,
 };
 
 /// RDS in one Region of the account.
@@ -196,6 +197,25 @@ impl Rds for AwsRds {
             .await
             .map_err(|error| not_yet(aws_error(&doing, error)))?;
         answer.db_snapshot.map(convert::snapshot).ok_or_else(|| self.missing("the copy"))
+    }
+
+    async fn delete_snapshot(&self, id: &str) -> Result<()> {
+        match self.client.delete_db_snapshot().db_snapshot_identifier(id).send().await {
+            Err(error)
+                if !error
+                    .as_service_error()
+                    .is_some_and(DeleteDBSnapshotError::is_db_snapshot_not_found_fault) =>
+            {
+                Err(aws_error(&format!("delete snapshot {id} in {}", self.region), error))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    async fn tag_snapshot(&self, arn: &str, tags: &Tags) -> Result<()> {
+        let request = self.client.add_tags_to_resource().resource_name(arn);
+        let tagged = request.set_tags(Some(convert::sdk_tags(tags))).send().await;
+        tagged.map(|_| ()).map_err(|error| aws_error(&format!("tag snapshot {arn}"), error))
     }
 
     async fn restore(&self, new: &Restore) -> Result<Instance> {

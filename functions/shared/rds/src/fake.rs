@@ -5,6 +5,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
+use domain::RecoveryPointState;
 use jiff::Timestamp;
 use reconcile::{Error, Result};
 
@@ -335,6 +336,27 @@ impl Rds for FakeRds {
                 ..blank_snapshot(new.id.as_str(), &new.tags)
             };
             add_snapshot(state, region, copy)
+        })
+    }
+
+    async fn delete_snapshot(&self, id: &str) -> Result<()> {
+        self.call("DeleteDBSnapshot", |state, region| {
+            let key = (region.to_owned(), id.to_owned());
+            let is_settled = |snapshot: &Snapshot| snapshot.state() != RecoveryPointState::Pending;
+            if !state.snapshots.get(&key).is_none_or(is_settled) {
+                return Err(Error::permanent("InvalidDBSnapshotState", format!("{id} is being made")));
+            }
+            state.snapshots.remove(&key);
+            Ok(())
+        })
+    }
+
+    async fn tag_snapshot(&self, arn: &str, tags: &Tags) -> Result<()> {
+        self.call("AddTagsToResource", |state, _| {
+            let tagged = state.snapshots.values_mut().find(|snapshot| snapshot.arn == arn);
+            let tagged = tagged.ok_or_else(|| not_found("DBSnapshotNotFound", arn))?;
+            tagged.tags.extend(tags.clone());
+            Ok(())
         })
     }
 

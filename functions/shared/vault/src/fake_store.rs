@@ -8,10 +8,10 @@ use std::{
 };
 
 use bytes::Bytes;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use reconcile::{Error, Result};
 
-use crate::{Created, Encryption, Object, Part, Source, Store, Upload, crc64nvme, store};
+use crate::{Created, Encryption, Object, Part, Protection, Source, Store, Upload, crc64nvme, store};
 
 /// One bucket of a cloud in memory. Clones are the same bucket; those made by [`FakeStore::beside`] share the cloud, its
 /// clock and what can be copied.
@@ -35,17 +35,19 @@ pub enum Replication {
 }
 
 #[derive(Debug, Default)]
-struct Cloud {
-    now: Timestamp,
+pub(crate) struct Cloud {
+    pub(crate) now: Timestamp,
     /// Counts whatever needs a name of its own: versions, entity tags, uploads.
     made: u64,
     buckets: BTreeMap<String, Bucket>,
 }
 
 #[derive(Debug)]
-struct Bucket {
-    /// All versions of each key, the newest last; `None` is a delete marker.
-    versions: BTreeMap<String, Vec<Option<Version>>>,
+pub(crate) struct Bucket {
+    /// All versions of each key, the newest last.
+    pub(crate) versions: BTreeMap<String, Vec<Stored>>,
+    /// How long each new object is locked.
+    pub(crate) default_lock: Option<SignedDuration>,
     uploads: BTreeMap<String, Begun>,
     least_part_bytes: u64,
     replica: Option<(String, Replication)>,
@@ -54,11 +56,20 @@ struct Bucket {
     calls: Vec<String>,
 }
 
+/// A version of an object.
 #[derive(Clone, Debug)]
-struct Version {
-    body: Bytes,
+pub(crate) struct Stored {
+    pub(crate) id: String,
+    pub(crate) modified: Timestamp,
+    pub(crate) protection: Protection,
+    /// `None` is a delete marker.
+    pub(crate) content: Option<Content>,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Content {
+    pub(crate) body: Bytes,
     etag: String,
-    modified: Timestamp,
     encryption: Encryption,
     /// As S3 computed it when it was written: what happens to the bytes later does not change it.
     crc64nvme: u64,
@@ -81,6 +92,7 @@ impl Default for Bucket {
     fn default() -> Self {
         Self {
             versions: BTreeMap::new(),
+            default_lock: None,
             uploads: BTreeMap::new(),
             least_part_bytes: store::LEAST_PART_BYTES,
             replica: None,
@@ -92,13 +104,18 @@ impl Default for Bucket {
 }
 
 impl Bucket {
-    fn current(&self, key: &str) -> Option<&Version> {
-        self.versions.get(key)?.last()?.as_ref()
+    fn newest(&self, key: &str) -> Option<(&Stored, &Content)> {
+        let stored = self.versions.get(key)?.last()?;
+        Some((stored, stored.content.as_ref()?))
+    }
+
+    fn current(&self, key: &str) -> Option<&Content> {
+        Some(self.newest(key)?.1)
     }
 }
 
 impl Cloud {
-    fn bucket(&mut self, name: &str) -> &mut Bucket {
+    pub(crate) fn bucket(&mut self, name: &str) -> &mut Bucket {
         self.buckets.entry(name.to_owned()).or_default()
     }
 
@@ -115,9 +132,16 @@ impl Cloud {
     /// A new version of `key`, as of now; whoever replicates the bucket hears of it.
     fn write(&mut self, bucket: &str, key: &str, body: Bytes, etag: String, encryption: Encryption) {
         let crc64nvme = crc64nvme(&body);
-        let version = Version { body, etag, modified: self.now, encryption, crc64nvme };
+        let (id, modified) = (self.number().to_string(), self.now);
         let there = self.bucket(bucket);
-        there.versions.entry(key.to_owned()).or_default().push(Some(version));
+        let retained_until = there.default_lock.map(|lock| modified + lock);
+        let stored = Stored {
+            id,
+            modified,
+            protection: Protection { retained_until, ..Protection::default() },
+            content: Some(Content { body, etag, encryption, crc64nvme }),
+        };
+        there.versions.entry(key.to_owned()).or_default().push(stored);
         match there.replica.as_ref().map(|(_, when)| *when) {
             Some(Replication::On) => self.replicate(bucket, key),
             Some(Replication::Late) => there.late.push_back(key.to_owned()),
@@ -125,16 +149,19 @@ impl Cloud {
         }
     }
 
-    /// A replica keeps the original's time ("What does Amazon S3 replicate?"); its entity tag is another, as under another KMS key.
+    /// A replica keeps the original's version, time and lock ("What does Amazon S3 replicate?"); its entity tag is another, as
+    /// under another KMS key.
     fn replicate(&mut self, bucket: &str, key: &str) {
         let there = self.bucket(bucket);
-        let Some((target, version)) =
-            there.replica.as_ref().map(|(target, _)| target.clone()).zip(there.current(key).cloned())
+        let newest = there.newest(key).map(|(stored, content)| (stored.clone(), content.clone()));
+        let Some((target, (stored, content))) =
+            there.replica.as_ref().map(|(target, _)| target.clone()).zip(newest)
         else {
             return;
         };
-        let version = Version { etag: self.etag(0), encryption: Encryption::Bucket, ..version };
-        self.bucket(&target).versions.entry(key.to_owned()).or_default().push(Some(version));
+        let content = Content { etag: self.etag(0), encryption: Encryption::Bucket, ..content };
+        let stored = Stored { content: Some(content), ..stored };
+        self.bucket(&target).versions.entry(key.to_owned()).or_default().push(stored);
     }
 }
 
@@ -154,7 +181,7 @@ impl FakeStore {
         self.cloud.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn with<T>(&self, change: impl FnOnce(&mut Bucket) -> T) -> T {
+    pub(crate) fn with<T>(&self, change: impl FnOnce(&mut Bucket) -> T) -> T {
         change(self.cloud().bucket(&self.bucket))
     }
 
@@ -195,15 +222,16 @@ impl FakeStore {
 
     /// What is there, by key.
     pub fn objects(&self) -> BTreeMap<String, Bytes> {
-        let shown = |(key, versions): (&String, &Vec<Option<Version>>)| {
-            versions.last()?.as_ref().map(|version| (key.clone(), version.body.clone()))
-        };
-        self.with(|bucket| bucket.versions.iter().filter_map(shown).collect())
+        self.with(|bucket| {
+            let keys = bucket.versions.keys();
+            keys.filter_map(|key| Some((key.clone(), bucket.current(key)?.body.clone()))).collect()
+        })
     }
 
     /// How often `key` was written: more than once is an overwrite.
     pub fn writes(&self, key: &str) -> usize {
-        self.with(|bucket| bucket.versions.get(key).map_or(0, |versions| versions.iter().flatten().count()))
+        let is_object = |stored: &&Stored| stored.content.is_some();
+        self.with(|bucket| bucket.versions.get(key).map_or(0, |there| there.iter().filter(is_object).count()))
     }
 
     /// How the object at `key` is encrypted.
@@ -226,21 +254,22 @@ impl FakeStore {
 
     /// Somebody deletes `key`: a delete marker, the versions stay.
     pub fn remove(&self, key: &str) {
-        self.with(|bucket| {
-            if let Some(versions) = bucket.versions.get_mut(key) {
-                versions.push(None);
-            }
-        });
+        let mut cloud = self.cloud();
+        let (id, modified) = (cloud.number().to_string(), cloud.now);
+        if let Some(versions) = cloud.bucket(&self.bucket).versions.get_mut(key) {
+            versions.push(Stored { id, modified, protection: Protection::default(), content: None });
+        }
     }
 
     /// One bit of the object at `key` flips, and nothing shows it. Whether there is such a byte.
     pub fn corrupt(&self, key: &str, offset: usize) -> bool {
         self.with(|bucket| {
-            let version = bucket.versions.get_mut(key).and_then(|versions| versions.last_mut()?.as_mut());
-            let Some(version) = version.filter(|version| offset < version.body.len()) else { return false };
-            let mut body = version.body.to_vec();
+            let stored = bucket.versions.get_mut(key).and_then(|versions| versions.last_mut());
+            let content = stored.and_then(|stored| stored.content.as_mut());
+            let Some(content) = content.filter(|content| offset < content.body.len()) else { return false };
+            let mut body = content.body.to_vec();
             body[offset] ^= 1;
-            version.body = body.into();
+            content.body = body.into();
             true
         })
     }
@@ -259,7 +288,7 @@ impl FakeStore {
     }
 
     /// Records the call, meets its fault if one waits, and otherwise lets `effect` happen.
-    async fn call<T>(
+    pub(crate) async fn call<T>(
         &self,
         call: &'static str,
         on: &str,
@@ -282,9 +311,9 @@ impl FakeStore {
     }
 }
 
-fn object(key: &str, version: &Version) -> Object {
-    let Version { body, etag, modified, .. } = version;
-    Object { key: key.to_owned(), bytes: body.len() as u64, etag: etag.clone(), modified: *modified }
+fn object(key: &str, (stored, content): (&Stored, &Content)) -> Object {
+    let Content { body, etag, .. } = content;
+    Object { key: key.to_owned(), bytes: body.len() as u64, etag: etag.clone(), modified: stored.modified }
 }
 
 fn refused(code: &str, key: &str) -> Error {
@@ -337,22 +366,22 @@ impl Store for FakeStore {
         self.call("list", prefix, |cloud, bucket| {
             let bucket = cloud.bucket(bucket);
             let keys = bucket.versions.keys().filter(|key| key.starts_with(prefix));
-            Ok(keys.filter_map(|key| bucket.current(key).map(|version| object(key, version))).collect())
+            Ok(keys.filter_map(|key| bucket.newest(key).map(|newest| object(key, newest))).collect())
         })
         .await
     }
 
     async fn head(&self, key: &str) -> Result<Option<Object>> {
         self.call("head", key, |cloud, bucket| {
-            Ok(cloud.bucket(bucket).current(key).map(|version| object(key, version)))
+            Ok(cloud.bucket(bucket).newest(key).map(|newest| object(key, newest)))
         })
         .await
     }
 
     async fn head_checksum(&self, key: &str) -> Result<Option<(Object, Option<u64>)>> {
         self.call("head", key, |cloud, bucket| {
-            let shown = |version: &Version| (object(key, version), Some(version.crc64nvme));
-            Ok(cloud.bucket(bucket).current(key).map(shown))
+            let newest = cloud.bucket(bucket).newest(key);
+            Ok(newest.map(|newest| (object(key, newest), Some(newest.1.crc64nvme))))
         })
         .await
     }

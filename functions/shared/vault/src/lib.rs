@@ -7,6 +7,8 @@
 //! `ledger/<day>/<engine>/<resource>/<subject>/<region>/<kind>.json`, written with `If-None-Match: *`: the second writer
 //! of the same fact is told so, and nothing is ever overwritten.
 //!
+//! **What a bucket really holds** ([`Versions`]): every version, and its lock, for the one function that may delete.
+//!
 //! **How a bucket is set up** ([`Configuration`]): versioning, lock, replication and the like, for whoever judges it.
 
 mod client;
@@ -20,6 +22,8 @@ mod fake;
 mod fake_configuration;
 #[cfg(feature = "fake")]
 mod fake_store;
+#[cfg(feature = "fake")]
+mod fake_versions;
 mod intake;
 mod layout;
 mod ledger;
@@ -27,6 +31,8 @@ mod manifest;
 mod read_back;
 mod store;
 mod store_s3;
+mod versions;
+mod versions_s3;
 
 pub use configuration::{
     Configuration, DefaultEncryption, DefaultLock, Lock, PublicAccess, ReplicationRule, Versioning,
@@ -45,3 +51,4 @@ pub use manifest::{MANIFEST, Manifest, StoredObject};
 pub use read_back::{ReadBack, read_back};
 pub use store::{Created, Encryption, Object, Part, Source, Store, Upload};
 pub use store_s3::S3Store;
+pub use versions::{Protection, Version, Versions};

@@ -34,7 +34,7 @@ pub(crate) const COPY_BYTES: u64 = 512 << 20;
 pub struct S3Store {
     pub(crate) client: Client,
     region: String,
-    bucket: String,
+    pub(crate) bucket: String,
     pub(crate) copy_bytes: u64,
 }
 
@@ -75,11 +75,11 @@ impl S3Store {
         })
     }
 
-    fn size(&self, found: Option<i64>) -> Result<u64> {
+    pub(crate) fn size(&self, found: Option<i64>) -> Result<u64> {
         found.and_then(|bytes| bytes.try_into().ok()).ok_or_else(|| self.missing("a size"))
     }
 
-    fn time(&self, found: Option<&DateTime>) -> Result<Timestamp> {
+    pub(crate) fn time(&self, found: Option<&DateTime>) -> Result<Timestamp> {
         found
             .and_then(|time| {
                 Timestamp::new(time.secs(), i32::try_from(time.subsec_nanos()).unwrap_or_default()).ok()

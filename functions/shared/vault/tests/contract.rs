@@ -5,9 +5,9 @@
 #[path = "contract/mod.rs"]
 mod contract;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use reconcile::Error;
-use vault::{Created, Encryption, FakeStore, Replication, Store};
+use vault::{Created, Encryption, FakeStore, Replication, Store, Versions};
 
 fn stores() -> (FakeStore, FakeStore) {
     let home = FakeStore::new("us-east-1", "home");
@@ -23,6 +23,21 @@ async fn the_fake_keeps_to_the_contract() {
     assert_eq!(recovery.encryption("copy/other"), Some(Encryption::S3));
     assert_eq!(recovery.encryption("copy/copied"), Some(Encryption::Bucket));
     assert!(home.objects().keys().all(|key| home.writes(key) == 1));
+}
+
+#[tokio::test]
+async fn versions_and_locks_keep_to_the_contract() {
+    let (locked, open) = stores();
+    locked.set_default_lock(SignedDuration::from_hours(24));
+    contract::what_is_locked_stays(&locked).await;
+    open.put("deleted", "first");
+    open.put("deleted", "second");
+    open.remove("deleted");
+    contract::what_is_named_is_deleted_and_nothing_else(&open).await;
+    open.set_legal_hold("deleted-not", true);
+    let held = open.versions("deleted-not").await.unwrap();
+    assert!(open.protection(&held[0]).await.unwrap().unwrap().is_held);
+    assert_eq!(Versions::delete(&open, &held[0]).await.unwrap_err().code(), "AccessDenied");
 }
 
 #[tokio::test]

@@ -35,7 +35,7 @@ import sys
 import tempfile
 import threading
 import time
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from urllib.parse import parse_qsl
 
 RELEASE = "1.5.33"
@@ -462,7 +462,50 @@ def check_objects():
     s3._copy_object = copied
 
 
-def additions(buckets, invocations, queues):
+def check_locks():
+    """A bucket's default lock is on every new version (S3 User Guide, "Setting a default retention period"): MiniStack puts
+    it on those of PutObject alone."""
+    from ministack.services import s3
+
+    record = expect(s3._record_object_version, "bucket_name", "key", "prior_obj", "obj", "data")
+    lock = expect(s3._apply_object_lock_from_headers, "bucket_name", "key", "headers", "version_id")
+    expect_names(s3, "_buckets", "_object_versions", "_object_retention")
+
+    def recorded(bucket_name, key, prior_obj, obj, data):
+        version_id = record(bucket_name, key, prior_obj, obj, data)
+        if version_id:
+            lock(bucket_name, key, {}, version_id)
+        return version_id
+
+    def age(query):
+        """As if so many hours more had gone by since each object below the prefix was written and locked."""
+        bucket, prefix, hours = query["bucket"], query["prefix"], int(query["hours"])
+
+        def earlier(record, name):
+            instant = datetime.fromisoformat(record[name].replace("Z", "+00:00")) - timedelta(hours=hours)
+            record[name] = instant.strftime("%Y-%m-%dT%H:%M:%S.000Z")
+
+        aged = 0
+        for (_, (name, key)), versions in list(s3._object_versions._data.items()):
+            if name == bucket and key.startswith(prefix):
+                aged += 1
+                for version in versions:
+                    earlier(version, "last_modified")
+        for (_, (name, key, _)), retention in list(s3._object_retention._data.items()):
+            if name == bucket and key.startswith(prefix):
+                earlier(retention, "RetainUntilDate")
+        for scope, record in list(s3._buckets._data.items()):
+            if scope[-1] == bucket:
+                for key, current in record["objects"].items():
+                    if key.startswith(prefix):
+                        earlier(current, "last_modified")
+        return {"aged": aged}
+
+    s3._record_object_version = recorded
+    return age
+
+
+def additions(buckets, invocations, queues, age):
     """What answers at `/_tidemark/NAME`, given the query's parameters."""
 
     def measured(query):
@@ -473,6 +516,7 @@ def additions(buckets, invocations, queues):
         return freeze_caller(int(query["port"]), seconds) if "port" in query else freeze(query["function"], seconds)
 
     return {
+        "age": age,
         "buckets": lambda query: buckets,
         "invocations": measured,
         "kill": lambda query: kill_caller(int(query["port"])),
@@ -541,7 +585,7 @@ def main():
     give_disks()
     if not SCHEDULES:
         pause_schedules()
-    answers = additions(keep_bucket_properties(), measure_invocations(), watch_queues())
+    answers = additions(keep_bucket_properties(), measure_invocations(), watch_queues(), check_locks())
     from ministack.app import app
 
     serve(with_additions(app, answers))

@@ -19,6 +19,7 @@ def vault(name, region):
 
 
 vault("vault-home", HOME)
+vault("vault-locked", HOME)
 vault("vault-recovery", RECOVERY)
 vault("replicated-home", HOME)
 vault("replicated-recovery", RECOVERY)
@@ -30,4 +31,7 @@ boto3.client("s3", region_name=HOME).put_bucket_replication(Bucket="replicated-h
         "Destination": {"Bucket": "arn:aws:s3:::replicated-recovery"},
     }],
 })
+away = boto3.client("s3", region_name=RECOVERY)
+away.create_bucket(Bucket="vault-open", CreateBucketConfiguration={"LocationConstraint": RECOVERY})
+away.put_bucket_versioning(Bucket="vault-open", VersioningConfiguration={"Status": "Enabled"})
 print("ok")

@@ -4,7 +4,10 @@
 
 use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt, stream};
-use vault::{Created, Encryption, Intake, Object, Part, Source, Store, Upload, crc64nvme, read_back};
+use jiff::SignedDuration;
+use vault::{
+    Created, Encryption, Intake, Object, Part, Source, Store, Upload, Version, Versions, crc64nvme, read_back,
+};
 
 /// The least that a part may have.
 pub(crate) const PART: usize = 5 << 20;
@@ -208,4 +211,46 @@ pub(crate) async fn copies(store: &impl Store, target: &impl Store, prefix: &str
     assert_eq!(code(target.copy(&gone, &other, Encryption::Bucket).await), "NoSuchKey");
     assert_eq!(target.head(&other).await.unwrap(), None);
     assert_eq!(target.copy(&source, &other, Encryption::S3).await.unwrap(), Created::Now);
+}
+
+/// A bucket that locks each new object for at least an hour, in governance mode.
+pub(crate) async fn what_is_locked_stays(store: &(impl Store + Versions)) {
+    put(store, "locked/a", "1").await;
+    put(store, "locked/b", "22").await;
+    put(store, "lockless", "3").await;
+    let found = store.versions("locked/").await.unwrap();
+    let shown: Vec<_> = found.iter().map(|one| (one.key.as_str(), one.bytes, one.is_delete_marker)).collect();
+    assert_eq!(shown, [("locked/a", 1, false), ("locked/b", 2, false)]);
+    let version = &found[0];
+    let protection = store.protection(version).await.unwrap().unwrap();
+    let until = protection.retained_until.unwrap();
+    assert!(until > version.modified && !protection.is_compliance && !protection.is_held, "{protection:?}");
+    assert_eq!(code(Versions::delete(store, version).await), "AccessDenied");
+    let later = until + SignedDuration::from_hours(24 * 400);
+    store.retain(version, later, false).await.unwrap();
+    store.retain(version, later, false).await.unwrap();
+    let protection = store.protection(version).await.unwrap().unwrap();
+    assert_eq!(protection.retained_until.unwrap().as_second(), later.as_second());
+    assert_eq!(code(store.retain(version, until, false).await), "AccessDenied", "never shortened");
+    assert_eq!(store.versions("locked/").await.unwrap(), found, "nothing is gone");
+    let gone = Version { id: "0".repeat(32), ..version.clone() };
+    assert_eq!(store.protection(&gone).await.unwrap(), None);
+    Versions::delete(store, &gone).await.unwrap();
+}
+
+/// A bucket without a lock, in which an object was overwritten and deleted: of the key `deleted` there are two versions and a
+/// delete marker.
+pub(crate) async fn what_is_named_is_deleted_and_nothing_else(store: &(impl Store + Versions)) {
+    put(store, "deleted-not", "1").await;
+    let found = store.versions("deleted").await.unwrap();
+    let markers = found.iter().filter(|one| one.is_delete_marker).count();
+    assert_eq!((found.len(), markers, store.head("deleted").await.unwrap()), (4, 1, None), "{found:?}");
+    for version in found.iter().filter(|one| one.key == "deleted") {
+        assert_eq!(store.protection(version).await.unwrap().unwrap_or_default().retained_until, None);
+        for _ in 0..2 {
+            Versions::delete(store, version).await.unwrap();
+        }
+    }
+    let left = store.versions("deleted").await.unwrap();
+    assert_eq!(left.iter().map(|one| one.key.as_str()).collect::<Vec<_>>(), ["deleted-not"]);
 }
