@@ -11,27 +11,6 @@ use crate::{
     watched::{Newest, Watched, after},
 };
 
-pub(crate) fn finding(
-    resource: &ResourceId,
-    kind: &str,
-    severity: Severity,
-    since: Timestamp,
-    says: impl Into<String>,
-    next: impl Into<String>,
-) -> Finding {
-    Finding {
-        resource: resource.clone(),
-        kind: kind.to_owned(),
-        code: None,
-        severity,
-        since,
-        says: format!("{resource}: {}", says.into()),
-        next: next.into(),
-        // The pass adds it.
-        standing: Standing::default(),
-    }
-}
-
 pub(crate) fn rpo_exceeded<R: Protected>(
     watched: &Watched<'_, R>,
     newest: Newest,
@@ -56,7 +35,7 @@ pub(crate) fn rpo_exceeded<R: Protected>(
     } else {
         format!(", and this ends when it is less than {} old", length(watched.calm()))
     };
-    finding(
+    Finding::new(
         &watched.resource,
         kind::RPO_EXCEEDED,
         Severity::Critical,
@@ -94,7 +73,7 @@ pub(crate) fn slot_missed<R: Protected>(
         |point| format!("the newest completed one is {}, for slot {}", point.id, point.slot),
     );
     let grace = length(watched.plan.objectives.slot_grace);
-    finding(
+    Finding::new(
         &watched.resource,
         kind::SLOT_MISSED,
         Severity::Critical,
@@ -119,7 +98,7 @@ pub(crate) fn copy_failed<R: Protected>(watched: &Watched<'_, R>, copy: &Point, 
 /// Told at once, and not only when a grace is over: it is tried again, and whatever was wrong may last.
 fn given_up<R: Protected>(watched: &Watched<'_, R>, kind: &str, given_up: GivenUp, point: &Point) -> Finding {
     let GivenUp { code, says, next } = given_up;
-    let finding = finding(&watched.resource, kind, Severity::Warning, point.taken, says, next);
+    let finding = Finding::new(&watched.resource, kind, Severity::Warning, point.taken, says, next);
     Finding { code: Some(code.to_owned()), ..finding }
 }
 
@@ -130,7 +109,7 @@ pub(crate) fn copy_missing<R: Protected>(
     region: &str,
     why: &str,
 ) -> Finding {
-    finding(
+    Finding::new(
         &watched.resource,
         kind::COPY_MISSING,
         Severity::Critical,
@@ -146,7 +125,7 @@ pub(crate) fn copy_behind<R: Protected>(
     due: Timestamp,
     region: &str,
 ) -> Finding {
-    finding(
+    Finding::new(
         &watched.resource,
         kind::COPY_BEHIND,
         Severity::Warning,
@@ -174,7 +153,7 @@ pub(crate) fn shrunk<R: Protected>(
 ) -> Finding {
     let (measures, median) = (R::measures(newest), R::size(median));
     let id = &newest.id;
-    finding(
+    Finding::new(
         &watched.resource,
         kind::RECOVERY_POINT_SHRUNK,
         Severity::Warning,
@@ -198,7 +177,7 @@ pub(crate) fn protection_lost<R: Protected>(
 ) -> Finding {
     let by = plan.as_ref().map_or_else(|| "a plan".to_owned(), |plan| format!("plan {plan}"));
     let Lost { now, otherwise } = R::lost(&resource.name, there, plan.as_deref());
-    let finding = finding(
+    let finding = Finding::new(
         resource,
         kind::PROTECTION_LOST,
         Severity::Warning,
@@ -210,7 +189,7 @@ pub(crate) fn protection_lost<R: Protected>(
 }
 
 pub(crate) fn canary(resource: &ResourceId, since: Timestamp) -> Finding {
-    finding(
+    Finding::new(
         resource,
         kind::CANARY,
         Severity::Info,

@@ -1,3 +1,5 @@
+use std::fmt::Display;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -66,6 +68,28 @@ pub struct Finding {
 }
 
 impl Finding {
+    /// That something is wrong with a resource. What `says` begins with the resource's name.
+    pub fn new(
+        resource: &ResourceId,
+        kind: &str,
+        severity: Severity,
+        since: Timestamp,
+        says: impl Display,
+        next: impl Into<String>,
+    ) -> Self {
+        Self {
+            resource: resource.clone(),
+            kind: kind.to_owned(),
+            code: None,
+            severity,
+            since,
+            says: format!("{resource}: {says}"),
+            next: next.into(),
+            // The pass adds it.
+            standing: Standing::default(),
+        }
+    }
+
     /// What is wrong, apart from with what: the kind, and the code where there is one. Findings of one resource with
     /// the same condition are the same finding, whatever their words.
     pub fn condition(&self) -> String {

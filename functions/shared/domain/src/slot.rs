@@ -110,6 +110,16 @@ impl Schedule {
         self.civil_times_after(from)?.filter_map(|civil| self.place(civil)).find(|at| *at > now).map(Slot::at)
     }
 
+    /// The slots after `after` up to `until`, the earliest first; the first `most` of them, if there are more.
+    pub fn slots(&self, after: Timestamp, until: Timestamp, most: usize) -> Vec<Slot> {
+        let Ok(from) = after.checked_sub(LARGEST_CLOCK_CHANGE) else { return Vec::new() };
+        let instants = self.between(from, until).into_iter().flatten();
+        let mut slots: Vec<Slot> =
+            instants.filter(|at| *at > after && *at <= until).map(Slot::at).take(most).collect();
+        slots.sort_unstable();
+        slots
+    }
+
     fn between(&self, from: Timestamp, to: Timestamp) -> Option<impl Iterator<Item = Timestamp>> {
         let last = to.to_zoned(self.time_zone.clone()).datetime().checked_add(LARGEST_CLOCK_CHANGE).ok()?;
         Some(
@@ -205,6 +215,28 @@ mod tests {
                 assert_eq!(slot.instant().to_zoned(TimeZone::get(zone).unwrap()).date(), expected, "{zone}");
             }
         }
+    }
+
+    #[test]
+    fn a_day_has_its_slots_whatever_the_clocks_do() {
+        let count = |cron: &str, zone: &str, after: &str, until: &str| {
+            Schedule::parse(cron, zone).unwrap().slots(at(after), at(until), 100).len()
+        };
+        let (before, after) = ("2026-10-24T22:00:00Z", "2026-10-25T23:00:00Z");
+        assert_eq!(count("0 */6 * * *", "Europe/Berlin", before, after), 4);
+        assert_eq!(count("30 2 * * *", "Europe/Berlin", before, after), 1);
+        assert_eq!(
+            count("0 3 * * *", "UTC", "2026-11-22T03:00:00Z", "2026-11-23T03:00:00Z"),
+            1,
+            "not the first"
+        );
+        assert_eq!(count("* * * * *", "UTC", "2026-11-22T03:00:00Z", "2026-11-23T03:00:00Z"), 100, "no more");
+        let slots = Schedule::parse("0 3 * * *", "UTC").unwrap().slots(
+            at("2026-11-22T04:00:00Z"),
+            at("2026-12-22T04:00:00Z"),
+            100,
+        );
+        assert_eq!((slots.len(), slots[0].instant()), (30, at("2026-11-23T03:00:00Z")));
     }
 
     proptest! {

@@ -8,7 +8,7 @@ use crate::{
     engines::{GivenUp, Lost},
     kind,
     point::Point,
-    says::{finding, length, second},
+    says::{length, second},
     watched::{Watched, after},
 };
 
@@ -35,7 +35,7 @@ pub(super) fn events(instance: &Instance) -> String {
 }
 
 pub(super) fn automated_backups_off(watched: &Watched<'_, Instance>, wanted: i32, now: Timestamp) -> Finding {
-    finding(
+    Finding::new(
         &watched.resource,
         kind::AUTOMATED_BACKUPS_OFF,
         Severity::Critical,
@@ -55,7 +55,7 @@ pub(super) fn automated_backups_off(watched: &Watched<'_, Instance>, wanted: i32
 
 pub(super) fn retention_too_short(watched: &Watched<'_, Instance>, wanted: i32, now: Timestamp) -> Finding {
     let has = watched.of.retention_days;
-    finding(
+    Finding::new(
         &watched.resource,
         kind::RETENTION_TOO_SHORT,
         Severity::Warning,
@@ -101,7 +101,7 @@ pub(super) fn unhealthy(watched: &Watched<'_, Instance>, now: Timestamp) -> Find
             events(watched.of)
         ),
     };
-    finding(
+    Finding::new(
         &watched.resource,
         kind::RESOURCE_UNHEALTHY,
         Severity::Critical,
@@ -118,7 +118,7 @@ pub(super) fn replication_behind(
     region: &str,
 ) -> Finding {
     let allowed = watched.plan.objectives.replica_rpo;
-    finding(
+    Finding::new(
         &watched.resource,
         kind::REPLICATION_BEHIND,
         Severity::Warning,

@@ -4,7 +4,7 @@ use domain::{Finding, ResourceId, Severity, tag};
 use jiff::Timestamp;
 use redis::elasticache::{Cache, CacheKind};
 
-use crate::{engines::Lost, kind, says::finding};
+use crate::{engines::Lost, kind};
 
 /// How to read what happened to a cache in the last day.
 fn events(cache: &Cache) -> String {
@@ -31,7 +31,7 @@ pub(super) fn unhealthy(resource: &ResourceId, cache: &Cache, now: Timestamp) ->
             events(cache)
         ),
     };
-    finding(
+    Finding::new(
         resource,
         kind::RESOURCE_UNHEALTHY,
         Severity::Critical,

@@ -4,11 +4,11 @@ use domain::{Finding, ResourceId, Severity};
 use jiff::Timestamp;
 use turso::Database;
 
-use crate::{engines::Lost, kind, says::finding};
+use crate::{engines::Lost, kind};
 
 pub(super) fn blocked(resource: &ResourceId, now: Timestamp) -> Finding {
     let name = &resource.name;
-    finding(
+    Finding::new(
         resource,
         kind::RESOURCE_UNHEALTHY,
         Severity::Critical,
