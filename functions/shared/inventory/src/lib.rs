@@ -30,6 +30,7 @@ pub use self::{
     judgement::Judgement,
     marks::{Mark, Marks, mark_key, mark_prefix},
     published::{Published, acknowledgement_key, is_acknowledged, short_hash},
+    snapshots::observe as rds_lineages,
     vaulted::ABANDONED,
 };
 

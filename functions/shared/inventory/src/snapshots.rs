@@ -12,8 +12,8 @@ use crate::{
     held::{Gathered, Holding, What},
 };
 
-/// The snapshots of ours in both Regions: one call for each 100.
-pub(crate) async fn observe(home: &impl Rds, recovery: &impl Rds, marks: &Marks) -> Result<Lineages> {
+/// The recovery points of RDS: the snapshots of ours in both Regions, in one call for each 100.
+pub async fn observe(home: &impl Rds, recovery: &impl Rds, marks: &Marks) -> Result<Lineages> {
     let (home, recovery) = try_join!(home.manual_snapshots(), recovery.manual_snapshots())?;
     let mut gathered = Gathered::new(marks);
     for (region, snapshots) in [(Region::Home, home), (Region::Recovery, recovery)] {
