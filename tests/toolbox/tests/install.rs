@@ -97,12 +97,12 @@ async fn two_at_once_install_once_and_the_tools_work() {
 
 #[test]
 fn the_locks_hold_no_address_and_every_package_has_a_hash() {
-    for set in ["cloud", "build"] {
+    for (set, least) in [("cloud", 50), ("build", 50), ("browser", 1)] {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("requirements").join(format!("{set}.txt"));
         let lock = fs::read_to_string(path).unwrap();
         assert!(!lock.contains("://") && !lock.contains("--index"), "{set} names a host");
         let packages = lock.lines().filter(|line| line.contains("==")).count();
         let hashed = lock.matches("\\\n    --hash=sha256:").count();
-        assert!(packages > 50 && hashed >= packages, "{set}: {packages} packages");
+        assert!(packages >= least && hashed >= packages, "{set}: {packages} packages");
     }
 }
