@@ -13,12 +13,6 @@ use crate::{
     observe::Observed,
 };
 
-/// Of what the last plan kept, so much may be gone without anybody being asked: a tenth.
-const LARGEST_LOSS: usize = 10;
-
-/// So many names stand in a message.
-const NAMED: usize = 5;
-
 pub(crate) fn plan(observed: &Observed, now: Timestamp) -> Result<Plan<Action>> {
     let mut plan = Plan::empty();
     let here = ResourceId::tidemark(NAME);
@@ -85,9 +79,8 @@ fn publish(
     }
     let last = observed.published.as_ref().map(|last| &last.plan);
     let losses = last.map_or_else(Vec::new, |last| last.losses(&observed.inventory));
-    let too_large = |loss: &&Loss| loss.vanished.len() * LARGEST_LOSS > loss.kept;
-    if let Some(loss) = losses.iter().find(too_large).filter(|_| !in_spite_of_losses) {
-        plan.refuse(here, shrank(loss));
+    if let Some(loss) = losses.iter().find(|loss| loss.is_large()).filter(|_| !in_spite_of_losses) {
+        plan.refuse(here, loss.refusal());
         return Ok(());
     }
     plan.findings.extend(lost(here, &losses, now));
@@ -137,33 +130,13 @@ fn held_by_tag(held: &Held) -> Error {
     Error::misconfigured("HeldByTag", message)
 }
 
-fn names(loss: &Loss) -> String {
-    let named: Vec<String> = loss.vanished.iter().take(NAMED).map(|(_, id)| id.to_string()).collect();
-    let more = loss.vanished.len().saturating_sub(NAMED);
-    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-    format!("{}{more}", named.join(", "))
-}
-
-fn shrank(loss: &Loss) -> Error {
-    let message = format!(
-        "{} of the {} recovery points of {} that the last plan kept {} are gone: {}. Nothing is planned, and so nothing deleted, \
-         until that is understood; then invoke plan-retention with {{\"plan\": \"in-spite-of-losses\"}}",
-        loss.vanished.len(),
-        loss.kept,
-        loss.engine,
-        loss.region.says(),
-        names(loss)
-    );
-    Error::misconfigured("InventoryShrank", message)
-}
-
 fn lost(here: &ResourceId, losses: &[Loss], now: Timestamp) -> Vec<Finding> {
     // Of one resource it is said there; of several, once for all.
     let mut by_resource: BTreeMap<&ResourceId, Vec<String>> = BTreeMap::new();
     for loss in losses {
         let mut of = loss.vanished.iter().map(|(resource, _)| *resource);
         let only = of.next().filter(|first| of.all(|other| other == *first));
-        let says = format!("{} is gone {}", names(loss), loss.region.says());
+        let says = format!("{} is gone {}", loss.names(), loss.region.says());
         by_resource.entry(only.unwrap_or(here)).or_default().push(says);
     }
     let finding = |(resource, says): (&ResourceId, Vec<String>)| Finding {

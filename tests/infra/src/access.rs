@@ -77,16 +77,26 @@ pub fn policies_fit(stack: &Stack) -> Findings {
     findings
 }
 
-/// The one function but delete-expired that deletes anything, deletes only what carries our name and our tag.
+/// Whatever deletes, deletes only what carries our name and our tag; of the vaults delete-expired alone, and recovery points only.
 pub fn ours_alone_are_deleted(stack: &Stack) -> Findings {
     let mut findings = Vec::new();
-    for statement in allowed(&statements(stack, "BackupRedisRole")) {
-        let deletes = strings(&statement["Action"]).iter().any(|action| action.contains(":Delete"));
-        let ours = strings(&statement["Resource"]).iter().all(|arn| arn.ends_with(":tidemark-*"));
-        let tagged = statement["Condition"]["Null"]["aws:ResourceTag/tidemark:resource"] == "false";
-        expect(&mut findings, !deletes || (ours && tagged), || {
-            format!("BackupRedisRole may delete what is not ours: {statement}")
-        });
+    for role in ["BackupRedisRole", "DeleteExpiredRole"] {
+        for statement in allowed(&statements(stack, role)) {
+            let deletes = strings(&statement["Action"]).iter().any(|action| action.contains(":Delete"));
+            let resources = strings(&statement["Resource"]);
+            let tags = &statement["Condition"]["Null"];
+            let named = resources.iter().all(|arn| arn.ends_with(":tidemark-*"));
+            let ours = named && tags["aws:ResourceTag/tidemark:resource"] == "false";
+            let held_not = role == "BackupRedisRole" || tags["aws:ResourceTag/tidemark:legal-hold"] == "true";
+            let point = |arn: &&str| {
+                let vault = arn.strip_prefix("arn:aws:s3:::tidemark-vault-dev-123456789012-");
+                vault.is_some_and(|rest| rest.ends_with("/redis/*") || rest.ends_with("/turso/*"))
+            };
+            let points = role == "DeleteExpiredRole" && resources.iter().all(point);
+            expect(&mut findings, !deletes || (ours && held_not) || points, || {
+                format!("{role} may delete what is not ours: {statement}")
+            });
+        }
     }
     findings
 }
@@ -153,6 +163,7 @@ fn in_the_state(role: &str) -> BTreeSet<(String, String)> {
             all.extend(keeps("staging/turso/*"));
             all.extend(keeps("turso/current.json"));
         }
+        "delete-expired" => all.extend(keeps("retention/locks.json")),
         "restore-database" => all.extend(keeps("restores/*")),
         "watch-rpo" => {
             all.extend(keeps("watch/*"));

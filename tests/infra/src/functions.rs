@@ -198,6 +198,25 @@ pub const FUNCTIONS: &[Function] = &[
         told: Told::BySendAlert,
     },
     Function {
+        name: "delete-expired",
+        timeout_seconds: 300,
+        memory_mib: 512,
+        variables: &[("TIDEMARK_DELETE_AT_MOST", "200")],
+        schedules: &[
+            Schedule {
+                name: "delete-expired-slot",
+                expression: "cron(30 6 * * ? *)",
+                input: r#"{"wake":"slot"}"#,
+            },
+            Schedule { name: "delete-expired-tick", expression: "rate(1 hour)", input: r#"{"wake":"tick"}"# },
+        ],
+        rules: &[],
+        reads: &[],
+        failures: "FailuresQueue",
+        silent_minutes: 125,
+        told: Told::BySendAlert,
+    },
+    Function {
         name: "watch-rpo",
         timeout_seconds: 120,
         memory_mib: 512,

@@ -48,13 +48,20 @@ pub fn of_the_functions(in_vpc: bool) -> Vec<Role> {
         "BackupTursoScheduleRole",
         "RestoreDatabaseScheduleRole",
         "PlanRetentionScheduleRole",
+        "DeleteExpiredScheduleRole",
         "WatchRpoScheduleRole",
         "SendAlertScheduleRole",
     ];
     let actions = vec!["lambda:InvokeFunction", "sqs:SendMessage"];
     let scheduled = scheduled.map(|id| Role { id, actions: actions.clone(), ..Role::default() });
     let backups = [backup_rds(), backup_redis(), backup_turso()];
-    let own = backups.into_iter().chain([restore_database, plan_retention(), watch_rpo(), send_alert()]);
+    let own = backups.into_iter().chain([
+        restore_database,
+        plan_retention(),
+        delete_expired(),
+        watch_rpo(),
+        send_alert(),
+    ]);
     own.chain(scheduled).collect()
 }
 
@@ -173,6 +180,26 @@ fn plan_retention() -> Role {
         ],
         ..Role::default()
     }
+}
+
+fn delete_expired() -> Role {
+    let destructive = vec!["rds:DeleteDBSnapshot", "s3:DeleteObjectVersion"];
+    let others = [
+        "logs:CreateLogStream",
+        "logs:PutLogEvents",
+        "rds:AddTagsToResource",
+        "rds:DescribeDBSnapshots",
+        "s3:GetBucketObjectLockConfiguration",
+        "s3:GetObjectLegalHold",
+        "s3:GetObjectRetention",
+        "s3:GetObjectVersion",
+        "s3:ListBucketVersions",
+        "s3:PutObjectRetention",
+        "ssm:GetParameter",
+    ];
+    let actions = destructive.iter().copied().chain(others).collect();
+    // What retention is for; `ours_alone_are_deleted` says of which.
+    Role { id: "DeleteExpiredRole", actions, destructive, ..Role::default() }
 }
 
 fn watch_rpo() -> Role {

@@ -34,7 +34,9 @@ async fn alone() -> Result<(MutexGuard<'static, ()>, Estate<'static>)> {
     cloud().rds().set_quotas(big_account());
     estate.remove_all("").await?;
     // An earlier test may have left alarms behind of functions that had not run.
-    for function in ["backup-rds", "backup-redis", "backup-turso", "restore-database", "plan-retention"] {
+    for function in
+        ["backup-rds", "backup-redis", "backup-turso", "restore-database", "plan-retention", "delete-expired"]
+    {
         cloud().fire_schedule(&format!("{function}-tick")).await?;
     }
     cloud().evaluate_alarms(Timestamp::now() + SignedDuration::from_secs(1), None).await?;

@@ -9,9 +9,9 @@
 
 mod common;
 
-use anyhow::Result;
+use anyhow::{Context, Result, ensure};
 use common::{protected, start};
-use domain::{Slot, tag};
+use domain::{RecoveryPointId, ResourceId, Slot, tag};
 use futures::future::BoxFuture;
 use jiff::{SignedDuration, Timestamp};
 use local_elasticache::{Seed as CacheSeed, SeedKind};
@@ -22,6 +22,7 @@ use scenarios::{
 };
 use serde_json::json;
 use tokio::sync::OnceCell;
+use vault::{MANIFEST, S3Store, Versions, point_prefix};
 
 /// More than there are processors: cases mostly wait.
 static CLOUDS: OnceCell<Clouds> = OnceCell::const_new();
@@ -159,6 +160,65 @@ fn plan_retention<'c>(case: &'c Case<'c>) -> BoxFuture<'c, Result<()>> {
     })
 }
 
+/// What a plan that a person has read expires: snapshots, and recovery points of a vault that are older than their locks.
+fn delete_expired<'c>(case: &'c Case<'c>) -> BoxFuture<'c, Result<()>> {
+    Box::pin(async {
+        let keep = json!({"daily": 1, "weekly": 0, "monthly": 1, "annual": 0, "redundancy": 1});
+        case.estate.set_plans(&json!({"plans": {"default": {"keep": keep}}})).await?;
+        let now = Timestamp::now();
+        let days_ago = |days: i64| Slot::at(now - SignedDuration::from_hours(24 * days));
+        seed(case, protected(&case.name, &[days_ago(3), days_ago(20), days_ago(40)]))?;
+        for days in [40, 20, 0] {
+            put_turso_point(case, days_ago(days), 24 * u32::try_from(days)?).await?;
+        }
+        case.insist("plan-retention", &json!({"plan": "now"})).await?;
+        let (cloud, vault) = (case.estate.cloud, case.estate.cloud.stack().vault_bucket());
+        let key = cloud.object_keys(vault, "retention/plans/").await?.pop().context("no plan")?;
+        let plan: serde_json::Value = serde_json::from_slice(&cloud.object(vault, &key).await?)?;
+        case.insist("plan-retention", &json!({"acknowledge": plan["hash"]})).await?;
+        case.settle().await?;
+        // Whatever broke, of what is kept nothing is gone, and of what is gone nothing is left.
+        for (region, bucket) in
+            [(case.estate.home(), vault), (case.estate.recovery(), cloud.stack().recovery_vault_bucket())]
+        {
+            let store = S3Store::in_region(&cloud.config(case.estate.home()), region, bucket);
+            let versions = store.versions("turso/").await?;
+            let of_it: Vec<_> = versions.iter().filter(|version| version.key.contains(&case.name)).collect();
+            let newest = days_ago(0).utc_date().to_string();
+            ensure!(of_it.len() == 2 && of_it.iter().all(|one| one.key.contains(&newest)), "{of_it:?}");
+            let locked = store.protection(of_it[0]).await?.and_then(|protection| protection.retained_until);
+            let month = now + SignedDuration::from_hours(24 * 27);
+            ensure!(locked.is_some_and(|until| until > month), "it is locked until {locked:?}");
+        }
+        Ok(())
+    })
+}
+
+/// A recovery point of that slot in both vaults, so many hours old; its manifest names nothing, which nobody here reads.
+async fn put_turso_point(case: &Case<'_>, slot: Slot, hours: u32) -> Result<()> {
+    let (resource, id) = (ResourceId::turso(&case.name), RecoveryPointId::new(&case.name, "id-1", slot, 1));
+    let prefix = point_prefix(&resource, slot, &id);
+    let manifest = json!({
+        "version": 1, "id": id, "resource": resource, "incarnation": "id-1", "slot": slot.to_string(), "plan": "default",
+        "method": "page-export", "taken_at": slot.to_string(), "verified_at": slot.to_string(), "objects": [],
+        "source": {}, "content": {},
+    });
+    let content = [
+        ("database.sqlite.zst".to_owned(), "content".to_owned()),
+        (MANIFEST.to_owned(), manifest.to_string()),
+    ];
+    for (name, body) in content {
+        let vault = case.estate.cloud.stack().vault_bucket();
+        case.estate.cloud.put_object(vault, &format!("{prefix}{name}"), body).await?;
+    }
+    let stack = case.estate.cloud.stack();
+    for bucket in [stack.vault_bucket(), stack.recovery_vault_bucket()] {
+        let aged = case.estate.cloud.age_objects(bucket, &prefix, hours).await?;
+        ensure!(aged == 2, "{aged} objects in {bucket}");
+    }
+    Ok(())
+}
+
 /// Automated backups are found off, and then on again.
 fn watch<'c>(case: &'c Case<'c>) -> BoxFuture<'c, Result<()>> {
     Box::pin(async {
@@ -222,6 +282,12 @@ async fn restore_a_turso_database() -> Result<()> {
 async fn retention_is_planned() -> Result<()> {
     let script = plan_retention;
     sweep(Sweep { name: "plan-retention", function: "plan-retention", script }).await
+}
+
+#[tokio::test]
+async fn what_is_expired_is_deleted() -> Result<()> {
+    let script = delete_expired;
+    sweep(Sweep { name: "delete-expired", function: "delete-expired", script }).await
 }
 
 #[tokio::test]

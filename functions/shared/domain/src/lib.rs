@@ -2,6 +2,7 @@
 //!
 //! The words are the glossary's (`docs/glossary.md`).
 
+mod ages;
 mod finding;
 mod plan;
 mod plan_document;
@@ -11,6 +12,7 @@ pub mod retention;
 mod slot;
 mod sources;
 
+pub use ages::{Ages, DayOfAges, MeasuredAge};
 pub use finding::{Finding, Findings, Severity, Standing};
 pub use plan::{BackupPlan, Objectives, PlanName, Retention};
 pub use plan_document::{InvalidPlanDocument, PlanDocument, Problem};
@@ -49,6 +51,8 @@ pub mod tag {
     pub const REQUESTED_AT: &str = "tidemark:requested-at";
     /// On a snapshot, set by a person: it is not deleted while it has this tag, whatever stands in it.
     pub const LEGAL_HOLD: &str = "tidemark:legal-hold";
+    /// On a snapshot: the coarsest tier that it fills.
+    pub const TIER: &str = "tidemark:tier";
     /// On a restored database: the restore it came from.
     pub const RESTORE: &str = "tidemark:restore";
     /// On a restored database: the instant or recovery point it was restored to.

@@ -17,7 +17,7 @@ mod decision;
 #[cfg(test)]
 mod tests;
 
-use jiff::{SignedDuration, Timestamp, tz::TimeZone};
+use jiff::{SignedDuration, Span, Timestamp, tz::TimeZone};
 use serde::{Deserialize, Serialize};
 
 pub use self::decision::{Decision, Floors, Place};
@@ -52,6 +52,19 @@ impl Tier {
             Self::Monthly => "monthly",
             Self::Annual => "annual",
         }
+    }
+
+    /// About until when what fills a bucket of it is kept: so many days, weeks, months or years later.
+    pub fn kept_until(self, slot: Slot, policy: &Policy) -> Option<Timestamp> {
+        let kept = i64::from(self.kept(&policy.keep));
+        let span = match self {
+            Self::Daily => Span::new().try_days(kept),
+            Self::Weekly => Span::new().try_weeks(kept),
+            Self::Monthly => Span::new().try_months(kept),
+            Self::Annual => Span::new().try_years(kept),
+        };
+        let begun = slot.instant().to_zoned(policy.time_zone.clone());
+        Some(begun.checked_add(span.ok()?).ok()?.timestamp())
     }
 
     /// How many buckets a plan keeps of it.

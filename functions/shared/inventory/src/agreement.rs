@@ -5,7 +5,7 @@ use domain::{
     retention::{Decision, Region, Tier, Worth},
 };
 use jiff::Timestamp;
-use reconcile::Result;
+use reconcile::{Error, Result};
 use serde::{Deserialize, Serialize};
 
 use crate::{BackupPlans, Held, Inventory, Judgement};
@@ -68,6 +68,41 @@ pub struct Loss<'p> {
     pub kept: usize,
     /// Which of those are there no more, or lost their manifest.
     pub vanished: Vec<(&'p ResourceId, &'p RecoveryPointId)>,
+}
+
+/// Of what a plan kept of an engine in a Region, so much may be gone without anybody being asked: a tenth.
+const LARGEST_LOSS: usize = 10;
+
+/// So many names stand in a message.
+const NAMED: usize = 5;
+
+impl Loss<'_> {
+    /// Whether so much is gone that nothing may be decided before a person has looked.
+    pub fn is_large(&self) -> bool {
+        self.vanished.len() * LARGEST_LOSS > self.kept
+    }
+
+    /// The refusal of a large one.
+    pub fn refusal(&self) -> Error {
+        let message = format!(
+            "{} of the {} recovery points of {} that the last plan kept {} are gone: {}. Nothing is planned, and nothing deleted, \
+             until that is understood; then invoke plan-retention with {{\"plan\": \"in-spite-of-losses\"}}",
+            self.vanished.len(),
+            self.kept,
+            self.engine,
+            self.region.says(),
+            self.names()
+        );
+        Error::misconfigured("InventoryShrank", message)
+    }
+
+    /// What vanished, by name, as far as a message goes.
+    pub fn names(&self) -> String {
+        let named: Vec<&str> = self.vanished.iter().take(NAMED).map(|(_, id)| id.as_str()).collect();
+        let more = self.vanished.len().saturating_sub(NAMED);
+        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+        format!("{}{more}", named.join(", "))
+    }
 }
 
 impl LineagePlan {

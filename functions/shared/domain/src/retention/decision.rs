@@ -60,9 +60,14 @@ impl Decision {
         self.places.as_flattened().contains(&place)
     }
 
-    /// The coarsest tier that it fills in either Region, which says how long it will be needed.
+    /// The tiers that it fills in either Region, the finest first.
+    pub fn tiers(&self) -> impl Iterator<Item = Tier> {
+        Tier::ALL.into_iter().filter(|tier| self.at(*tier).contains(&Place::Fills))
+    }
+
+    /// The coarsest tier that it fills.
     pub fn tier(&self) -> Option<Tier> {
-        Tier::ALL.into_iter().rev().find(|tier| self.at(*tier).contains(&Place::Fills))
+        self.tiers().last()
     }
 
     /// How it stands to that tier, at home and in the recovery Region.

@@ -68,6 +68,17 @@ fn a_year_of_days_by_the_default_policy() {
     insta::assert_snapshot!(days.join(" "), @"2025-10-19 2025-12-01 2026-01-01 2026-02-01 2026-03-01 2026-04-01 2026-05-01 2026-06-01 2026-07-01 2026-08-01 2026-09-01 2026-10-01 2026-10-26 2026-11-01 2026-11-02 2026-11-09 2026-11-16 2026-11-17 2026-11-18 2026-11-19 2026-11-20 2026-11-21 2026-11-22");
 }
 
+#[rstest]
+#[case(Tier::Daily, "2026-02-07T03:00:00Z")]
+#[case(Tier::Weekly, "2026-02-28T03:00:00Z")]
+// In Berlin, three o'clock in the night is another instant in summer.
+#[case(Tier::Monthly, "2026-07-31T02:00:00Z")]
+#[case(Tier::Annual, "2033-01-31T03:00:00Z")]
+fn what_fills_a_tier_is_kept_until(#[case] tier: Tier, #[case] until: &str) {
+    let policy = zoned(&policy(7, 4, 6, 7), "Europe/Berlin");
+    assert_eq!(tier.kept_until(Slot::at(at("2026-01-31T03:00:00Z")), &policy), Some(at(until)));
+}
+
 #[test]
 fn every_reason_is_told() {
     let mut candidates = daily_until("2026-11-22T03:00:00Z", 30);

@@ -1,0 +1,203 @@
+//! What should be done: pure, so that every case is a test.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use domain::{
+    RecoveryPointId, ResourceId, Slot,
+    retention::{Decision, Floors, Policy, Region, Worth},
+    tag,
+};
+use inventory::{Decided, Held, Holding, Judgement, Published, RetentionPlan, What};
+use jiff::{SignedDuration, Timestamp};
+use reconcile::{Error, Plan};
+
+use crate::{
+    Ask, NAME,
+    act::{Action, Lock, deleted},
+    observe::Observed,
+};
+
+/// An older plan is not carried out: by then there should be a new one.
+const OUTDATED: SignedDuration = SignedDuration::from_hours(36);
+
+/// Decides, in this order: write down what was done, lock and mark what is kept, delete what is expired by the published plan and
+/// by a look of now as well.
+pub(crate) fn plan(observed: &Observed, now: Timestamp) -> Plan<Action> {
+    let (mut plan, here) = (Plan::empty(), ResourceId::tidemark(NAME));
+    for (engine, error) in observed.inventory.unknown() {
+        plan.do_without(&format!("{engine}-recovery-points"), error);
+    }
+    for (lineage, error) in &observed.backup_plans.unknown {
+        let error = Error::new(error.kind(), error.code().to_owned(), error.report());
+        plan.refuse(&lineage.resource, error);
+    }
+    let judgements: Vec<Judgement> =
+        Judgement::of_all(&observed.inventory, &observed.plans, &observed.backup_plans, now).collect();
+    if observed.ask == Ask::CarryOut {
+        record(observed, &mut plan, now);
+        for judgement in &judgements {
+            keep(observed, judgement, &mut plan, now);
+        }
+    }
+    match agreed(observed, now) {
+        Ok(published) => expire(observed, &judgements, published, &mut plan, now),
+        Err(Why::Not(reason)) => plan.settled(&here, reason),
+        Err(Why::Refused(error)) => plan.refuse(&here, error),
+    }
+    plan
+}
+
+/// Why nothing is deleted.
+enum Why {
+    Not(String),
+    Refused(Error),
+}
+
+/// The plan that may be carried out.
+fn agreed(observed: &Observed, now: Timestamp) -> Result<&Published, Why> {
+    let Some(published) = &observed.published else {
+        return Err(Why::Not("there is no retention plan yet".to_owned()));
+    };
+    let age = now.duration_since(published.plan.made_at);
+    if age > OUTDATED {
+        let made_at = published.plan.made_at;
+        return Err(Why::Not(format!("the newest plan is of {made_at}, too old to be carried out")));
+    }
+    match published.plan.losses(&observed.inventory).iter().find(|loss| loss.is_large()) {
+        Some(loss) => Err(Why::Refused(loss.refusal())),
+        None if !observed.is_acknowledged && observed.ask == Ask::CarryOut => {
+            Err(Why::Not("a dry run, because nobody has acknowledged a plan".to_owned()))
+        }
+        None => Ok(published),
+    }
+}
+
+/// What the plan expires, and is gone: a pass was killed before it wrote that down.
+fn record(observed: &Observed, plan: &mut Plan<Action>, now: Timestamp) {
+    let Some(published) = observed.published.as_ref().filter(|_| observed.is_acknowledged) else { return };
+    let points = observed.inventory.known().flat_map(|(_, points)| points);
+    let there: BTreeSet<_> = points.map(|held| (&held.resource, &held.id)).collect();
+    let is_known =
+        |resource: &ResourceId| observed.inventory.engines.get(&resource.engine).is_some_and(Result::is_ok);
+    for (resource, decided) in published.plan.expired() {
+        let entry = deleted(resource, decided, published, &observed.region, now);
+        let is_gone = is_known(resource) && !there.contains(&(resource, &decided.id));
+        if is_gone && !observed.recorded.contains(&entry.key()) {
+            let action = Action::Record { entry: Box::new(entry) };
+            plan.act(resource, action, format!("{} is gone, as the plan has it", decided.id));
+        }
+    }
+}
+
+/// What is kept is locked for as long as its tier asks for; a snapshot, which has no lock, says its tier.
+fn keep(observed: &Observed, judgement: &Judgement, plan: &mut Plan<Action>, now: Timestamp) {
+    let Some(backup_plan) = judgement.plan else { return };
+    let (policy, resource) = (backup_plan.policy(), &judgement.lineage.resource);
+    let mut locks = Vec::new();
+    for (held, decision) in judgement.decisions() {
+        let Some(tier) = decision.and_then(Decision::tier) else { continue };
+        for region in Region::ALL {
+            match held.holding(region).filter(|holding| holding.worth == Worth::Verified) {
+                Some(Holding { what: What::Snapshots(snapshots), .. }) => {
+                    for snapshot in snapshots.iter().take(1) {
+                        if snapshot.tags.get(tag::TIER).is_none_or(|there| there != tier.as_str()) {
+                            let arn = snapshot.arn.clone();
+                            let reason =
+                                format!("{} fills a tier {}: {}", held.id, region.says(), tier.as_str());
+                            plan.act(resource, Action::Promote { region, arn, tier }, reason);
+                        }
+                    }
+                }
+                Some(Holding { what: What::Objects(listed), made_at, .. }) => {
+                    let until = decision.and_then(|decision| needed_until(decision, held.slot, &policy));
+                    let locked = observed.locks.until(&held.resource, &held.id, region);
+                    let locked = locked.max(Some(*made_at + observed.default_lock));
+                    if let Some(until) = until.filter(|until| Some(*until) > locked && *until > now) {
+                        locks.push(Lock { id: listed.id.clone(), slot: held.slot, region, until });
+                    }
+                }
+                None => {}
+            }
+        }
+    }
+    if !locks.is_empty() {
+        let reason = format!("{} locks are shorter than their tiers ask for", locks.len());
+        plan.act(resource, Action::Lock { resource: resource.clone(), locks }, reason);
+    }
+}
+
+/// Until when the longest of its tiers keeps it.
+fn needed_until(decision: &Decision, slot: Slot, policy: &Policy) -> Option<Timestamp> {
+    decision.tiers().filter_map(|tier| tier.kept_until(slot, policy)).max()
+}
+
+/// Deletes what both plans expire, the published one and that of now; the oldest first, and no more than the cap.
+fn expire(
+    observed: &Observed,
+    judgements: &[Judgement],
+    published: &Published,
+    plan: &mut Plan<Action>,
+    now: Timestamp,
+) {
+    let agreed = decisions(&published.plan);
+    let mut due = Vec::new();
+    for (held, decision) in judgements.iter().flat_map(Judgement::decisions) {
+        let (Some(decision), Some(decided)) = (decision, agreed.get(&(&held.resource, &held.id))) else {
+            continue;
+        };
+        if !is_expired(held, decision, published.plan.made_at) {
+            plan.settled(&held.resource, format!("{} is kept by a look of now", held.id));
+        } else if let Some(until) = locked_until(observed, held).filter(|until| *until > now) {
+            plan.settled(&held.resource, format!("{} is locked until {until}", held.id));
+        } else {
+            due.push((held, *decided));
+        }
+    }
+    due.sort_by(|(one, _), (other, _)| one.slot.cmp(&other.slot).then_with(|| one.id.cmp(&other.id)));
+    for (at, (held, decided)) in due.into_iter().enumerate() {
+        let resource = &held.resource;
+        if observed.ask == Ask::DryRun {
+            let action = Action::WouldDelete { id: held.id.clone() };
+            plan.act(resource, action, decided.why.join("; "));
+        } else if at < observed.at_most {
+            let entry = Box::new(deleted(resource, decided, published, &observed.region, now));
+            let action = Action::Delete { held: Box::new(held.clone()), entry };
+            plan.act(resource, action, decided.why.join("; "));
+        } else {
+            let reason =
+                format!("{} is deleted when its turn comes, {} at a time", held.id, observed.at_most);
+            plan.wait(resource, reason);
+        }
+    }
+}
+
+fn decisions(plan: &RetentionPlan) -> BTreeMap<(&ResourceId, &RecoveryPointId), &Decided> {
+    let kept: BTreeSet<_> = plan.kept().map(|(resource, one)| (resource, &one.id)).collect();
+    let expired = plan.expired().map(|(resource, one)| ((resource, &one.id), one));
+    // Of a document that says both, the better.
+    expired.filter(|(key, _)| !kept.contains(key)).collect()
+}
+
+/// Whether it is expired now. One that is only kept because it seems to be unfinished, and was finished when the plan was made, is
+/// one whose deletion was begun: nothing has come to it since.
+fn is_expired(held: &Held, decision: &Decision, planned_at: Timestamp) -> bool {
+    let is_begun = || {
+        let newest = [&held.home, &held.recovery].into_iter().flatten().map(|holding| holding.made_at).max();
+        let only_pending = Floors::PENDING | Floors::COPIED;
+        only_pending.contains(decision.floors)
+            && decision.tier().is_none()
+            && held.worth() == Worth::Pending
+            && newest.is_some_and(|newest| newest < planned_at)
+    };
+    !decision.is_kept() || is_begun()
+}
+
+/// Until when it is known to be locked.
+fn locked_until(observed: &Observed, held: &Held) -> Option<Timestamp> {
+    let of = |region| {
+        let Holding { what: What::Objects(_), made_at, .. } = held.holding(region)? else { return None };
+        let locked = observed.locks.until(&held.resource, &held.id, region);
+        locked.max(Some(*made_at + observed.default_lock))
+    };
+    Region::ALL.into_iter().filter_map(of).max()
+}
