@@ -7,6 +7,7 @@
 mod act;
 mod ask;
 mod engines;
+mod history;
 pub mod kind;
 mod look;
 mod memory;

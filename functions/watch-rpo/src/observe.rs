@@ -14,6 +14,7 @@ use vault::Store;
 use crate::{
     Ask,
     engines::{self, Answer, Asked, Seen, Vaults, redis::Source, turso::Database},
+    history,
     memory::{self, Memory, Rhythm},
     organization::{Caches, Organization},
 };
@@ -49,6 +50,8 @@ pub struct Observed {
     /// What stands on this function's own board.
     pub(crate) board: Vec<Finding>,
     pub(crate) memory: memory::Found,
+    /// The ages that were measured today.
+    pub(crate) history: history::Found,
     /// Whether an event woke the function, and not its time.
     pub(crate) by_event: bool,
     /// The recovery Region's name.
@@ -77,8 +80,12 @@ where
 {
     // Without plans or its memory there is nothing to say: no heartbeat then, which the alarm on it tells.
     let documents = &function.documents;
-    let (plans, board, memory) =
-        try_join!(function.plans.read(), board(documents), memory::read(documents, now))?;
+    let (plans, board, memory, history) = try_join!(
+        function.plans.read(),
+        board(documents),
+        memory::read(documents, now),
+        history::read(documents, now)
+    )?;
     let looker = Looker { function, plans: &plans, memory: &memory.memory, board: &board, ask: &ask, now };
     let looks = join3(Box::pin(looker.instances()), Box::pin(looker.caches()), Box::pin(looker.databases()));
     let (instances, caches, databases) = looks.await;
@@ -90,7 +97,7 @@ where
     }
     let (canary, recovery) = (ask == Ask::Canary, function.recovery.region().to_owned());
     let by_event = matches!(ask, Ask::Watch(Wake::Event { .. }));
-    Ok(Observed { canary, plans, instances, caches, databases, board, memory, by_event, recovery })
+    Ok(Observed { canary, plans, instances, caches, databases, board, memory, history, by_event, recovery })
 }
 
 /// What a look at each engine needs to know. No engine waits for another, nor falls silent with it.

@@ -5,14 +5,14 @@ use std::{
     sync::Arc,
 };
 
-use domain::{BackupPlan, Engine, Finding, ResourceId, Slot, Standing};
+use domain::{BackupPlan, DayOfAges, Engine, Finding, MeasuredAge, ResourceId, Slot, Standing};
 use jiff::{SignedDuration, Timestamp};
 use reconcile::{Error, Metric, Plan, Result};
 
 use crate::{
     act::Action,
     engines::{Activity, Answer, Protected, Seen, Under},
-    kind,
+    history, kind,
     look::look_minutes,
     memory::{Memory, Worst},
     observe::Observed,
@@ -38,6 +38,7 @@ pub(crate) fn plan(observed: &Observed, now: Timestamp) -> Result<Plan<Action>> 
         board: observed.board.iter().map(|found| ((&found.resource, found.kind.as_str()), found)).collect(),
         due: HashMap::new(),
         memory: observed.memory.memory.clone(),
+        ages: observed.history.ages.clone(),
         plan: Plan::empty(),
     };
     planner.judge(&observed.instances);
@@ -57,6 +58,7 @@ struct Planner<'o> {
     /// the same for all its resources, and not cheap to find.
     due: HashMap<(Engine, &'o str), (Option<Slot>, Timestamp)>,
     memory: Memory,
+    ages: DayOfAges,
     plan: Plan<Action>,
 }
 
@@ -180,6 +182,7 @@ impl<'o> Planner<'o> {
         self.plan.measure(&watched.resource, vec![metric]);
         let minute = Worst { age_seconds, at: self.now, newest_restorable: newest.instant() };
         self.memory.resources.entry(watched.resource.clone()).or_default().note(minute);
+        self.ages.note(&watched.resource, MeasuredAge { age_seconds, at: self.now });
     }
 
     fn standing<R: Protected>(&self, watched: &Watched<'_, R>, newest: Newest) -> Standing {
@@ -252,8 +255,18 @@ impl<'o> Planner<'o> {
         }
     }
 
-    /// Writes the memory, if it is not what stands there.
+    /// Writes the day's ages, and the memory, if they are not what stands there.
     fn remember(&mut self) -> Result<()> {
+        let watch = ResourceId::tidemark("watch-rpo");
+        let found = &self.observed.history;
+        if found.ages != self.ages {
+            let action = Action::Remember {
+                name: found.name.clone(),
+                text: history::to_text(&self.ages)?,
+                replacing: found.version.clone(),
+            };
+            self.plan.act(&watch, action, "recovery-point ages were measured");
+        }
         let found = &self.observed.memory;
         self.memory.resources.retain(|_, remembered| remembered.is_worth_keeping());
         if found.stored.as_ref() == Some(&self.memory) {
@@ -265,7 +278,7 @@ impl<'o> Planner<'o> {
             replacing: found.version.clone(),
         };
         let reason = format!("{} resources were looked at", self.memory.resources.len());
-        self.plan.act(&ResourceId::tidemark("watch-rpo"), action, reason);
+        self.plan.act(&watch, action, reason);
         Ok(())
     }
 }

@@ -1,5 +1,7 @@
 //! What is remembered, over months and mishaps.
 
+use domain::DayOfAges;
+
 use super::*;
 
 fn orders(memory: &Value) -> Value {
@@ -47,14 +49,63 @@ async fn the_worst_minute_is_never_replaced_by_a_better_one() {
 async fn it_is_written_only_when_something_changed() {
     let mut world = World::large("2026-11-22T12:00:00Z");
     world.tick().await;
-    let before = world.documents().writes();
+    let before = world.memory("2026-11");
     for _ in 0..4 {
         world.now += minutes(1);
-        assert_eq!(world.tick().await.acted.len(), 0);
+        assert_eq!(written(&world.tick().await), ["watch/ages/2026-11-22.json"]);
     }
-    assert_eq!(world.documents().writes(), before);
+    assert_eq!(world.memory("2026-11"), before);
     world.now += minutes(1);
-    assert_eq!(world.tick().await.acted.len(), 1, "that it looked at snapshots");
+    let summary = world.tick().await;
+    assert_eq!(
+        written(&summary),
+        ["watch/ages/2026-11-22.json", "watch/2026-11.json"],
+        "that it looked at snapshots"
+    );
+}
+
+fn written(summary: &Summary) -> Vec<&str> {
+    summary.acted.iter().filter_map(|acted| acted.detail["document"].as_str()).collect()
+}
+
+fn ages(world: &World, day: &str) -> DayOfAges {
+    let text = world.documents().text(&format!("watch/ages/{day}.json")).unwrap();
+    serde_json::from_str(&text).unwrap()
+}
+
+#[tokio::test]
+async fn each_day_has_the_worst_of_each_hour() {
+    let mut world = World::calm("2026-11-22T22:58:00Z");
+    world.stuck.insert("orders".to_owned());
+    for age in [3, 9, 4, 12, 2] {
+        world.now += minutes(1);
+        world.orders().latest_restorable = Some(world.now - minutes(age));
+        world.tick().await;
+    }
+    let of = ages(&world, "2026-11-22").resources[&"rds/orders".to_owned().try_into().unwrap()].clone();
+    assert_eq!(of.hours, [(22, 180), (23, 720)].into());
+    assert_eq!((of.worst.age_seconds, of.worst.at), (720, at("2026-11-22T23:02:00Z")));
+    assert_eq!((of.last.age_seconds, of.last.at), (120, at("2026-11-22T23:03:00Z")));
+    world.tick_at("2026-11-23T00:00:00Z").await;
+    assert_eq!(ages(&world, "2026-11-23").resources.len(), 1, "a new day begins anew");
+    assert_eq!(ages(&world, "2026-11-22").resources.len(), 1, "and the old one stays");
+}
+
+#[tokio::test]
+async fn a_day_of_ages_that_cannot_be_read_is_replaced() {
+    let mut world = World::calm("2026-11-22T12:00:00Z");
+    for text in [
+        "",
+        "[]",
+        r#"{"day": "2026-11-21", "resources": {}}"#,
+        r#"{"day": "2026-11-22", "resources": {"x": 1}}"#,
+    ] {
+        world.documents().put("watch/ages/2026-11-22.json", text);
+        let summary = world.tick().await;
+        assert!(summary.failed.is_empty(), "{text}: {:?}", summary.failed);
+        let ages = ages(&world, "2026-11-22");
+        assert_eq!((ages.day.to_string().as_str(), ages.resources.len()), ("2026-11-22", 1), "{text}");
+    }
 }
 
 #[tokio::test]
