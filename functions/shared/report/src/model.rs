@@ -165,6 +165,9 @@ pub struct Slots {
     /// There is a verified recovery point, or was until retention deleted it.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub verified: u32,
+    /// None was made, because nothing was written since an earlier one.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub unchanged: u32,
     /// There is one, and it was not verified, or a later look found it damaged.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub unverified: u32,
@@ -188,9 +191,14 @@ const fn is_zero(count: &u32) -> bool {
 }
 
 impl Slots {
+    /// Those of which all that was there can be restored.
+    pub const fn good(&self) -> u32 {
+        self.verified + self.unchanged
+    }
+
     /// How many there were.
     pub const fn all(&self) -> u32 {
-        self.verified + self.unverified + self.failed + self.missing + self.pending + self.unknown
+        self.good() + self.unverified + self.failed + self.missing + self.pending + self.unknown
     }
 }
 

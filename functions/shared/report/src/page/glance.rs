@@ -42,7 +42,7 @@ fn row(report: &Report, resource: &Resource) -> Markup {
             td { @if resource.ages.iter().any(Option::is_some) {
                 (spark(&daily(resource), days(report), objective(resource)))
             } @else { "–" } }
-            td.number { @if slots.all() > 0 { (slots.verified) " of " (slots.all()) } @else { "–" } }
+            td.number { @if slots.all() > 0 { (slots.good()) " of " (slots.all()) } @else { "–" } }
             td.number { (held(resource)) }
             td.number { (words::bytes(resource.held.bytes)) }
         }
@@ -102,6 +102,7 @@ pub(super) fn objective(resource: &Resource) -> Option<f64> {
 pub(super) fn total(days: &[Slots]) -> Slots {
     days.iter().fold(Slots::default(), |sum, day| Slots {
         verified: sum.verified + day.verified,
+        unchanged: sum.unchanged + day.unchanged,
         unverified: sum.unverified + day.unverified,
         failed: sum.failed + day.failed,
         missing: sum.missing + day.missing,

@@ -138,6 +138,9 @@ fn reading(report: &Report) -> Markup {
                 "and everything that decides it was looked at; – under no plan any more, and its recovery points are still there." }
             dt { "Recovery point" }
             dd { "One thing that can be restored. It is verified once every byte was read back, or once RDS says that a snapshot is available." }
+            dt { "Slot" }
+            dd { "The scheduled instant of a recovery point. A Turso database to which nothing was written has none for that hour: the one "
+                "before holds all of it, and the slot counts as verified." }
             dt { "Recovery-point age" }
             dd { "How much would have been lost in that minute: since the newest restorable state. Measured each minute by watch-rpo; "
                 "not while a database is stopped." }

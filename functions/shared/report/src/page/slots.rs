@@ -65,7 +65,7 @@ fn look(day: &Slots) -> (&'static str, &'static str, &'static str) {
         _ if day.unverified > 0 => unverified,
         _ if day.unknown > 0 => unknown,
         _ if day.pending > 0 => pending,
-        _ if day.verified > 0 => verified,
+        _ if day.good() > 0 => verified,
         _ => nothing,
     }
 }
@@ -74,6 +74,7 @@ fn look(day: &Slots) -> (&'static str, &'static str, &'static str) {
 fn counts(day: &Slots) -> String {
     let counts = [
         (day.verified, "verified"),
+        (day.unchanged, "without changes"),
         (day.failed, "failed"),
         (day.missing, "missing"),
         (day.unverified, "not verified"),
@@ -94,13 +95,16 @@ fn in_words(dates: &[Date], resource: &Resource) -> String {
         let days = dates.iter().zip(&resource.slots).filter(|(_, day)| is(day));
         days.map(|(date, _)| words::short_day(*date)).collect()
     };
-    let mut said = vec![format!("{} of {} verified", sum.verified, sum.all())];
+    let mut said = vec![format!("{} of {} verified", sum.good(), sum.all())];
     let bad = [
         ("failed", of(|day| day.failed > 0)),
         ("missing", of(|day| day.missing > 0)),
         ("not verified", of(|day| day.unverified > 0)),
         ("not known", of(|day| day.unknown > 0)),
     ];
+    if sum.unchanged > 0 {
+        said.push(format!("{} without changes", sum.unchanged));
+    }
     for (word, days) in bad.iter().filter(|(_, days)| !days.is_empty()) {
         said.push(format!("{word} {}", first_of(days, 3)));
     }

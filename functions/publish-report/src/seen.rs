@@ -1,0 +1,210 @@
+//! What a report is made of. Whatever does not answer is named, and stands on the page as not known.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use domain::{DayOfAges, Findings, PlanDocument, ResourceId};
+use futures::{StreamExt, join, stream};
+use inventory::{BackupPlans, Inventory, Places, Published, is_acknowledged};
+use jiff::{Timestamp, ToSpan, civil::Date, tz::TimeZone};
+use plans::Plans;
+use rds::Rds;
+use reconcile::{Documents, Error, FINDINGS, Ledger, Result, parse_findings};
+use report::{Prices, Unknown};
+use serde::Deserialize;
+use vault::Store;
+
+use crate::{observe::PublishReport, recorded::Recorded};
+
+/// So many days a report looks back on, the day on which it is made among them.
+pub const DAYS: u32 = 30;
+
+/// Documents that are read at the same time.
+const AT_ONCE: usize = 8;
+
+/// What is true now, as far as it answered.
+#[derive(Debug)]
+pub struct Seen {
+    /// The installation.
+    pub stage: String,
+    /// The Region of the databases.
+    pub home_region: String,
+    /// The Region of the copies.
+    pub recovery_region: String,
+    /// What storage costs.
+    pub prices: Prices,
+    /// The backup plans.
+    pub plans: Option<PlanDocument>,
+    /// The recovery points.
+    pub inventory: Option<Inventory>,
+    /// By which plan each lineage is kept.
+    pub backup_plans: BackupPlans,
+    /// The retention plan that was published last, and whether one was ever acknowledged.
+    pub retention: Option<Published>,
+    /// Whether a person has ever acknowledged one.
+    pub is_acknowledged: bool,
+    /// What watch-rpo sees protected; `None` if nobody knows.
+    pub watched: Option<BTreeMap<ResourceId, Watched>>,
+    /// The recovery-point ages of each day of which there are any.
+    pub ages: BTreeMap<Date, DayOfAges>,
+    /// What the functions find.
+    pub boards: Vec<Findings>,
+    /// What the ledger says; `None` if it did not answer.
+    pub recorded: Option<Recorded>,
+    /// What did not answer, and why.
+    pub unknown: Vec<Unknown>,
+}
+
+/// What watch-rpo remembers of a resource: the part of `watch/<month>.json` that a report shows (`docs/alerts.md`).
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct Watched {
+    /// Since when it is seen protected; `None` once it is expected no more.
+    pub seen_since: Option<Timestamp>,
+    /// By which plan.
+    #[serde(default)]
+    pub plan: Option<String>,
+}
+
+/// The watch's month.
+#[derive(Deserialize)]
+struct Month {
+    #[serde(default)]
+    resources: BTreeMap<ResourceId, Watched>,
+}
+
+/// The first of the days that a report looks back on.
+pub(crate) fn first_day(now: Timestamp) -> Date {
+    let today = now.to_zoned(TimeZone::UTC).date();
+    today.checked_sub((i64::from(DAYS) - 1).days()).unwrap_or(today)
+}
+
+/// Those days.
+pub(crate) fn days(now: Timestamp) -> BTreeSet<Date> {
+    let first = first_day(now);
+    (0..i64::from(DAYS)).filter_map(|at| first.checked_add(at.days()).ok()).collect()
+}
+
+/// Looks at everything. Nothing that does not answer keeps anything else from being seen.
+pub(crate) async fn see<R, S, L, P, D>(function: &PublishReport<R, S, L, P, D>, now: Timestamp) -> Seen
+where
+    R: Rds,
+    S: Store,
+    L: Ledger,
+    P: Plans,
+    D: Documents,
+{
+    let PublishReport { home, recovery, vault, recovery_vault, ledger, plans, documents, .. } = function;
+    let days = days(now);
+    let places = Places { home, recovery, vault, recovery_vault };
+    let (plans, inventory, retention, acknowledged, watched, ages, boards, recorded) = join!(
+        plans.read(),
+        Inventory::observe(places, now),
+        Published::newest(vault),
+        is_acknowledged(vault),
+        watched(documents, now),
+        ages(documents, &days),
+        boards(documents),
+        Recorded::read(ledger, &days),
+    );
+    let mut missed = Missed::default();
+    let inventory = missed.unless("recovery points", inventory);
+    for (engine, error) in inventory.iter().flat_map(Inventory::unknown) {
+        missed.say(&format!("{engine} recovery points"), error);
+    }
+    let backup_plans = match &inventory {
+        Some(inventory) => BackupPlans::read(inventory, vault, recovery_vault).await,
+        None => BackupPlans::default(),
+    };
+    for (lineage, error) in &backup_plans.unknown {
+        missed.say(&format!("the backup plan of {}", lineage.resource), error);
+    }
+    let ages = missed.ages(ages);
+    Seen {
+        stage: function.stage.clone(),
+        home_region: vault.region().to_owned(),
+        recovery_region: recovery_vault.region().to_owned(),
+        prices: function.prices,
+        plans: missed.unless("backup plans", plans),
+        inventory,
+        backup_plans,
+        retention: missed.unless("the newest retention plan", retention).flatten(),
+        is_acknowledged: missed
+            .unless("whether a retention plan was acknowledged", acknowledged)
+            .unwrap_or(false),
+        watched: missed.unless("what watch-rpo sees protected", watched),
+        ages,
+        boards: missed.boards(boards),
+        recorded: missed.unless("the ledger", recorded),
+        unknown: missed.0,
+    }
+}
+
+/// What did not answer.
+#[derive(Default)]
+struct Missed(Vec<Unknown>);
+
+impl Missed {
+    fn say(&mut self, what: &str, error: &Error) {
+        tracing::warn!(error.code = error.code(), "{}", error.report());
+        self.0.push(Unknown { what: what.to_owned(), why: format!("{}: {}", error.code(), error.report()) });
+    }
+
+    fn unless<T>(&mut self, what: &str, read: Result<T>) -> Option<T> {
+        read.inspect_err(|error| self.say(what, error)).ok()
+    }
+
+    fn ages(&mut self, read: Vec<(Date, Result<Option<DayOfAges>>)>) -> BTreeMap<Date, DayOfAges> {
+        let of = |(day, read): (Date, Result<Option<DayOfAges>>)| {
+            Some((day, self.unless(&format!("recovery-point ages of {day}"), read).flatten()?))
+        };
+        read.into_iter().filter_map(of).collect()
+    }
+
+    fn boards(&mut self, read: Result<Vec<(String, Result<Findings>)>>) -> Vec<Findings> {
+        let Some(read) = self.unless("what the functions find", read) else { return Vec::new() };
+        let board =
+            |(name, board): (String, Result<Findings>)| self.unless(&format!("findings in {name}"), board);
+        read.into_iter().filter_map(board).collect()
+    }
+}
+
+/// The watch's memory of this month, or of the one before where this one has none yet.
+async fn watched(documents: &impl Documents, now: Timestamp) -> Result<BTreeMap<ResourceId, Watched>> {
+    let today = now.to_zoned(TimeZone::UTC).date();
+    for month in [today, today.first_of_month().saturating_sub(1.day())] {
+        let name = format!("watch/{}.json", month.strftime("%Y-%m"));
+        if let Some(document) = documents.read(&name).await? {
+            let month: Month = serde_json::from_str(&document.text).map_err(|error| {
+                Error::permanent("DocumentUnreadable", format!("document {name} is no memory of watch-rpo"))
+                    .caused_by(error)
+            })?;
+            return Ok(month.resources);
+        }
+    }
+    let message =
+        format!("there is no memory of watch-rpo of this month or the last, as of {now}: has it run?");
+    Err(Error::retryable("DocumentGone", message))
+}
+
+async fn ages(documents: &impl Documents, days: &BTreeSet<Date>) -> Vec<(Date, Result<Option<DayOfAges>>)> {
+    let read = async |day: &Date| {
+        let name = DayOfAges::name(*day);
+        let Some(document) = documents.read(&name).await? else { return Ok(None) };
+        serde_json::from_str(&document.text).map(Some).map_err(|error| {
+            Error::permanent("DocumentUnreadable", format!("document {name} holds no ages")).caused_by(error)
+        })
+    };
+    stream::iter(days).map(async |day| (*day, read(day).await)).buffered(AT_ONCE).collect().await
+}
+
+async fn boards(documents: &impl Documents) -> Result<Vec<(String, Result<Findings>)>> {
+    let names = documents.names(FINDINGS).await?;
+    let read = async |name: String| {
+        let findings = match documents.read(&name).await {
+            Ok(Some(document)) => parse_findings(&name, &document),
+            Ok(None) => Err(Error::retryable("DocumentGone", format!("document {name} is gone"))),
+            Err(error) => Err(error),
+        };
+        (name, findings)
+    };
+    Ok(stream::iter(names).map(read).buffered(AT_ONCE).collect().await)
+}
