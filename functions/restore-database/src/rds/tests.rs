@@ -61,11 +61,6 @@ fn at(text: &str) -> Timestamp {
 
 fn orders() -> Instance {
     Instance {
-        id: "orders".to_owned(),
-        arn: format!("arn:aws:rds:{HOME}:123456789012:db:orders"),
-        incarnation: "db-ORDERS".to_owned(),
-        status: "available".to_owned(),
-        engine: "postgres".to_owned(),
         class: "db.m7g.large".to_owned(),
         allocated_gib: 100,
         latest_restorable: Some(at("2026-11-22T11:56:00Z")),
@@ -81,6 +76,7 @@ fn orders() -> Instance {
             ("tidemark:plan".to_owned(), "default".to_owned()),
             ("tidemark:secret".to_owned(), "tidemark/orders".to_owned()),
         ]),
+        ..Instance::fake(HOME, "orders", "db-ORDERS")
     }
 }
 
