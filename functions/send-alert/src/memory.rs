@@ -88,6 +88,9 @@ impl Event {
     }
 }
 
+/// The kind of the finding by which watch-rpo tries the way that an alert goes.
+pub(crate) const CANARY: &str = "canary";
+
 /// What names a conversation: a function of the resource and of when it was opened.
 pub(crate) fn conversation_id(resource: &ResourceId, opened_at: Timestamp) -> String {
     let digest = Sha256::digest(format!("{resource} {}", opened_at.as_nanosecond()));
@@ -109,6 +112,13 @@ impl Conversation {
     /// The worst of what was said.
     pub(crate) fn severity(&self) -> Severity {
         self.conditions.values().map(|told| told.severity).max().unwrap_or(Severity::Info)
+    }
+
+    /// Whether it is word of something that is not wrong, told once: it has no reminder, and no all-clear. The canary proves
+    /// the way of both.
+    pub(crate) fn is_news(&self) -> bool {
+        let is_news = |told: &Told| told.severity == Severity::Info && told.kind != CANARY;
+        !self.conditions.is_empty() && self.conditions.values().all(is_news)
     }
 
     /// Forgets what nobody has said for a while, though something else goes on: when it comes back, it is told.

@@ -8,7 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use crate::{
-    memory::{Event, conversation_id},
+    memory::{CANARY, Event, conversation_id},
     observe::Manner,
     tell::Tell,
 };
@@ -16,9 +16,9 @@ use crate::{
 /// Conditions that a message spells out; the rest is counted.
 const SPELLED: usize = 10;
 
-/// The kind of the finding by which watch-rpo tries the way that an alert goes.
+/// Whether it is about the canary.
 pub(crate) fn is_canary(tell: &Tell) -> bool {
-    tell.conversation.conditions.values().all(|told| told.kind == "canary")
+    tell.conversation.conditions.values().all(|told| told.kind == CANARY)
 }
 
 pub(crate) fn render(tell: &Tell, manner: &Manner, now: Timestamp) -> Message {
@@ -68,6 +68,7 @@ pub(crate) fn kinds(tell: &Tell) -> Vec<&str> {
 }
 
 fn text(tell: &Tell, manner: &Manner, id: &str, headline: &str, now: Timestamp) -> String {
+    let is_news = tell.conversation.is_news();
     let mut lines = vec![headline.to_owned(), String::new()];
     if tell.event == Event::Cleared {
         let Timespan { from, lasted } = Timespan::of(tell, now);
@@ -80,11 +81,17 @@ fn text(tell: &Tell, manner: &Manner, id: &str, headline: &str, now: Timestamp) 
         if tell.said.len() > SPELLED {
             lines.push(format!("And {} more.", tell.said.len() - SPELLED));
         }
-        lines.push(format!("For recovery this means: {}", recovery(tell, now)));
+        if !is_news {
+            lines.push(format!("For recovery this means: {}", recovery(tell, now)));
+        }
     }
-    lines.extend([String::new(), format!("Plan: {}", plan_of(tell)), format!("Message {id}, {now}.")]);
+    if !is_news {
+        lines.extend([String::new(), format!("Plan: {}", plan_of(tell))]);
+    }
+    lines.push(format!("Message {id}, {now}."));
     lines.push(match tell.event {
         Event::Cleared => "This conversation is closed.".to_owned(),
+        _ if is_news => "Nothing is wrong, and nothing more is said of it.".to_owned(),
         _ => match manner.patience(severity(tell)).map(|patience| patience.as_hours()) {
             Some(1) => "While it lasts you are reminded every hour; an all-clear ends it.".to_owned(),
             Some(hours) => {
@@ -232,7 +239,9 @@ fn chat(tell: &Tell, manner: &Manner, id: &str, headline: &str, now: Timestamp) 
     } else {
         let said = tell.said.iter().take(SPELLED).map(|said| plain(&said.finding.says, 500));
         let mut lines: Vec<String> = said.collect();
-        lines.push(recovery(tell, now));
+        if !tell.conversation.is_news() {
+            lines.push(recovery(tell, now));
+        }
         lines.join("\n")
     };
     let next: Vec<String> = tell

@@ -94,6 +94,13 @@ fn remembered(before: &Open, conditions: &Conditions, now: Timestamp) -> Open {
         };
         conversation.forgive(is_said, now);
     }
+    // News that nobody says any more is over without a word.
+    open.conversations.retain(|resource, conversation| {
+        let mut told = conversation.conditions.values();
+        !conversation.is_news()
+            || conditions.by_resource.contains_key(resource)
+            || told.any(|told| conditions.is_unknown(&told.source))
+    });
     open
 }
 

@@ -57,7 +57,7 @@ fn event(
     let Some(before) = before else { return (!said.is_empty()).then_some(Event::Opened) };
     let may_go_on = before.conditions.values().any(|told| conditions.is_unknown(&told.source));
     if said.is_empty() {
-        return (!may_go_on).then_some(Event::Cleared);
+        return (!may_go_on && !before.is_news()).then_some(Event::Cleared);
     }
     match before.pending {
         // It came back before anybody could be told that it was over.

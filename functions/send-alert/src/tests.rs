@@ -268,6 +268,67 @@ async fn a_function_that_lambda_gave_up_is_told_of_until_it_is_well() {
     assert!(world.open().failures.is_empty());
 }
 
+/// Word of a report, as publish-report posts it.
+fn news(name: &str) -> Finding {
+    Finding {
+        resource: ResourceId::tidemark(name),
+        severity: Severity::Info,
+        says: "All 30 protected resources are well. s3://vault/reports/2026-11-23-weekly.html".to_owned(),
+        standing: Standing::default(),
+        ..finding("x", "report-published", "2026-11-22T03:58:56Z")
+    }
+}
+
+#[tokio::test]
+async fn news_is_told_once_and_ends_without_a_word() {
+    let mut world = World::new();
+    world.board("publish-report", &[news("report-1")]);
+    for _ in 0..3 {
+        world.tick().await;
+        world.later(60 * 24);
+    }
+    assert_eq!(world.said(), ["opened tidemark/report-1 report-published"], "and no reminder");
+    let message = world.topic.published().remove(0);
+    assert_eq!(message.subject, "Tidemark prod INFO: tidemark/report-1: report published");
+    assert!(message.text.contains("s3://vault/reports/2026-11-23-weekly.html"), "{}", message.text);
+    assert!(!message.text.contains("recovery") && !message.text.contains("all-clear"), "{}", message.text);
+    // The next one is told, and the one before ends.
+    world.board("publish-report", &[news("report-2")]);
+    world.tick().await;
+    assert_eq!(world.said()[1..], ["opened tidemark/report-2 report-published"]);
+    world.board("publish-report", &[]);
+    world.tick().await;
+    assert_eq!((world.said().len(), world.open().conversations.len()), (2, 0));
+}
+
+#[tokio::test]
+async fn news_is_not_forgotten_while_its_board_cannot_be_read() {
+    let world = World::new();
+    world.board("publish-report", &[news("report-1")]);
+    world.tick().await;
+    world.documents().put(&board_name("publish-report"), "{");
+    world.tick().await;
+    world.board("publish-report", &[news("report-1")]);
+    world.tick().await;
+    assert_eq!(world.said().len(), 1, "it is not told twice");
+}
+
+#[tokio::test]
+async fn news_of_what_goes_wrong_then_has_its_all_clear() {
+    let world = World::new();
+    world.board("publish-report", &[news("report-1")]);
+    world.tick().await;
+    let wrong =
+        Finding { severity: Severity::Critical, kind: "action-failed".to_owned(), ..news("report-1") };
+    world.board("publish-report", &[wrong, news("report-1")]);
+    world.tick().await;
+    world.board("publish-report", &[]);
+    world.tick().await;
+    let said = world.said();
+    let events: Vec<&str> = said.iter().map(|said| said.split(' ').next().unwrap()).collect();
+    assert_eq!(events, ["opened", "updated", "cleared"]);
+}
+
 #[tokio::test]
 async fn the_canary_is_measured_by_when_it_arrived() {
     let mut world = World::new();
