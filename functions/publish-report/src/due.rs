@@ -39,6 +39,11 @@ impl Name {
         format!("{REPORTS}{}.json", self.0)
     }
 
+    /// Whether a person asked for it.
+    pub(crate) fn is_on_demand(&self) -> bool {
+        self.0.get(10..).is_some_and(|rest| rest.starts_with("-on-demand"))
+    }
+
     /// The day in it.
     pub(crate) fn day(&self) -> Option<Date> {
         self.0.get(..10)?.parse().ok()

@@ -42,6 +42,9 @@ pub struct PublishReport<R, S, L, P, D> {
 /// For so long after it was published word of a report stands on the board, from which send-alert takes it.
 const NEWS: SignedDuration = SignedDuration::from_hours(48);
 
+/// Asked again so soon it is the same report: a client that got no answer asks by itself.
+const SAME: SignedDuration = SignedDuration::from_mins(5);
+
 /// What is true now.
 #[derive(Debug)]
 pub struct Observed {
@@ -49,6 +52,8 @@ pub struct Observed {
     pub(crate) reports: Vec<(Name, Report)>,
     /// Whether a person asked.
     pub(crate) is_asked_for: bool,
+    /// The one that a person asked for a moment ago, and asks for again.
+    pub(crate) again: Option<Name>,
     /// What was published of late: the ledger's entry, if there is one. Without an entry, or without the page, somebody was
     /// killed.
     pub(crate) published: BTreeMap<Name, Published>,
@@ -79,23 +84,29 @@ where
     let there = reports(&function.vault.list(REPORTS).await?);
     let mut published = BTreeMap::new();
     for (name, there) in &there {
-        let Some(since) = there.json.filter(|since| now.duration_since(*since) < NEWS) else { continue };
-        tracing::debug!(report = name.as_str(), %since, "published of late");
+        if there.json.is_none_or(|since| now.duration_since(since) >= NEWS) {
+            continue;
+        }
         let entry = function.ledger.get(&entry_key(name, function.vault.region())).await?;
         published.insert(name.clone(), Published { has_page: there.page.is_some(), entry });
     }
     let mut wanted = due(&there, now);
     let is_asked_for = ask == Ask::Now;
+    let mut again = None;
     if is_asked_for {
         // A person gets what a person asked for; what is due besides comes with the next tick.
-        wanted = vec![(on_demand(&there, now), Occasion::OnDemand)];
+        let is_same = |since: Timestamp| now.duration_since(since).abs() < SAME;
+        let mut made = there.iter().filter(|(name, _)| name.is_on_demand());
+        again = made.find(|(_, there)| there.json.is_some_and(is_same)).map(|(name, _)| name.clone());
+        let new = again.is_none().then(|| (on_demand(&there, now), Occasion::OnDemand));
+        wanted = new.into_iter().collect();
     }
     let mut reports = Vec::new();
     if !wanted.is_empty() {
         let seen = seen::see(function, now).await;
         reports.extend(wanted.into_iter().map(|(name, occasion)| (name, compose(&seen, occasion, now))));
     }
-    Ok(Observed { reports, is_asked_for, published })
+    Ok(Observed { reports, is_asked_for, again, published })
 }
 
 /// Where the entry about a report stands.

@@ -16,7 +16,13 @@ pub(crate) fn plan(observed: &Observed, now: Timestamp) -> Plan<Action> {
     let mut plan = Plan::empty();
     for (name, published) in &observed.published {
         match &published.entry {
-            Some(entry) if published.has_page => plan.find(news(name, entry, now)),
+            Some(entry) if published.has_page => {
+                plan.find(news(name, entry, now));
+                if observed.again.as_ref() == Some(name) {
+                    let action = Action::Finish { name: name.clone() };
+                    plan.act(&about(name), action, "a person asked for it a moment ago");
+                }
+            }
             _ => {
                 let action = Action::Finish { name: name.clone() };
                 plan.act(&about(name), action, "its JSON is there, and not all that belongs to it");

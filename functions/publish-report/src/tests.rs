@@ -245,9 +245,12 @@ async fn a_person_gets_one_at_once_and_another_one_later() {
         "https://us-east-1.console.aws.amazon.com/s3/object/vault?region=us-east-1&prefix=reports/2026-11-23-on-demand.html"
     );
     assert_eq!(detail["summary"], "1 protected resource: it is well.");
-    world.now += SignedDuration::from_secs(5);
+    world.now += SignedDuration::from_mins(4);
     let again = world.ask(json!({"report": "now"})).await;
-    assert_eq!(again.acted[0].detail["page"], "s3://vault/reports/2026-11-23-on-demand-063005.000Z.html");
+    assert_eq!((&again.acted[0].detail, world.reports().len()), (detail, 2), "it is the same");
+    world.now += SignedDuration::from_mins(2);
+    let another = world.ask(json!({"report": "now"})).await;
+    assert_eq!(another.acted[0].detail["page"], "s3://vault/reports/2026-11-23-on-demand-063600.000Z.html");
     assert_eq!(world.news().len(), 2, "each is told");
 }
 
