@@ -5,8 +5,8 @@ use serde_json::{Map, Value, json};
 
 use crate::NAME;
 
-/// How long after midnight (UTC) the day's look is due: after the night's backups and the day's retention plan.
-const DUE: SignedDuration = SignedDuration::from_hours(6);
+/// How long after midnight (UTC) the day's look is due: after the night's backups, and what retention lets go.
+const DUE: SignedDuration = SignedDuration::from_hours(7);
 
 /// So many findings stand in an answer: Lambda refuses asynchronous ones above 1 MB.
 const ANSWERED: usize = 500;

@@ -22,7 +22,7 @@ pub struct ColdStart {
 }
 
 /// What every function finds in its environment on Lambda, and what the template sets. None of it is ever connected to.
-const ENVIRONMENT: [(&str, &str); 30] = [
+const ENVIRONMENT: [(&str, &str); 33] = [
     ("AWS_REGION", "us-east-1"),
     ("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE"),
     ("AWS_SECRET_ACCESS_KEY", "example"),
@@ -33,6 +33,7 @@ const ENVIRONMENT: [(&str, &str); 30] = [
     ("AWS_LAMBDA_LOG_STREAM_NAME", "bench"),
     ("AWS_LAMBDA_LOG_GROUP_NAME", "/aws/lambda/bench"),
     ("TIDEMARK_RECOVERY_REGION", "us-west-2"),
+    ("TIDEMARK_KEY", "arn:aws:kms:us-east-1:123456789012:alias/tidemark-bench"),
     ("TIDEMARK_RECOVERY_KEY", "arn:aws:kms:us-west-2:123456789012:alias/tidemark-bench"),
     ("TIDEMARK_VAULT_BUCKET", "tidemark-vault-bench"),
     ("TIDEMARK_STATE_BUCKET", "tidemark-state-bench"),
@@ -44,6 +45,8 @@ const ENVIRONMENT: [(&str, &str); 30] = [
     ("TIDEMARK_TURSO_API", "https://api.turso.tech"),
     ("TIDEMARK_STAGE", "bench"),
     ("TIDEMARK_ALERTS_TOPIC", "arn:aws:sns:us-east-1:123456789012:tidemark-bench-alerts"),
+    ("TIDEMARK_WATCH_TOPIC", "arn:aws:sns:us-east-1:123456789012:tidemark-bench-watch"),
+    ("TIDEMARK_CANARY_QUEUE", "arn:aws:sqs:us-east-1:123456789012:tidemark-bench-canary"),
     ("TIDEMARK_ALARM_PREFIX", "tidemark-bench-"),
     ("TIDEMARK_LEASE_SECONDS", "30"),
     ("TIDEMARK_QUIET_SECONDS", "600"),

@@ -245,7 +245,7 @@ fn statement_is_narrow(role: &Role, statement: &Value, findings: &mut Findings) 
                 format!("{id}/{sid} allows {action} on {resource}")
             });
         }
-        if action.starts_with("kms:") {
+        if action.starts_with("kms:") && !role.directly.contains(&action) {
             let via = &statement["Condition"]["StringEquals"]["kms:ViaService"];
             expect(findings, !via.is_null(), || {
                 format!("{id}/{sid} allows {action} without a kms:ViaService")

@@ -217,6 +217,33 @@ pub const FUNCTIONS: &[Function] = &[
         told: Told::BySendAlert,
     },
     Function {
+        name: "check-posture",
+        timeout_seconds: 300,
+        memory_mib: 512,
+        variables: &[
+            ("TIDEMARK_KEY", "arn:aws:kms:us-east-1:123456789012:alias/tidemark-dev"),
+            ("TIDEMARK_ALERTS_TOPIC", "@AlertsTopic"),
+            ("TIDEMARK_WATCH_TOPIC", "@WatchTopic"),
+            ("TIDEMARK_CANARY_QUEUE", "@CanaryQueue.Arn"),
+            ("TIDEMARK_TURSO_ORGANIZATION", ""),
+            ("TIDEMARK_TURSO_SECRET", "tidemark/turso"),
+            ("TIDEMARK_TURSO_API", "https://api.turso.tech"),
+        ],
+        schedules: &[
+            Schedule {
+                name: "check-posture-slot",
+                expression: "cron(0 7 * * ? *)",
+                input: r#"{"wake":"slot"}"#,
+            },
+            Schedule { name: "check-posture-tick", expression: "rate(1 hour)", input: r#"{"wake":"tick"}"# },
+        ],
+        rules: &[],
+        reads: &[],
+        failures: "FailuresQueue",
+        silent_minutes: 125,
+        told: Told::BySendAlert,
+    },
+    Function {
         name: "watch-rpo",
         timeout_seconds: 120,
         memory_mib: 512,

@@ -11,6 +11,8 @@ pub struct Role {
     pub anywhere: Vec<&'static str>,
     /// The actions that may begin with a destructive verb, each harmless for a reason given in the template.
     pub destructive: Vec<&'static str>,
+    /// The actions of KMS that it calls itself: all others it may use only through another service.
+    pub directly: Vec<&'static str>,
 }
 
 /// What `LoopPolicy` gives to every function.
@@ -49,6 +51,7 @@ pub fn of_the_functions(in_vpc: bool) -> Vec<Role> {
         "RestoreDatabaseScheduleRole",
         "PlanRetentionScheduleRole",
         "DeleteExpiredScheduleRole",
+        "CheckPostureScheduleRole",
         "WatchRpoScheduleRole",
         "SendAlertScheduleRole",
     ];
@@ -59,6 +62,7 @@ pub fn of_the_functions(in_vpc: bool) -> Vec<Role> {
         restore_database,
         plan_retention(),
         delete_expired(),
+        check_posture(),
         watch_rpo(),
         send_alert(),
     ]);
@@ -86,7 +90,7 @@ fn backup_rds() -> Role {
             "ssm:GetParameter",
         ],
         anywhere: vec!["rds:DescribeAccountAttributes"],
-        destructive: vec![],
+        ..Role::default()
     }
 }
 
@@ -117,6 +121,7 @@ fn backup_redis() -> Role {
         anywhere: vec!["s3:ListAllMyBuckets", "tag:GetResources"],
         // What is in the vaults of both Regions, by the plan's number; `ours_alone_are_deleted` says of which.
         destructive: vec!["elasticache:DeleteServerlessCacheSnapshot", "elasticache:DeleteSnapshot"],
+        ..Role::default()
     }
 }
 
@@ -200,6 +205,37 @@ fn delete_expired() -> Role {
     let actions = destructive.iter().copied().chain(others).collect();
     // What retention is for; `ours_alone_are_deleted` says of which.
     Role { id: "DeleteExpiredRole", actions, destructive, ..Role::default() }
+}
+
+fn check_posture() -> Role {
+    let directly = vec!["kms:DescribeKey", "kms:Encrypt"];
+    let others = [
+        "elasticache:DescribeCacheClusters",
+        "elasticache:DescribeReplicationGroups",
+        "elasticache:DescribeServerlessCaches",
+        "logs:CreateLogStream",
+        "logs:PutLogEvents",
+        "rds:DescribeAccountAttributes",
+        "rds:DescribeDBInstances",
+        "rds:DescribeDBSnapshots",
+        "s3:GetBucketObjectLockConfiguration",
+        "s3:GetBucketPolicy",
+        "s3:GetBucketPublicAccessBlock",
+        "s3:GetBucketVersioning",
+        "s3:GetEncryptionConfiguration",
+        "s3:GetReplicationConfiguration",
+        "secretsmanager:GetSecretValue",
+        "sns:ListSubscriptionsByTopic",
+        "ssm:GetParameter",
+        "tag:GetResources",
+    ];
+    Role {
+        id: "CheckPostureRole",
+        actions: directly.iter().copied().chain(others).collect(),
+        anywhere: vec!["rds:DescribeAccountAttributes", "tag:GetResources"],
+        directly,
+        ..Role::default()
+    }
 }
 
 fn watch_rpo() -> Role {

@@ -33,15 +33,36 @@ async fn alone() -> Result<(MutexGuard<'static, ()>, Estate<'static>)> {
     cloud().rds_events(EventDelivery::Normal);
     cloud().rds().set_quotas(big_account());
     estate.remove_all("").await?;
+    posture_is_checked().await?;
     // An earlier test may have left alarms behind of functions that had not run.
-    for function in
-        ["backup-rds", "backup-redis", "backup-turso", "restore-database", "plan-retention", "delete-expired"]
-    {
+    for function in [
+        "backup-rds",
+        "backup-redis",
+        "backup-turso",
+        "restore-database",
+        "plan-retention",
+        "delete-expired",
+        "check-posture",
+    ] {
         cloud().fire_schedule(&format!("{function}-tick")).await?;
     }
     cloud().evaluate_alarms(Timestamp::now() + SignedDuration::from_secs(1), None).await?;
     estate.forget().await?;
     Ok((alone, estate))
+}
+
+/// So that check-posture finds that it has looked today: what it would find here, and tell, is not what these scenarios are
+/// about.
+async fn posture_is_checked() -> Result<()> {
+    let stack = cloud().stack();
+    for hours in [7, 6] {
+        let day = (Timestamp::now() - SignedDuration::from_hours(hours)).strftime("%Y-%m-%d").to_string();
+        let of_it =
+            format!("tidemark/check-posture/check-posture/{}/posture-checked.json", stack.home_region);
+        let entry = json!({"kind": "posture-checked", "outcome": "completed"}).to_string();
+        cloud().put_object(stack.vault_bucket(), &format!("ledger/{day}/{of_it}"), entry).await?;
+    }
+    Ok(())
 }
 
 /// Waits for so many messages, and gives them.

@@ -14,6 +14,9 @@ use crate::{
 /// A recovery point is let go within a day of when the plan no longer keeps it.
 const SLACK: i64 = 1;
 
+/// Days within which delete-expired certainly looks again, though it fails on one.
+const EXTENDED_WITHIN: i64 = 2;
+
 pub(super) fn checks(seen: &Seen, now: Timestamp) -> [Check<'_>; 2] {
     [&seen.home.vault, &seen.recovery.vault].map(|bucket| {
         let found = found(bucket, seen, now);
@@ -31,7 +34,9 @@ fn found<'s>(
     Ok(contradiction(&buckets::resource(bucket), default, &kept, now))
 }
 
-/// The default lock is for the daily tier: delete-expired extends the lock of what is kept for longer.
+/// A new object has the default lock, and delete-expired extends the locks of what fills a tier, hourly, to about when the tier
+/// lets it go. So the default has to last until then, and over what a plan keeps whatever its tiers; and it need not last longer
+/// than the daily tier.
 fn contradiction(
     bucket: &ResourceId,
     lock: DefaultLock,
@@ -39,26 +44,27 @@ fn contradiction(
     now: Timestamp,
 ) -> Option<Finding> {
     let DefaultLock { compliance, days } = lock;
-    let shortest = plans.iter().min_by_key(|plan| plan.keep.daily)?;
-    let longest = plans.iter().max_by_key(|plan| plan.keep.daily)?;
-    let (least, most) = (i64::from(shortest.keep.daily), i64::from(longest.keep.daily));
     let kind = kind::LOCK_CONTRADICTS_PLAN;
     let mode = if compliance { "COMPLIANCE" } else { "GOVERNANCE" };
     let locked = format!("a new object is locked for {} ({mode})", many(days, "day"));
-    let next = format!(
-        "Deploy infra/vault.yaml with ObjectLockDays={}, or change what the plans keep.",
-        most + SLACK
-    );
-    if days < most {
+    let oldest = plans.iter().max_by_key(|plan| plan.keep.minimum_age)?;
+    let floor = floor_days(oldest);
+    if days < floor.max(EXTENDED_WITHIN) {
         let says = format!(
-            "{locked}, and plan {} keeps a daily recovery point for {}: in the last {} it can be deleted by whoever may delete there, unless \
-             delete-expired has extended its lock by then",
-            longest.name,
-            many(most, "day"),
-            many(most - days, "day"),
+            "{locked}: less than what plan {} keeps whatever its tiers ({}), or than a day on which delete-expired, which extends \
+             locks, does not run. Meanwhile recovery points stand unlocked",
+            oldest.name,
+            many(oldest.keep.minimum_age.as_hours(), "hour"),
         );
+        let next =
+            format!("Deploy infra/vault.yaml with ObjectLockDays={} or more.", floor.max(EXTENDED_WITHIN));
         return Some(warning(now).of(bucket, kind, says, next));
     }
+    let let_go = |plan: &BackupPlan| i64::from(plan.keep.daily).max(floor_days(plan));
+    let shortest = plans.iter().min_by_key(|plan| let_go(plan))?;
+    let least = let_go(shortest);
+    let next =
+        format!("Deploy infra/vault.yaml with ObjectLockDays={}, or let the plans keep more.", least + SLACK);
     let beyond = days - least - SLACK;
     if beyond <= 0 {
         return None;
@@ -79,6 +85,11 @@ fn contradiction(
     } else {
         Some(info(now).of(bucket, kind, says, next))
     }
+}
+
+/// Younger than so many days nothing is deleted.
+const fn floor_days(plan: &BackupPlan) -> i64 {
+    (plan.keep.minimum_age.as_hours() + 23) / 24
 }
 
 /// For how many days a plan keeps anything at most.

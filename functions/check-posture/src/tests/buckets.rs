@@ -125,29 +125,28 @@ async fn an_export_bucket_that_lacks_one_permission() {
 }
 
 #[rstest]
-#[case::as_deployed(8, false, 7, None)]
-#[case::to_the_day(7, false, 7, None)]
-#[case::too_short(8, false, 30, Some((Severity::Warning, "in the last 22 days it can be deleted")))]
-#[case::too_long(30, false, 7, Some((Severity::Info, "is paid for, 22 days longer")))]
-#[case::long_and_for_good(30, true, 7, Some((Severity::Info, "(COMPLIANCE)")))]
-#[case::longer_than_anything(3_000, true, 7, Some((Severity::Warning, "more than 2562 days by any plan")))]
+#[case::as_deployed(8, false, "", None)]
+#[case::short_and_enough(2, false, r#""daily": 30"#, None)]
+#[case::not_over_a_day(1, false, r#""minimum_age_hours": 24"#, Some((Severity::Warning, "which extends locks, does not run")))]
+#[case::not_over_the_minimum_age(8, false, r#""minimum_age_hours": 240"#, Some((Severity::Warning, "keeps whatever its tiers (240 hours)")))]
+#[case::too_long(30, false, "", Some((Severity::Info, "is paid for, 22 days longer")))]
+#[case::long_and_for_good(30, true, "", Some((Severity::Info, "(COMPLIANCE)")))]
+#[case::longer_than_anything(3_000, true, "", Some((Severity::Warning, "more than 2562 days by any plan")))]
 #[tokio::test]
 async fn the_lock_and_the_plan(
     #[case] days: i64,
     #[case] compliance: bool,
-    #[case] daily: u32,
+    #[case] keep: &str,
     #[case] expected: Option<(Severity, &str)>,
 ) {
     let mut world = World::calm();
-    world.plans = PLAN.replace(r#""turso""#, &format!(r#""keep": {{"daily": {daily}}}, "turso""#));
+    world.plans = PLAN.replace(r#""turso""#, &format!(r#""keep": {{{keep}}}, "turso""#));
     world.turso.set_plan("pro", 100);
     world.change(|instance| instance.retention_days = 35);
-    let default = Some(DefaultLock { compliance, days });
-    world.home.vault.change(|setup| setup.lock = Some(Lock { default }));
-    world.recovery.vault.change(|setup| {
-        setup.lock =
-            Some(Lock { default: Some(DefaultLock { compliance: false, days: i64::from(daily) + 1 }) });
-    });
+    let lock = |days, compliance| Some(Lock { default: Some(DefaultLock { compliance, days }) });
+    world.home.vault.change(|setup| setup.lock = lock(days, compliance));
+    let well = if keep.contains("240") { 10 } else { 8 };
+    world.recovery.vault.change(|setup| setup.lock = lock(well, false));
     world.check().await;
     match expected {
         None => assert_eq!(world.found(), [""; 0]),
@@ -162,7 +161,7 @@ async fn the_lock_and_the_plan(
 #[tokio::test]
 async fn the_lock_is_no_matter_of_plans_that_keep_nothing_in_the_vault() {
     let mut world = World::calm();
-    world.plans = r#"{"plans": {"default": {"turso": {"databases": ["production/*"]}}, "long": {"keep": {"daily": 90}}}}"#.to_owned();
+    world.plans = r#"{"plans": {"default": {"turso": {"databases": ["production/*"]}}, "long": {"keep": {"minimum_age_hours": 2000}}}}"#.to_owned();
     world.put(Instance { tags: tags("long"), retention_days: 35, ..Instance::fake(HOME, "archive", "db-A") });
     world.check().await;
     assert_eq!(world.found(), [""; 0]);

@@ -145,7 +145,7 @@ impl World {
             ledger: FakeLedger::default(),
             subscribers: FakeSubscribers::default(),
             plans: PLAN.to_owned(),
-            now: "2026-11-22T06:00:00Z".parse().unwrap(),
+            now: "2026-11-22T07:00:00Z".parse().unwrap(),
         };
         world.put(instance("orders"));
         world.caches.put_cache(cache("sessions"));

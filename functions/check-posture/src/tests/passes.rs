@@ -31,10 +31,10 @@ async fn where_all_is_well_a_look_a_day_says_so() {
 #[tokio::test]
 async fn the_day_begins_when_its_look_is_due() {
     let mut world = World::calm();
-    world.now = "2026-11-22T05:59:00Z".parse().unwrap();
+    world.now = "2026-11-22T06:59:00Z".parse().unwrap();
     world.tick().await;
-    world.now = "2026-11-22T06:00:00Z".parse().unwrap();
-    assert_eq!(world.tick().await.acted.len(), 1, "before six it was the day before's");
+    world.now = "2026-11-22T07:00:00Z".parse().unwrap();
+    assert_eq!(world.tick().await.acted.len(), 1, "before seven it was the day before's");
 }
 
 #[tokio::test]
