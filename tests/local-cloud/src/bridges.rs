@@ -10,32 +10,26 @@ use local_elasticache::{Bucket, Encryption, Head, Objects, ObjectsError};
 use local_rds::{Event, EventSink, Key, Keys, Processes};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use sha2::{Digest, Sha256};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::watch;
 use toolbox::Guard;
 
 use crate::Error;
 use crate::api::Api;
+use crate::keys::if_aws_managed;
 use crate::objects::path;
 use crate::xml::Element;
 
-/// KMS keys are `MiniStack`'s.
+/// KMS keys are `MiniStack`'s, but for those that AWS makes by itself.
 pub(crate) struct KmsKeys {
     pub(crate) api: Api,
-    pub(crate) account: String,
 }
 
 impl Keys for KmsKeys {
     fn describe<'a>(&'a self, region: &'a str, key: &'a str) -> BoxFuture<'a, Option<Key>> {
         Box::pin(async move {
-            if key.rsplit_once("alias/").is_some_and(|(_, name)| name.starts_with("aws/")) {
-                return Some(self.aws_managed(region, key));
-            }
-            // By then it is known by the ARN that this gave.
-            let rds = self.aws_managed(region, "alias/aws/rds");
-            if rds.arn == key {
-                return Some(rds);
+            if let Some(arn) = if_aws_managed(region, key) {
+                return Some(Key { arn, enabled: true });
             }
             let body = json!({"KeyId": key});
             let answer = self.api.json(("kms", region), "TrentService.DescribeKey", &body).await;
@@ -46,17 +40,6 @@ impl Keys for KmsKeys {
                 enabled: metadata["KeyState"].as_str() == Some("Enabled"),
             })
         })
-    }
-}
-
-impl KmsKeys {
-    /// AWS makes `aws/…` keys when they are first used, one for each account and Region. `MiniStack` does not.
-    fn aws_managed(&self, region: &str, key: &str) -> Key {
-        let digest = Sha256::digest(format!("{region} {}", key.rsplit('/').next().unwrap_or(key)));
-        let hex = data_encoding::HEXLOWER.encode(&digest);
-        let id =
-            format!("{}-{}-4{}-8{}-{}", &hex[..8], &hex[8..12], &hex[13..16], &hex[17..20], &hex[20..32]);
-        Key { arn: format!("arn:aws:kms:{region}:{}:key/{id}", self.account), enabled: true }
     }
 }
 

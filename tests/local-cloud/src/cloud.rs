@@ -328,7 +328,7 @@ impl Providers {
         bus: Bus,
         desk: Desk,
     ) -> Result<Self, Error> {
-        let keys = Arc::new(KmsKeys { api: api.clone(), account: ACCOUNT.to_owned() });
+        let keys = Arc::new(KmsKeys { api: api.clone() });
         let processes = Arc::new(Guarded(Arc::clone(guard)));
         let rds = LocalRds::start(local_rds::Options {
             account: ACCOUNT.to_owned(),

@@ -154,6 +154,21 @@ async fn events_come_twice_or_in_another_order_or_by_the_clock_of_rds() {
     assert!(age > jiff::SignedDuration::from_mins(119), "the envelope's time is RDS's, too: {time}");
 }
 
+/// As on AWS: whoever finds it at a snapshot can ask KMS about it.
+#[tokio::test]
+async fn a_key_that_aws_makes_by_itself_can_be_asked_about() {
+    let script = "import boto3\n\
+        made = boto3.client('rds', 'us-west-1').create_db_instance(DBInstanceIdentifier='plain', Engine='postgres',\n\
+        \x20   DBInstanceClass='db.t4g.micro', AllocatedStorage=20, MasterUsername='app', StorageEncrypted=True,\n\
+        \x20   Tags=[{'Key': 'local-cloud:data', 'Value': 'simulated'}])['DBInstance']['KmsKeyId']\n\
+        kms = boto3.client('kms', 'us-west-1')\n\
+        keys = [kms.describe_key(KeyId=name)['KeyMetadata'] for name in (made, 'alias/aws/rds')]\n\
+        print({(key['Arn'] == made, key['KeyManager'], key['KeyState'], key['Enabled']) for key in keys})\n\
+        other = boto3.client('kms', 'us-west-2').describe_key(KeyId='alias/aws/rds')['KeyMetadata']['Arn']\n\
+        print(other != made)";
+    assert_eq!(python(cloud().await, script, &[]).await, "{(True, 'AWS', 'Enabled', True)}\nTrue\n");
+}
+
 #[tokio::test]
 async fn a_disabled_key_is_known_to_rds() {
     let cloud = cloud().await;

@@ -14,6 +14,7 @@ use super::operation::{self, Operation};
 use super::refusal::{Refusal, error_code, internal, throttling};
 use super::scope::{self, Scope};
 use super::{Body, Effect, House, Lost, whole};
+use crate::keys::described_aws_managed;
 
 /// Requests of the JSON and Query protocols are read whole up to this: AWS takes at most 1 MB of them (`PutEvents`,
 /// `SendMessage`: 1 MiB). Longer ones are streamed and their resource is not known.
@@ -124,6 +125,9 @@ impl Visit {
         if ["elasticache", "rds", "tagging"].contains(&self.scope.service.as_str()) {
             return self.pass_to_ours(request, house).await;
         }
+        if let Some(described) = self.aws_managed_key() {
+            return described;
+        }
         match house.api.forward(prepared(request)).await {
             Ok(response) => {
                 let (mut head, body) = response.into_parts();
@@ -135,6 +139,19 @@ impl Visit {
                 self.refuse(503, "ServiceUnavailable", &message)
             }
         }
+    }
+
+    /// The answer about a key that AWS makes by itself, and `MiniStack` does not have.
+    fn aws_managed_key(&self) -> Option<Response<Body>> {
+        let Visit { scope, operation, .. } = self;
+        if (scope.service.as_str(), operation.action.as_str()) != ("kms", "DescribeKey") {
+            return None;
+        }
+        let described = described_aws_managed(&scope.region, operation.resource.as_deref()?)?;
+        let mut response = Response::new(whole(described.to_string()));
+        let json = http::HeaderValue::from_static("application/x-amz-json-1.1");
+        response.headers_mut().insert(header::CONTENT_TYPE, json);
+        Some(response)
     }
 
     async fn pass_to_ours(&self, request: Request<Body>, house: &House) -> Response<Body> {
