@@ -13,9 +13,10 @@ use anyhow::{Context, Result, ensure};
 use common::{protected, start};
 use domain::{RecoveryPointId, ResourceId, Slot, tag};
 use futures::future::BoxFuture;
-use jiff::{SignedDuration, Timestamp};
+use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 use local_elasticache::{Seed as CacheSeed, SeedKind};
 use local_rds::Seed;
+use report::Report;
 use scenarios::{
     Libsql, show,
     sweep::{Case, Clouds, KEPT, Sweep},
@@ -166,9 +167,10 @@ fn delete_expired<'c>(case: &'c Case<'c>) -> BoxFuture<'c, Result<()>> {
         let keep = json!({"daily": 1, "weekly": 0, "monthly": 1, "annual": 0, "redundancy": 1});
         case.estate.set_plans(&json!({"plans": {"default": {"keep": keep}}})).await?;
         let now = Timestamp::now();
-        let days_ago = |days: i64| Slot::at(now - SignedDuration::from_hours(24 * days));
-        seed(case, protected(&case.name, &[days_ago(3), days_ago(20), days_ago(40)]))?;
-        for days in [40, 20, 0] {
+        let midnight = now.to_zoned(TimeZone::UTC).start_of_day()?.timestamp();
+        let days_ago = |days: i64| Slot::at(midnight - SignedDuration::from_hours(24 * days));
+        seed(case, protected(&case.name, &[days_ago(3), days_ago(50), days_ago(70)]))?;
+        for days in [70, 50, 0] {
             put_turso_point(case, days_ago(days), 24 * u32::try_from(days)?).await?;
         }
         case.insist("plan-retention", &json!({"plan": "now"})).await?;
@@ -217,6 +219,28 @@ async fn put_turso_point(case: &Case<'_>, slot: Slot, hours: u32) -> Result<()> 
         ensure!(aged == 2, "{aged} objects in {bucket}");
     }
     Ok(())
+}
+
+/// A report that a person asks for, of a database with snapshots in both Regions.
+fn publish_report<'c>(case: &'c Case<'c>) -> BoxFuture<'c, Result<()>> {
+    Box::pin(async {
+        let night: Timestamp = "2026-11-01T03:00:00Z".parse()?;
+        let slots: Vec<_> =
+            (0..3).map(|day| Slot::at(night - SignedDuration::from_hours(24 * day))).collect();
+        seed(case, protected(&case.name, &slots))?;
+        case.estate.remember_watched(&[&case.name]).await?;
+        case.insist("publish-report", &json!({"report": "now"})).await?;
+        case.settle().await?;
+        let (cloud, vault) = (case.estate.cloud, case.estate.cloud.stack().vault_bucket());
+        for key in cloud.object_keys(vault, "reports/").await? {
+            if let Some(json) = key.strip_suffix("html") {
+                let report = Report::parse(&cloud.object(vault, &format!("{json}json")).await?)?;
+                let page = cloud.object(vault, &key).await?;
+                ensure!(page == report::html(&report).into_bytes(), "{key} is not the page of its JSON");
+            }
+        }
+        Ok(())
+    })
 }
 
 /// Automated backups are found off, and then on again.
@@ -288,6 +312,12 @@ async fn retention_is_planned() -> Result<()> {
 async fn what_is_expired_is_deleted() -> Result<()> {
     let script = delete_expired;
     sweep(Sweep { name: "delete-expired", function: "delete-expired", script }).await
+}
+
+#[tokio::test]
+async fn a_report_is_published() -> Result<()> {
+    let script = publish_report;
+    sweep(Sweep { name: "publish-report", function: "publish-report", script }).await
 }
 
 #[tokio::test]
