@@ -165,6 +165,7 @@ fn in_the_state(role: &str) -> BTreeSet<(String, String)> {
         }
         "delete-expired" => all.extend(keeps("retention/locks.json")),
         "restore-database" => all.extend(keeps("restores/*")),
+        "verify-backup" => all.extend(keeps("verify/memory.json")),
         "watch-rpo" => {
             all.extend(keeps("watch/*"));
             all.push(("s3:GetObject", "turso/current.json".to_owned()));

@@ -244,6 +244,22 @@ pub const FUNCTIONS: &[Function] = &[
         told: Told::BySendAlert,
     },
     Function {
+        name: "verify-backup",
+        timeout_seconds: 900,
+        memory_mib: 1_769,
+        variables: &[("TIDEMARK_TURN_SECONDS", "600"), ("TIDEMARK_VERIFY_MIB", "2048")],
+        schedules: &[Schedule {
+            name: "verify-backup-tick",
+            expression: "rate(1 hour)",
+            input: r#"{"wake":"tick"}"#,
+        }],
+        rules: &[],
+        reads: &[],
+        failures: "FailuresQueue",
+        silent_minutes: 125,
+        told: Told::BySendAlert,
+    },
+    Function {
         name: "watch-rpo",
         timeout_seconds: 120,
         memory_mib: 512,

@@ -52,6 +52,7 @@ pub fn of_the_functions(in_vpc: bool) -> Vec<Role> {
         "PlanRetentionScheduleRole",
         "DeleteExpiredScheduleRole",
         "CheckPostureScheduleRole",
+        "VerifyBackupScheduleRole",
         "WatchRpoScheduleRole",
         "SendAlertScheduleRole",
     ];
@@ -63,6 +64,7 @@ pub fn of_the_functions(in_vpc: bool) -> Vec<Role> {
         plan_retention(),
         delete_expired(),
         check_posture(),
+        verify_backup(),
         watch_rpo(),
         send_alert(),
     ]);
@@ -234,6 +236,20 @@ fn check_posture() -> Role {
         actions: directly.iter().copied().chain(others).collect(),
         anywhere: vec!["rds:DescribeAccountAttributes", "tag:GetResources"],
         directly,
+        ..Role::default()
+    }
+}
+
+fn verify_backup() -> Role {
+    Role {
+        id: "VerifyBackupRole",
+        actions: vec![
+            "kms:DescribeKey",
+            "logs:CreateLogStream",
+            "logs:PutLogEvents",
+            "rds:DescribeDBSnapshots",
+        ],
+        directly: vec!["kms:DescribeKey"],
         ..Role::default()
     }
 }

@@ -43,6 +43,7 @@ async fn alone() -> Result<(MutexGuard<'static, ()>, Estate<'static>)> {
         "plan-retention",
         "delete-expired",
         "check-posture",
+        "verify-backup",
     ] {
         cloud().fire_schedule(&format!("{function}-tick")).await?;
     }
