@@ -11,6 +11,7 @@ mod removal;
 mod steps;
 pub mod sweep;
 mod writer;
+pub mod year;
 
 pub use alerting::{Alert, alerts};
 pub use cache::{Cache, CacheContents};

@@ -6,6 +6,7 @@ mod report;
 mod story;
 mod telling;
 mod turso;
+mod year;
 
 use std::{path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
 
@@ -58,7 +59,7 @@ async fn demo(arguments: &Arguments, telling: &Arc<Telling>) -> Result<bool> {
         () = tokio::time::sleep(LIMIT) => Err(anyhow::anyhow!("not done after {} s", LIMIT.as_secs())),
     };
     let report = match outcome {
-        Ok(story) => Report::new(story, report::functions(&cloud).await?),
+        Ok(story) => Report::new(story, report::functions(&cloud).await?, year::show(telling)?),
         Err(error) => {
             telling.logs(&logs(&cloud).await);
             cloud.stop().await;

@@ -8,12 +8,16 @@ use local_cloud::{Cloud, Measurement, Profile};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::story::{Comparison, Story};
+use crate::{
+    story::{Comparison, Story},
+    year::Shown,
+};
 
 /// All that was measured.
 pub(crate) struct Report {
     story: Story,
     functions: BTreeMap<String, FunctionCost>,
+    year: Shown,
 }
 
 /// What a function cost in this demo.
@@ -63,8 +67,8 @@ fn held(comparison: &Comparison) -> bool {
 }
 
 impl Report {
-    pub(crate) fn new(story: Story, functions: BTreeMap<String, FunctionCost>) -> Self {
-        Self { story, functions }
+    pub(crate) fn new(story: Story, functions: BTreeMap<String, FunctionCost>, year: Shown) -> Self {
+        Self { story, functions, year }
     }
 
     /// Whether every check held.
@@ -78,6 +82,7 @@ impl Report {
             && turso.digest_matches
             && heard.cleared
             && heard.duplicates == 0
+            && self.year.held()
     }
 
     /// For a person.
@@ -139,7 +144,8 @@ impl Report {
             ]);
         }
         format!(
-            "{restores}\n\n{others}\n\n{alerts}\n\n{functions}\n(functions built for a quick demo; `cargo bench -p bench` measures release builds)"
+            "{restores}\n\n{others}\n\n{alerts}\n\n{}\n\n{functions}\n(functions built for a quick demo; `cargo bench -p bench` measures release builds)",
+            self.year.table()
         )
     }
 
@@ -223,6 +229,8 @@ impl Report {
                 "cleared": self.story.heard.cleared,
                 "duplicates": self.story.heard.duplicates,
             },
+            "retention": self.year.retention(),
+            "report": self.year.report(),
             "functions": self.functions,
         })
     }
