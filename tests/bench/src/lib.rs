@@ -22,7 +22,7 @@ pub struct ColdStart {
 }
 
 /// What every function finds in its environment on Lambda, and what the template sets. None of it is ever connected to.
-const ENVIRONMENT: [(&str, &str); 34] = [
+const ENVIRONMENT: [(&str, &str); 36] = [
     ("AWS_REGION", "us-east-1"),
     ("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE"),
     ("AWS_SECRET_ACCESS_KEY", "example"),
@@ -47,6 +47,8 @@ const ENVIRONMENT: [(&str, &str); 34] = [
     ("TIDEMARK_ALERTS_TOPIC", "arn:aws:sns:us-east-1:123456789012:tidemark-bench-alerts"),
     ("TIDEMARK_WATCH_TOPIC", "arn:aws:sns:us-east-1:123456789012:tidemark-bench-watch"),
     ("TIDEMARK_CANARY_QUEUE", "arn:aws:sqs:us-east-1:123456789012:tidemark-bench-canary"),
+    ("TIDEMARK_PRICE_RDS_MICRO_USD", "95000"),
+    ("TIDEMARK_PRICE_S3_MICRO_USD", "23000"),
     ("TIDEMARK_ALARM_PREFIX", "tidemark-bench-"),
     ("TIDEMARK_LEASE_SECONDS", "30"),
     ("TIDEMARK_QUIET_SECONDS", "600"),

@@ -164,6 +164,10 @@ fn in_the_state(role: &str) -> BTreeSet<(String, String)> {
             all.extend(keeps("turso/current.json"));
         }
         "delete-expired" => all.extend(keeps("retention/locks.json")),
+        "publish-report" => {
+            all.push(("s3:GetObject", "findings/*".to_owned()));
+            all.push(("s3:GetObject", "watch/*".to_owned()));
+        }
         "restore-database" => all.extend(keeps("restores/*")),
         "verify-backup" => all.extend(keeps("verify/memory.json")),
         "watch-rpo" => {
@@ -266,6 +270,7 @@ fn statement_is_narrow(role: &Role, statement: &Value, findings: &mut Findings) 
             "ListRecoveryPoints" | "ObserveVaults" => ("vaults", &["redis/*", "turso/*"]),
             "ListExports" => ("exports", &["tidemark-*"]),
             "ListStaged" => ("staged restores", &["restores/*"]),
+            "ListReports" => ("reports", &["reports/*"]),
             "ListRetention" => ("plans and marks", &["marks/*", "retention/*"]),
             "ListStagedCopies" => ("staged copies", &["staging/turso/*"]),
             _ => ("ledger", &["ledger/*"]),

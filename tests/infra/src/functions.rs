@@ -244,6 +244,30 @@ pub const FUNCTIONS: &[Function] = &[
         told: Told::BySendAlert,
     },
     Function {
+        name: "publish-report",
+        timeout_seconds: 300,
+        memory_mib: 1_024,
+        variables: &[("TIDEMARK_PRICE_RDS_MICRO_USD", "95000"), ("TIDEMARK_PRICE_S3_MICRO_USD", "23000")],
+        schedules: &[
+            Schedule {
+                name: "publish-report-weekly",
+                expression: "cron(30 6 ? * MON *)",
+                input: r#"{"wake":"slot"}"#,
+            },
+            Schedule {
+                name: "publish-report-monthly",
+                expression: "cron(30 6 1 * ? *)",
+                input: r#"{"wake":"slot"}"#,
+            },
+            Schedule { name: "publish-report-tick", expression: "rate(1 hour)", input: r#"{"wake":"tick"}"# },
+        ],
+        rules: &[],
+        reads: &[],
+        failures: "FailuresQueue",
+        silent_minutes: 125,
+        told: Told::BySendAlert,
+    },
+    Function {
         name: "verify-backup",
         timeout_seconds: 900,
         memory_mib: 1_769,

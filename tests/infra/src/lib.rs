@@ -6,6 +6,7 @@
 
 pub mod access;
 mod alarms;
+pub mod dashboard;
 pub mod functions;
 mod load;
 pub mod patterns;

@@ -52,6 +52,7 @@ pub fn of_the_functions(in_vpc: bool) -> Vec<Role> {
         "PlanRetentionScheduleRole",
         "DeleteExpiredScheduleRole",
         "CheckPostureScheduleRole",
+        "PublishReportScheduleRole",
         "VerifyBackupScheduleRole",
         "WatchRpoScheduleRole",
         "SendAlertScheduleRole",
@@ -64,6 +65,7 @@ pub fn of_the_functions(in_vpc: bool) -> Vec<Role> {
         plan_retention(),
         delete_expired(),
         check_posture(),
+        publish_report(),
         verify_backup(),
         watch_rpo(),
         send_alert(),
@@ -236,6 +238,19 @@ fn check_posture() -> Role {
         actions: directly.iter().copied().chain(others).collect(),
         anywhere: vec!["rds:DescribeAccountAttributes", "tag:GetResources"],
         directly,
+        ..Role::default()
+    }
+}
+
+fn publish_report() -> Role {
+    Role {
+        id: "PublishReportRole",
+        actions: vec![
+            "logs:CreateLogStream",
+            "logs:PutLogEvents",
+            "rds:DescribeDBSnapshots",
+            "ssm:GetParameter",
+        ],
         ..Role::default()
     }
 }

@@ -123,6 +123,10 @@ impl End {
             if !estate.cloud.object_keys(bucket, "retention/plans/").await?.is_empty() {
                 self.objects.insert(format!("{what} retention/plans"), 1);
             }
+            for key in estate.cloud.object_keys(bucket, "reports/").await? {
+                let kind = key.rsplit('.').next().unwrap_or_default();
+                *self.objects.entry(format!("{what} report {kind}")).or_default() += 1;
+            }
             for prefix in ["redis/", "turso/", "restores/"] {
                 for key in estate.cloud.object_keys(bucket, prefix).await? {
                     if key.contains(name) {

@@ -21,7 +21,7 @@ impl Estate<'_> {
             stack.recovery_export_bucket(),
         ];
         for bucket in buckets {
-            for prefix in ["redis/", "turso/", "restores/", "tidemark-", "retention/", "marks/"] {
+            for prefix in ["redis/", "turso/", "restores/", "tidemark-", "retention/", "marks/", "reports/"] {
                 for key in self.cloud.object_keys(bucket, prefix).await? {
                     self.cloud.delete_object(bucket, &key).await?;
                 }

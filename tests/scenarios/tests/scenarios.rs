@@ -16,7 +16,8 @@ use anyhow::{Context, Result};
 use aws_sdk_rds::types::DbInstance;
 use common::{changes, cloud};
 use jiff::{Timestamp, Unit};
-use local_cloud::{CallFilter, Effect, Fault};
+use local_cloud::{CallFilter, Effect, Fault, Received};
+use report::Report;
 use rstest::rstest;
 use scenarios::{Estate, poll};
 use serde_json::{Value, json};
@@ -311,7 +312,44 @@ async fn what_would_be_deleted_is_published_and_what_a_person_holds_is_marked() 
     Ok(())
 }
 
+#[tokio::test]
+async fn a_person_gets_a_page_and_word_of_it_goes_out_once_as_information() -> Result<()> {
+    let estate = Estate::new(cloud());
+    estate.create_instance("shown").await?;
+    estate.protect("shown").await?;
+    estate.back_up().await?;
+    cloud().invoke("watch-rpo", &json!({"wake": "tick"})).await?;
+    let inbox = estate.subscribe(json!({"kind": ["report-published"]})).await?;
+
+    let answer = cloud().invoke("publish-report", &json!({"report": "now"})).await?;
+    let detail = &answer.payload["acted"][0];
+    let bucket = cloud().stack().vault_bucket();
+    let place = detail["page"].as_str().with_context(|| answer.payload.to_string())?;
+    let key = place.strip_prefix(&format!("s3://{bucket}/")).context("no key")?;
+    let report = Report::parse(&cloud().object(bucket, &key.replace(".html", ".json")).await?)?;
+    let shown = report.resources.iter().find(|one| one.resource.to_string() == "rds/shown");
+    let shown = shown.with_context(|| format!("{:?}", report.resources))?;
+    assert_eq!((shown.held.verified, shown.held.copied, shown.plan.as_deref()), (1, 1, Some("default")));
+    assert!(shown.slots.iter().any(|day| day.verified > 0), "{:?}", shown.slots);
+    assert!(shown.age.is_some() && shown.points.iter().any(|point| point.duration_ms.is_some()), "{shown:?}");
+    let page = String::from_utf8(cloud().object(bucket, key).await?)?;
+    assert!(page.starts_with("<!DOCTYPE html>") && page.contains("shown") && page == report::html(&report));
+
+    cloud().invoke("send-alert", &json!({"wake": "tick"})).await?;
+    let of_it = |message: &Received| message.body.contains(key);
+    let messages = inbox
+        .wait("word of the report", Duration::from_secs(30), |messages| messages.iter().any(of_it))
+        .await?;
+    let told: Vec<_> = messages.iter().filter(|message| of_it(message)).collect();
+    assert_eq!(told.len(), 1);
+    let told: Value = serde_json::from_str(&told[0].body)?;
+    assert_eq!((&told["severity"], &told["event"]), (&"info".into(), &"opened".into()));
+    assert!(changes("publish-report", "shown").is_empty(), "it changes no snapshot");
+    Ok(())
+}
+
 #[rstest]
+#[case::no_such_report("publish-report", json!({"report": "weekly"}), "MalformedEvent")]
 #[case::no_reason("plan-retention", json!({"hold": "tidemark-no-such-db-20261122t0300z-ellsxv", "resource": "rds/no-such-db"}), "MalformedEvent")]
 #[case::unknown_point("plan-retention", json!({"hold": "tidemark-no-such-db-20261122t0300z-ellsxv", "resource": "rds/no-such-db", "why": "x"}), "RecoveryPointUnknown")]
 #[case::unknown_resource("restore-database", json!({"resource": "no-such-db", "to": "latest", "as": "x"}), "ResourceUnknown")]

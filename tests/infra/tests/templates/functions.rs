@@ -1,6 +1,6 @@
 //! `infra/template.yaml`, all but the roles and how people are told.
 
-use infra_tests::{Findings, Stack, access, functions, resolve, roles, topics};
+use infra_tests::{Findings, Stack, access, dashboard, functions, resolve, roles, topics};
 use serde_json::{Value, json};
 
 use crate::{HOME, REAL, at, each_is_noticed, none};
@@ -40,6 +40,31 @@ fn the_functions_keep_every_rule() {
 #[test]
 fn each_function_is_built_from_its_own_crate() {
     none(&functions::builds(&REAL, &toolbox::workspace()));
+}
+
+#[test]
+fn the_dashboard_shows_what_is_measured() {
+    let measured =
+        dashboard::measured(&toolbox::workspace().join("functions")).expect("the functions' sources");
+    assert!(measured.len() > 15, "{measured:?}");
+    none(&dashboard::check(&stack(&REAL.functions), &measured));
+    let without = |name: &str| {
+        let mut fewer = measured.clone();
+        fewer.remove(name);
+        dashboard::check(&stack(&REAL.functions), &fewer)
+    };
+    assert_eq!(without("heartbeat").len(), 1, "a metric that is there no more is noticed");
+    let mut template = REAL.functions.clone();
+    let body = &mut template["Resources"]["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"];
+    *body = body
+        .as_str()
+        .expect("a body")
+        .replace("${WatchRpoFunction}", "other")
+        .replace("\"x\": 12", "\"x\": 11")
+        .into();
+    let wrong = dashboard::check(&stack(&template), &measured);
+    assert!(wrong.iter().any(|wrong| wrong.contains("Throttles of watch-rpo")), "{wrong:?}");
+    assert!(wrong.iter().any(|wrong| wrong.contains("lies on another")), "{wrong:?}");
 }
 
 #[test]
