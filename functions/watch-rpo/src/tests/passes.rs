@@ -39,7 +39,11 @@ async fn two_passes_at_once_are_as_good_as_one(#[case] world: fn(&str) -> World,
         written.push(function.act(&action, two.now).await.unwrap().detail["written"].clone());
     }
     // The day's ages, and the memory.
-    assert_eq!(written, [true, true, false, false], "the second hears that it was late, and that is no failure");
+    assert_eq!(
+        written,
+        [true, true, false, false],
+        "the second hears that it was late, and that is no failure"
+    );
     let (a, b) = tokio::join!(two.pass(Ask::Watch(Wake::Tick)), two.pass(Ask::Watch(Wake::Tick)));
     assert!(a.unwrap().failed.is_empty() && b.unwrap().failed.is_empty());
     assert_eq!(two.memory("2026-11"), one.memory("2026-11"));
