@@ -152,9 +152,10 @@ impl Missed {
         read.inspect_err(|error| self.say(what, error)).ok()
     }
 
-    fn ages(&mut self, read: Vec<(Date, Result<Option<DayOfAges>>)>) -> BTreeMap<Date, DayOfAges> {
-        let of = |(day, read): (Date, Result<Option<DayOfAges>>)| {
-            Some((day, self.unless(&format!("recovery-point ages of {day}"), read).flatten()?))
+    fn ages(&mut self, read: Result<Vec<(Date, Result<DayOfAges>)>>) -> BTreeMap<Date, DayOfAges> {
+        let Some(read) = self.unless("recovery-point ages", read) else { return BTreeMap::new() };
+        let of = |(day, read): (Date, Result<DayOfAges>)| {
+            Some((day, self.unless(&format!("recovery-point ages of {day}"), read)?))
         };
         read.into_iter().filter_map(of).collect()
     }
@@ -185,15 +186,19 @@ async fn watched(documents: &impl Documents, now: Timestamp) -> Result<BTreeMap<
     Err(Error::retryable("DocumentGone", message))
 }
 
-async fn ages(documents: &impl Documents, days: &BTreeSet<Date>) -> Vec<(Date, Result<Option<DayOfAges>>)> {
+/// The days' ages, as far as there are any.
+async fn ages(documents: &impl Documents, days: &BTreeSet<Date>) -> Result<Vec<(Date, Result<DayOfAges>)>> {
+    let names = documents.names(DayOfAges::FOLDER).await?;
+    let there = days.iter().filter(|day| names.contains(&DayOfAges::name(**day)));
     let read = async |day: &Date| {
         let name = DayOfAges::name(*day);
-        let Some(document) = documents.read(&name).await? else { return Ok(None) };
-        serde_json::from_str(&document.text).map(Some).map_err(|error| {
+        let gone = || Error::retryable("DocumentGone", format!("document {name} is gone"));
+        let document = documents.read(&name).await?.ok_or_else(gone)?;
+        serde_json::from_str(&document.text).map_err(|error| {
             Error::permanent("DocumentUnreadable", format!("document {name} holds no ages")).caused_by(error)
         })
     };
-    stream::iter(days).map(async |day| (*day, read(day).await)).buffered(AT_ONCE).collect().await
+    Ok(stream::iter(there).map(async |day| (*day, read(day).await)).buffered(AT_ONCE).collect().await)
 }
 
 async fn boards(documents: &impl Documents) -> Result<Vec<(String, Result<Findings>)>> {

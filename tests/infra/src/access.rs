@@ -270,6 +270,7 @@ fn statement_is_narrow(role: &Role, statement: &Value, findings: &mut Findings) 
             "ListRecoveryPoints" | "ObserveVaults" => ("vaults", &["redis/*", "turso/*"]),
             "ListExports" => ("exports", &["tidemark-*"]),
             "ListStaged" => ("staged restores", &["restores/*"]),
+            "ListAges" => ("ages", &["watch/ages/*"]),
             "ListReports" => ("reports", &["reports/*"]),
             "ListRetention" => ("plans and marks", &["marks/*", "retention/*"]),
             "ListStagedCopies" => ("staged copies", &["staging/turso/*"]),

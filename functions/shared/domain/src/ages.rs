@@ -36,6 +36,9 @@ pub struct MeasuredAge {
 }
 
 impl DayOfAges {
+    /// What the names of all of them begin with.
+    pub const FOLDER: &str = "watch/ages/";
+
     /// A day on which nothing was measured yet.
     pub fn empty(day: Date) -> Self {
         Self { day, resources: BTreeMap::new() }
@@ -43,7 +46,7 @@ impl DayOfAges {
 
     /// What the document of a day is called.
     pub fn name(day: Date) -> String {
-        format!("watch/ages/{day}.json")
+        format!("{}{day}.json", Self::FOLDER)
     }
 
     /// Notes what was measured.

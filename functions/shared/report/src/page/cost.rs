@@ -15,13 +15,23 @@ pub(super) fn body(report: &Report) -> Markup {
     if costs.is_empty() {
         return html! { p { "Nothing is stored, or nobody knows what." } };
     }
+    let (snapshots, objects): (Vec<Cost>, Vec<Cost>) =
+        costs.iter().cloned().partition(|cost| cost.engine == Engine::Rds);
     html! {
-        p { "About " b { (words::usd(total(costs, |_| true))) } " a month, in both Regions, at most. RDS snapshots are counted with the whole "
-            "allocated storage, although they are incremental and RDS charges only for what is beyond the databases' own storage in "
-            "a Region; so RDS's part is an upper bound. Requests and transfer are not counted." }
-        (chart(costs))
+        @if !objects.is_empty() {
+            p { "About " b { (words::usd(total(&objects, |_| true))) } " a month for what is in the vaults of both Regions." }
+        }
+        @if !snapshots.is_empty() {
+            p { "RDS snapshots: no more than " b { (words::usd(total(&snapshots, |_| true))) } " a month. That is what they would cost if each were "
+                "as large as the allocated storage. They are incremental, RDS tells no snapshot's own size, and charges only for what is "
+                "beyond the databases' own storage in a Region; the bill is far lower." }
+        }
+        div.charts {
+            @if !objects.is_empty() { (chart("cost-vaults", "In the vaults: US dollars a month, by tier", &objects)) }
+            @if !snapshots.is_empty() { (chart("cost-snapshots", "RDS snapshots, at most: US dollars a month, by tier", &snapshots)) }
+        }
         (by_place(costs))
-        p.meta { "Prices: RDS backup storage " (price(report.prices.rds_micro_usd)) ", S3 " (price(report.prices.s3_micro_usd))
+        p.meta { "Requests and transfer are not counted. Prices: RDS backup storage " (price(report.prices.rds_micro_usd)) ", S3 " (price(report.prices.s3_micro_usd))
             " for a GiB and month, the same in both Regions. They are settings of the deployment: docs/report.md says which, and where they are from." }
     }
 }
@@ -42,7 +52,7 @@ fn price(micro: u64) -> String {
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a chart needs no last digit")]
-fn chart(costs: &[Cost]) -> Markup {
+fn chart(id: &str, title: &str, costs: &[Cost]) -> Markup {
     let engines: Vec<Engine> = Engine::PROTECTED
         .into_iter()
         .filter(|engine| costs.iter().any(|cost| cost.engine == *engine))
@@ -62,8 +72,7 @@ fn chart(costs: &[Cost]) -> Markup {
         let cost = words::usd(total(costs, |cost| cost.kept_as == kept));
         format!("Most of it, {cost} a month, is in: {}.", words::kept_as(kept).to_lowercase())
     });
-    let caption =
-        Caption { id: "cost-tiers".to_owned(), title: "US dollars a month, by tier".to_owned(), says };
+    let caption = Caption { id: id.to_owned(), title: title.to_owned(), says };
     let names: Vec<&str> = engines.iter().map(|engine| words::engine(*engine)).collect();
     charts::bars(&caption, Measure::Dollars, &names, &bars)
 }
