@@ -256,22 +256,6 @@ fn publish_report<'c>(case: &'c Case<'c>) -> BoxFuture<'c, Result<()>> {
     })
 }
 
-/// An instance that one call deletes, and then does no more. That nobody hears the other topic is so in every run.
-fn check_posture<'c>(case: &'c Case<'c>) -> BoxFuture<'c, Result<()>> {
-    Box::pin(async {
-        seed(case, protected(&case.name, &[]))?;
-        case.settle().await?;
-        let rds = case.estate.rds(case.estate.home());
-        let modify = rds.modify_db_instance().db_instance_identifier(&case.name).deletion_protection(true);
-        modify.apply_immediately(true).send().await?;
-        let settled = case.settle().await;
-        // So that what the case has made can be taken away.
-        let modify = rds.modify_db_instance().db_instance_identifier(&case.name).deletion_protection(false);
-        modify.apply_immediately(true).send().await?;
-        settled
-    })
-}
-
 /// Automated backups are found off, and then on again.
 fn watch<'c>(case: &'c Case<'c>) -> BoxFuture<'c, Result<()>> {
     Box::pin(async {
