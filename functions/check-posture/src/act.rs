@@ -1,5 +1,5 @@
 use domain::{Finding, ResourceId, Severity};
-use jiff::{SignedDuration, Timestamp, tz::TimeZone};
+use jiff::{SignedDuration, Timestamp, civil::Date, tz::TimeZone};
 use reconcile::{Done, Entry, Error, Outcome};
 use serde_json::{Map, Value, json};
 
@@ -36,10 +36,15 @@ impl reconcile::Action for Action {
     }
 }
 
-/// The entry that everything was looked at: one for each day, which begins when its look is due.
+/// The day that an instant belongs to: it begins when its look is due.
+pub(crate) fn day(instant: Timestamp) -> Date {
+    instant.checked_sub(DUE).unwrap_or(instant).to_zoned(TimeZone::UTC).date()
+}
+
+/// The entry that everything was looked at: one for each day.
 pub(crate) fn checked(region: &str, now: Timestamp) -> Entry {
     Entry {
-        day: (now - DUE).to_zoned(TimeZone::UTC).date(),
+        day: day(now),
         at: now,
         function: NAME,
         kind: "posture-checked",

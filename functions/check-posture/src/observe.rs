@@ -1,8 +1,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use alerts::{Subscriber, Subscribers};
-use domain::{Finding, PlanDocument, tag};
-use futures::{future::OptionFuture, join, try_join};
+use domain::{Finding, Findings, PlanDocument, tag};
+use futures::{future::OptionFuture, join};
 use inventory::{Lineages, Marks, is_acknowledged, rds_lineages};
 use jiff::Timestamp;
 use kms::{Key, Kms, Permission};
@@ -29,8 +29,6 @@ pub struct Observed {
     pub(crate) region: String,
     /// What stands on this function's own board.
     pub(crate) board: Vec<Finding>,
-    /// Whether the ledger has that everything was looked at today.
-    pub(crate) is_recorded: bool,
     /// `None` if it was not time to look.
     pub(crate) seen: Option<Seen>,
 }
@@ -38,6 +36,8 @@ pub struct Observed {
 /// What a look saw. What did not answer hides nothing else.
 #[derive(Debug)]
 pub(crate) struct Seen {
+    /// Whether the ledger has that everything was looked at today.
+    pub(crate) is_recorded: Result<bool>,
     pub(crate) plans: PlanDocument,
     pub(crate) home: PlaceSeen,
     pub(crate) recovery: PlaceSeen,
@@ -99,30 +99,36 @@ pub(crate) struct TursoSeen {
 }
 
 /// Looks, once a day; each hour for as long as anything is wrong, so that what was mended ends; and whenever a person asks.
+///
+/// Whether it has looked today stands on its board: that moves on only with a pass of which everything was posted.
 pub(crate) async fn observe<W: Systems>(
     function: &CheckPosture<W>,
     ask: Ask,
     now: Timestamp,
 ) -> Result<Observed> {
     let region = function.home.rds.region().to_owned();
-    let key = act::checked(&region, now).key();
-    let (board, recorded) = try_join!(board(&function.documents), function.ledger.get(&key))?;
-    let is_recorded = recorded.is_some();
-    let is_due = ask == Ask::CheckNow || !is_recorded || !board.is_empty();
-    let seen = if is_due { Some(look(function).await?) } else { None };
-    Ok(Observed { region, board, is_recorded, seen })
+    let board = board(&function.documents).await?;
+    let is_of_today = board.as_ref().is_some_and(|board| act::day(board.at) == act::day(now));
+    let board = board.map(|board| board.findings).unwrap_or_default();
+    let is_due = ask == Ask::CheckNow || !is_of_today || !board.is_empty();
+    if !is_due {
+        return Ok(Observed { region, board, seen: None });
+    }
+    let seen = Some(look(function, &region, now).await?);
+    Ok(Observed { region, board, seen })
 }
 
-async fn board(documents: &impl Documents) -> Result<Vec<Finding>> {
+async fn board(documents: &impl Documents) -> Result<Option<Findings>> {
     let name = board_name(NAME);
     let document = documents.read(&name).await?;
     // The pass says when it cannot be read, and replaces it.
-    let findings = document.and_then(|document| parse_findings(&name, &document).ok());
-    Ok(findings.map(|findings| findings.findings).unwrap_or_default())
+    Ok(document.and_then(|document| parse_findings(&name, &document).ok()))
 }
 
-async fn look<W: Systems>(function: &CheckPosture<W>) -> Result<Seen> {
-    let CheckPosture { home, recovery, .. } = function;
+async fn look<W: Systems>(function: &CheckPosture<W>, region: &str, now: Timestamp) -> Result<Seen> {
+    let CheckPosture { home, recovery, ledger, .. } = function;
+    let key = act::checked(region, now).key();
+    let recorded = async { ledger.get(&key).await.map(|entry| entry.is_some()) };
     // Without plans nobody knows what should be so.
     let plans = function.plans.read().await?;
     let instances = async {
@@ -132,9 +138,10 @@ async fn look<W: Systems>(function: &CheckPosture<W>) -> Result<Seen> {
         (instances, described)
     };
     let snapshots =
-        async { rds_lineages(&home.rds, &recovery.rds, &Marks::read(&function.store).await?).await };
+        async { rds_lineages(&home.rds, &recovery.rds, &Marks::read(&[&function.store]).await?).await };
     let turso = OptionFuture::from(function.organization.as_ref().map(turso));
-    let (instances, snapshots, deletes, caches, turso, topics, at_home, away) = join!(
+    let (is_recorded, instances, snapshots, deletes, caches, turso, topics, at_home, away) = join!(
+        recorded,
         Box::pin(instances),
         Box::pin(snapshots),
         is_acknowledged(&function.store),
@@ -146,6 +153,7 @@ async fn look<W: Systems>(function: &CheckPosture<W>) -> Result<Seen> {
     );
     let (instances, instance_keys) = instances;
     Ok(Seen {
+        is_recorded,
         plans,
         home: at_home,
         recovery: away,
@@ -218,6 +226,7 @@ impl Seen {
         let mut silent = Vec::new();
         let mut note =
             |part: String, error: Option<&'s Error>| silent.extend(error.map(|error| (part, error)));
+        note("ledger".to_owned(), self.is_recorded.as_ref().err());
         note("instances".to_owned(), self.instances.as_ref().err());
         // One is enough: keys are refused for one reason.
         let refused = self.instance_keys.values().find_map(|key| key.as_ref().err());

@@ -41,7 +41,8 @@ pub(crate) fn plan(observed: &Observed, now: Timestamp) -> Plan<Action> {
     let complete = silent.is_empty();
     let mut entry = checked(&observed.region, now);
     entry.detail = counts(&findings);
-    let entry = (complete && !observed.is_recorded).then(|| Box::new(entry));
+    let is_recorded = matches!(seen.is_recorded, Ok(true));
+    let entry = (complete && !is_recorded).then(|| Box::new(entry));
     let reason = format!("{} findings", findings.len());
     plan.act(&here, Action::Report { findings, complete, entry }, reason);
     plan

@@ -3,6 +3,7 @@ use domain::{
     retention::{Region, Tier},
     tag,
 };
+use futures::{StreamExt, TryStreamExt, stream};
 use inventory::{Decided, Held, Published};
 use jiff::{Timestamp, tz::TimeZone};
 use plans::Plans;
@@ -11,13 +12,17 @@ use reconcile::{Documents, Done, Entry, Error, Ledger, Outcome, Result};
 use serde_json::{Map, json};
 use vault::{Configuration, point_prefix};
 
-use crate::{NAME, Vault, delete, locks::Locks, observe::DeleteExpired};
+use crate::{
+    NAME, Vault, delete,
+    locks::{Locked, Locks},
+    observe::DeleteExpired,
+};
 
 /// What delete-expired can do.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Action {
-    /// Write down what was found to have happened.
-    Record { entry: Box<Entry> },
+    /// Write down what was found to have happened, once nothing is left of it.
+    Record { gone: Gone, entry: Box<Entry> },
     /// Lock what is kept, for as long as its tier asks for.
     Lock { resource: ResourceId, locks: Vec<Lock> },
     /// Say on a snapshot which tier it fills.
@@ -34,7 +39,15 @@ pub struct Lock {
     pub(crate) id: RecoveryPointId,
     pub(crate) slot: Slot,
     pub(crate) region: Region,
+    pub(crate) made_at: Timestamp,
     pub(crate) until: Timestamp,
+}
+
+/// A recovery point that nobody sees any more.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Gone {
+    pub(crate) resource: ResourceId,
+    pub(crate) id: RecoveryPointId,
 }
 
 impl reconcile::Action for Action {
@@ -85,7 +98,7 @@ pub(crate) async fn act<R: Rds, V: Vault, C: Configuration, L: Ledger, P: Plans,
     now: Timestamp,
 ) -> Result<Done> {
     match action {
-        Action::Record { entry } => Ok(Done { entries: vec![entry.as_ref().clone()], ..Done::default() }),
+        Action::Record { gone, entry } => delete::rest(function, gone, entry, now).await,
         Action::Lock { resource, locks } => lock(function, resource, locks, now).await,
         Action::Promote { region, arn, tier } => {
             let tags = Tags::from([(tag::TIER.to_owned(), tier.as_str().to_owned())]);
@@ -113,28 +126,48 @@ impl<R, V, C, L, P, D> DeleteExpired<R, V, C, L, P, D> {
     }
 }
 
-/// Extends each lock that is shorter, of every version of every object; then remembers it.
+/// Looks at each lock, and extends it where it is shorter: of every version of every object. What was seen is remembered, also where
+/// another recovery point stops the action.
 async fn lock<R: Rds, V: Vault, C: Configuration, L: Ledger, P: Plans, D: Documents>(
     function: &DeleteExpired<R, V, C, L, P, D>,
     resource: &ResourceId,
     locks: &[Lock],
     now: Timestamp,
 ) -> Result<Done> {
-    let (mut extended, mut remembered) = (0_usize, Vec::new());
-    for Lock { id, slot, region, until } in locks {
-        let vault = function.vault(*region);
-        for version in vault.versions(&point_prefix(resource, *slot, id)).await? {
-            let Some(protection) = vault.protection(&version).await? else { continue };
-            // S3 keeps whole seconds.
-            let is_shorter =
-                protection.retained_until.is_none_or(|there| there.as_second() < until.as_second());
-            if is_shorter && !version.is_delete_marker {
-                vault.retain(&version, *until, protection.is_compliance).await?;
-                extended += 1;
+    let (mut extended, mut locked, mut failed) = (0, Vec::new(), None);
+    for lock in locks {
+        match lock_versions(function.vault(lock.region), resource, lock).await {
+            Ok(count) => {
+                let Lock { id, region, made_at, until, .. } = lock.clone();
+                extended += count;
+                locked.push(Locked { id, region, made_at, until });
             }
+            Err(error) => failed = failed.or(Some(error)),
         }
-        remembered.push((id.clone(), *region, *until));
     }
-    Locks::put(&function.documents, resource, &remembered, now).await?;
-    Ok(Done::default().with("recovery_points", locks.len()).with("extended", extended))
+    Locks::put(&function.documents, resource, &locked, now).await?;
+    match failed {
+        Some(error) => Err(error),
+        None => Ok(Done::default().with("recovery_points", locked.len()).with("extended", extended)),
+    }
+}
+
+/// Calls at the same time for the versions of one recovery point.
+const AT_ONCE: usize = 8;
+
+async fn lock_versions(vault: &impl Vault, resource: &ResourceId, lock: &Lock) -> Result<usize> {
+    let versions = vault.versions(&point_prefix(resource, lock.slot, &lock.id)).await?;
+    let objects = versions.iter().filter(|version| !version.is_delete_marker);
+    let extended = stream::iter(objects).map(async |version| {
+        let Some(protection) = vault.protection(version).await? else { return Ok(false) };
+        // S3 keeps whole seconds.
+        let is_shorter =
+            protection.retained_until.is_none_or(|there| there.as_second() < lock.until.as_second());
+        if is_shorter {
+            vault.retain(version, lock.until, protection.is_compliance).await?;
+        }
+        Ok(is_shorter)
+    });
+    let extended: Vec<bool> = extended.buffer_unordered(AT_ONCE).try_collect().await?;
+    Ok(extended.into_iter().filter(|extended| *extended).count())
 }

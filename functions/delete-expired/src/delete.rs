@@ -1,50 +1,95 @@
 //! The only place in Tidemark where a recovery point ends.
 
-use domain::{ResourceId, retention::Region, tag};
-use futures::future::try_join_all;
+use domain::{Engine, RecoveryPointId, ResourceId, Slot, retention::Region, tag};
+use futures::{StreamExt, TryStreamExt, stream};
 use inventory::{Held, Holding, Marks, What};
 use jiff::Timestamp;
 use rds::{Rds, Snapshot};
-use reconcile::{Done, Entry, Error, Metric, Result};
-use vault::{MANIFEST, Version, point_prefix};
+use reconcile::{Documents, Done, Entry, Error, Metric, Result};
+use vault::{MANIFEST, Protection, Version, point_prefix};
 
-use crate::{Vault, observe::DeleteExpired};
+use crate::{
+    Vault,
+    act::Gone,
+    locks::{Locked, Locks},
+    observe::DeleteExpired,
+};
+
+/// Calls at the same time for the versions of one recovery point.
+const AT_ONCE: usize = 8;
+
+/// How many copies of a snapshot backup-rds tries.
+const COPY_ATTEMPTS: u32 = 3;
 
 /// Deletes what each Region has of it, unless a person holds it or a lock lasts: that is looked at once more, now. The home Region
 /// first: a copy without its original is a recovery point still, and an original without its copy would be copied anew.
-pub(crate) async fn delete<R: Rds, V: Vault, C, L, P, D>(
+pub(crate) async fn delete<R: Rds, V: Vault, C, L, P, D: Documents>(
     function: &DeleteExpired<R, V, C, L, P, D>,
     held: &Held,
     entry: &Entry,
     now: Timestamp,
 ) -> Result<Done> {
-    if Marks::read_of(&function.vault, &held.resource, &held.id).await?.is_held(&held.resource, &held.id) {
-        return Ok(left(held, "a person holds it"));
-    }
     let is_in_vault = |holding: &Holding| matches!(holding.what, What::Objects(_));
-    if [&held.home, &held.recovery].into_iter().flatten().any(is_in_vault) {
-        delete_objects(function, held, entry, now).await
-    } else {
-        delete_snapshots(function, held, entry).await
+    if ![&held.home, &held.recovery].into_iter().flatten().any(is_in_vault) {
+        return delete_snapshots(function, held, entry).await;
+    }
+    let of = Of { resource: &held.resource, id: &held.id, slot: held.slot };
+    match delete_objects(function, &of, now).await? {
+        Outcome::Left(why) => Ok(left(&held.id, why)),
+        Outcome::Gone(bytes) => Ok(gone(&held.id, entry, Some(bytes))),
+        Outcome::Locked { why, region, until } => {
+            // So that nobody asks again before.
+            let made_at = held.holding(region).map_or(now, |holding| holding.made_at);
+            let locked = Locked { id: held.id.clone(), region, made_at, until };
+            Locks::put(&function.documents, &held.resource, &[locked], now).await?;
+            Ok(left(&held.id, why))
+        }
     }
 }
 
-fn left(held: &Held, why: impl Into<String>) -> Done {
-    Done::default().with("recovery_point", held.id.to_string()).with("left", why.into())
+/// What nobody sees any more may be hidden and not gone: a pass was killed when only delete markers were left, or somebody deleted the
+/// objects by hand. What is left of it goes, too, before that is written down.
+pub(crate) async fn rest<R, V: Vault, C, L, P, D>(
+    function: &DeleteExpired<R, V, C, L, P, D>,
+    what: &Gone,
+    entry: &Entry,
+    now: Timestamp,
+) -> Result<Done> {
+    let Gone { resource, id } = what;
+    let Some(parts) = id.parts().filter(|_| resource.engine != Engine::Rds) else {
+        return Ok(gone(id, entry, None));
+    };
+    match delete_objects(function, &Of { resource, id, slot: parts.slot }, now).await? {
+        Outcome::Left(why) | Outcome::Locked { why, .. } => Ok(left(id, why)),
+        Outcome::Gone(bytes) => Ok(gone(id, entry, (bytes > 0).then_some(bytes))),
+    }
 }
 
-fn gone(held: &Held, entry: &Entry, bytes: Option<u64>) -> Done {
+fn left(id: &RecoveryPointId, why: impl Into<String>) -> Done {
+    Done::default().with("recovery_point", id.to_string()).with("left", why.into())
+}
+
+fn gone(id: &RecoveryPointId, entry: &Entry, bytes: Option<u64>) -> Done {
     let mut entry = entry.clone();
     entry.detail.extend(bytes.map(|bytes| ("bytes".to_owned(), bytes.into())));
     let metrics = [Metric::count("recovery_points_deleted", 1)]
         .into_iter()
         .chain(bytes.map(|bytes| Metric::bytes("deleted_bytes", bytes)));
     let metrics = metrics.collect();
-    let done = Done::default().with("recovery_point", held.id.to_string());
-    Done { entries: vec![entry], metrics, ..done }
+    Done { entries: vec![entry], metrics, ..Done::default().with("recovery_point", id.to_string()) }
 }
 
-async fn delete_snapshots<R: Rds, V, C, L, P, D>(
+/// Whether a person holds it, as late as that can be known.
+async fn is_held<R, V: Vault, C, L, P, D>(
+    function: &DeleteExpired<R, V, C, L, P, D>,
+    resource: &ResourceId,
+    id: &RecoveryPointId,
+) -> Result<bool> {
+    let vaults = [&function.vault, &function.recovery_vault];
+    Ok(Marks::read_of(&vaults, resource, id).await?.is_held(resource, id))
+}
+
+async fn delete_snapshots<R: Rds, V: Vault, C, L, P, D>(
     function: &DeleteExpired<R, V, C, L, P, D>,
     held: &Held,
     entry: &Entry,
@@ -52,24 +97,47 @@ async fn delete_snapshots<R: Rds, V, C, L, P, D>(
     let mut there = Vec::new();
     for region in Region::ALL {
         let Some(Holding { what: What::Snapshots(snapshots), .. }) = held.holding(region) else { continue };
-        for snapshot in snapshots {
-            let Some(snapshot) = function.rds(region).snapshot(&snapshot.id).await? else { continue };
-            if snapshot.tags.contains_key(tag::LEGAL_HOLD) {
-                return Ok(left(held, format!("{} has the tag {}", snapshot.arn, tag::LEGAL_HOLD)));
+        for seen in snapshots {
+            let Some(snapshot) = function.rds(region).snapshot(&seen.id).await? else { continue };
+            if let Some(why) = stays(&snapshot, seen) {
+                return Ok(left(&held.id, why));
             }
             is_ours(&snapshot, &held.resource)?;
             there.push((region, snapshot));
         }
     }
-    for (region, snapshot) in there {
-        let deleted = function.rds(region).delete_snapshot(&snapshot.id).await;
-        // It is copied, or somebody restores from it: it can go when that is over.
-        if let Err(error) = deleted {
-            let is_busy = error.code() == "InvalidDBSnapshotState";
-            return if is_busy { Ok(left(held, error.report())) } else { Err(error) };
+    // To delete a snapshot terminates its copy (RDS API Reference, "DeleteDBSnapshot"): one that was begun since the look is waited for.
+    for attempt in 1..=COPY_ATTEMPTS {
+        let copy = function.recovery.snapshot(held.id.copy(attempt).as_str()).await?;
+        let is_unseen = |copy: &Snapshot| !there.iter().any(|(_, snapshot)| snapshot.arn == copy.arn);
+        if let Some(copy) = copy.filter(is_unseen) {
+            return Ok(left(&held.id, format!("{} has come since", copy.arn)));
         }
     }
-    Ok(gone(held, entry, None))
+    if is_held(function, &held.resource, &held.id).await? {
+        return Ok(left(&held.id, "a person holds it"));
+    }
+    for (region, snapshot) in there {
+        function.rds(region).delete_snapshot(&snapshot.id).await.map_err(busy)?;
+    }
+    Ok(gone(&held.id, entry, None))
+}
+
+/// Why a snapshot is not deleted that was seen otherwise a moment ago.
+fn stays(snapshot: &Snapshot, seen: &Snapshot) -> Option<String> {
+    if snapshot.tags.contains_key(tag::LEGAL_HOLD) {
+        return Some(format!("{} has the tag {}", snapshot.arn, tag::LEGAL_HOLD));
+    }
+    let is_same = (snapshot.created, &snapshot.status) == (seen.created, &seen.status);
+    (!is_same).then(|| format!("{} is another one than was looked at, {} now", snapshot.arn, snapshot.status))
+}
+
+/// Somebody works with it: it can go when that is over.
+fn busy(error: Error) -> Error {
+    if error.code() == "InvalidDBSnapshotState" {
+        return Error::retryable(error.code().to_owned(), error.report()).caused_by(error);
+    }
+    error
 }
 
 fn is_ours(snapshot: &Snapshot, resource: &ResourceId) -> Result<()> {
@@ -83,29 +151,48 @@ fn is_ours(snapshot: &Snapshot, resource: &ResourceId) -> Result<()> {
     Err(Error::permanent("NotOurs", message))
 }
 
+/// A recovery point in the vaults.
+struct Of<'o> {
+    resource: &'o ResourceId,
+    id: &'o RecoveryPointId,
+    slot: Slot,
+}
+
+/// What came of a deletion.
+enum Outcome {
+    /// It stays, for that reason.
+    Left(String),
+    /// It is locked.
+    Locked { why: String, region: Region, until: Timestamp },
+    /// So many bytes are gone.
+    Gone(u64),
+}
+
 async fn delete_objects<R, V: Vault, C, L, P, D>(
     function: &DeleteExpired<R, V, C, L, P, D>,
-    held: &Held,
-    entry: &Entry,
+    of: &Of<'_>,
     now: Timestamp,
-) -> Result<Done> {
-    let prefix = point_prefix(&held.resource, held.slot, &held.id);
+) -> Result<Outcome> {
+    let prefix = point_prefix(of.resource, of.slot, of.id);
     let mut there = Vec::new();
     for region in Region::ALL {
-        let vault = function.vault(region);
-        let versions = vault.versions(&prefix).await?;
-        let protections = try_join_all(versions.iter().map(|version| vault.protection(version))).await?;
-        for (version, protection) in versions.into_iter().zip(protections) {
-            let Some(protection) = protection else { continue };
+        for (version, protection) in protected(function.vault(region), &prefix).await? {
             if protection.is_held {
-                return Ok(left(held, format!("{} has a legal hold of S3 {}", version.key, region.says())));
+                return Ok(Outcome::Left(format!(
+                    "{} has a legal hold of S3 {}",
+                    version.key,
+                    region.says()
+                )));
             }
             if let Some(until) = protection.retained_until.filter(|until| *until > now) {
                 let why = format!("{} is locked {} until {until}", version.key, region.says());
-                return Ok(left(held, why));
+                return Ok(Outcome::Locked { why, region, until });
             }
             there.push((region, version));
         }
+    }
+    if is_held(function, of.resource, of.id).await? {
+        return Ok(Outcome::Left("a person holds it".to_owned()));
     }
     // Oldest first, so that no older version comes to light.
     there.reverse();
@@ -115,7 +202,16 @@ async fn delete_objects<R, V: Vault, C, L, P, D>(
         function.vault(*region).delete(version).await?;
         bytes += version.bytes;
     }
-    Ok(gone(held, entry, Some(bytes)))
+    Ok(Outcome::Gone(bytes))
+}
+
+/// All versions, each with what keeps it.
+async fn protected(vault: &impl Vault, prefix: &str) -> Result<Vec<(Version, Protection)>> {
+    let versions = vault.versions(prefix).await?;
+    let looked = stream::iter(versions)
+        .map(async |version| Ok(vault.protection(&version).await?.map(|protection| (version, protection))));
+    let looked: Vec<Option<(Version, Protection)>> = looked.buffered(AT_ONCE).try_collect().await?;
+    Ok(looked.into_iter().flatten().collect())
 }
 
 /// The manifests go first: from then on nobody takes for a recovery point what is one no more. Delete markers go last: what they

@@ -17,7 +17,24 @@ const TRIES: usize = 8;
 pub(crate) struct Locks {
     /// By recovery point, at home and in the recovery Region.
     #[serde(default)]
-    points: BTreeMap<String, [Option<Timestamp>; 2]>,
+    points: BTreeMap<String, [Option<Seen>; 2]>,
+}
+
+/// Until when all of a recovery point was seen to be locked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Seen {
+    until: Timestamp,
+    /// When the newest of its objects was written: one that came later was not seen.
+    made_at: Timestamp,
+}
+
+/// A lock that was looked at, or extended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Locked {
+    pub(crate) id: RecoveryPointId,
+    pub(crate) region: Region,
+    pub(crate) made_at: Timestamp,
+    pub(crate) until: Timestamp,
 }
 
 /// The recovery point of a lock, as it stands in the document.
@@ -35,31 +52,33 @@ impl Locks {
         document.and_then(|document| serde_json::from_str(&document.text).ok()).unwrap_or_default()
     }
 
-    /// Until when it was locked there.
+    /// Until when it was locked there, with all that it has now.
     pub(crate) fn until(
         &self,
         resource: &ResourceId,
         id: &RecoveryPointId,
         region: Region,
+        made_at: Timestamp,
     ) -> Option<Timestamp> {
-        self.points.get(&key(resource, id))?[region as usize]
+        let seen = self.points.get(&key(resource, id))?[region as usize]?;
+        (seen.made_at >= made_at).then_some(seen.until)
     }
 
-    /// Writes down what was locked of one resource, and keeps what others wrote. What has ended is forgotten: it says nothing more.
+    /// Writes down what was seen of one resource, and keeps what others wrote. What has ended is forgotten: it says nothing more.
     pub(crate) async fn put(
         documents: &impl Documents,
         resource: &ResourceId,
-        locked: &[(RecoveryPointId, Region, Timestamp)],
+        locked: &[Locked],
         now: Timestamp,
     ) -> Result<()> {
         for _ in 0..TRIES {
             let document = documents.read(LOCKS).await?;
             let mut locks = Self::of(document.as_ref());
-            for (id, region, until) in locked {
-                let there = &mut locks.points.entry(key(resource, id)).or_default()[*region as usize];
-                *there = (*there).max(Some(*until));
+            for Locked { id, region, made_at, until } in locked {
+                let points = locks.points.entry(key(resource, id)).or_default();
+                points[*region as usize] = Some(Seen { until: *until, made_at: *made_at });
             }
-            locks.points.retain(|_, untils| untils.iter().flatten().any(|until| *until > now));
+            locks.points.retain(|_, seen| seen.iter().flatten().any(|seen| seen.until > now));
             let text = serde_json::to_string(&locks)
                 .map_err(|error| Error::permanent("DocumentUnwritable", error.to_string()))?;
             let version = document.as_ref().map(|document| document.version.as_str());

@@ -4,18 +4,32 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use domain::{
     RecoveryPointId, ResourceId, Slot,
-    retention::{Decision, Floors, Policy, Region, Worth},
+    retention::{Decision, Floors, Policy, Region, Tier, Worth},
     tag,
 };
 use inventory::{Decided, Held, Holding, Judgement, Published, RetentionPlan, What};
 use jiff::{SignedDuration, Timestamp};
+use rds::Snapshot;
 use reconcile::{Error, Plan};
 
 use crate::{
     Ask, NAME,
-    act::{Action, Lock, deleted},
+    act::{Action, Gone, Lock, deleted},
     observe::Observed,
 };
+
+/// What is kept is locked for so long ahead at least; renewed when no more than that is left.
+const LEAST_LOCK: SignedDuration = SignedDuration::from_hours(10 * 24);
+const RENEWED: SignedDuration = SignedDuration::from_hours(3 * 24);
+
+/// No tier locks for longer from its slot on: what a plan says by mistake must end some day.
+const LONGEST_LOCK: SignedDuration = SignedDuration::from_hours(3_650 * 24);
+
+/// A bucket's default lock is believed to be as long as it says up to here: older objects may have a shorter one.
+const LONGEST_DEFAULT: SignedDuration = SignedDuration::from_hours(30 * 24);
+
+/// So many recovery points are locked by one action.
+const LOCKS_AT_ONCE: usize = 5;
 
 /// An older plan is not carried out: by then there should be a new one.
 const OUTDATED: SignedDuration = SignedDuration::from_hours(36);
@@ -83,52 +97,66 @@ fn record(observed: &Observed, plan: &mut Plan<Action>, now: Timestamp) {
         let entry = deleted(resource, decided, published, &observed.region, now);
         let is_gone = is_known(resource) && !there.contains(&(resource, &decided.id));
         if is_gone && !observed.recorded.contains(&entry.key()) {
-            let action = Action::Record { entry: Box::new(entry) };
+            let gone = Gone { resource: resource.clone(), id: decided.id.clone() };
+            let action = Action::Record { gone, entry: Box::new(entry) };
             plan.act(resource, action, format!("{} is gone, as the plan has it", decided.id));
         }
     }
 }
 
-/// What is kept is locked for as long as its tier asks for; a snapshot, which has no lock, says its tier.
+/// What is kept is locked for as long as its tier asks for, once a person has agreed to plans; a snapshot, which has no lock, says
+/// its tier.
 fn keep(observed: &Observed, judgement: &Judgement, plan: &mut Plan<Action>, now: Timestamp) {
     let Some(backup_plan) = judgement.plan else { return };
     let (policy, resource) = (backup_plan.policy(), &judgement.lineage.resource);
     let mut locks = Vec::new();
     for (held, decision) in judgement.decisions() {
-        let Some(tier) = decision.and_then(Decision::tier) else { continue };
+        let Some(decision) = decision.filter(|decision| decision.is_kept()) else { continue };
         for region in Region::ALL {
             match held.holding(region).filter(|holding| holding.worth == Worth::Verified) {
                 Some(Holding { what: What::Snapshots(snapshots), .. }) => {
-                    for snapshot in snapshots.iter().take(1) {
-                        if snapshot.tags.get(tag::TIER).is_none_or(|there| there != tier.as_str()) {
-                            let arn = snapshot.arn.clone();
-                            let reason =
-                                format!("{} fills a tier {}: {}", held.id, region.says(), tier.as_str());
-                            plan.act(resource, Action::Promote { region, arn, tier }, reason);
-                        }
+                    promote(held, region, snapshots, decision.tier(), plan);
+                }
+                Some(Holding { what: What::Objects(_), made_at, .. }) if observed.is_acknowledged => {
+                    let (made_at, locked) = (*made_at, locked_until(observed, held, region));
+                    let believed = locked.unwrap_or(made_at + observed.default_lock.min(LONGEST_DEFAULT));
+                    let needed =
+                        needed_until(decision, held.slot, &policy).filter(|until| *until > now + RENEWED);
+                    let until = match needed {
+                        Some(until) => locked.is_none_or(|locked| locked < until).then_some(until),
+                        // It outlives its tiers, because nothing newer came, or has none: from week to week.
+                        None => (believed < now + RENEWED).then_some(now + LEAST_LOCK),
+                    };
+                    if let Some(until) = until {
+                        locks.push(Lock { id: held.id.clone(), slot: held.slot, region, made_at, until });
                     }
                 }
-                Some(Holding { what: What::Objects(listed), made_at, .. }) => {
-                    let until = decision.and_then(|decision| needed_until(decision, held.slot, &policy));
-                    let locked = observed.locks.until(&held.resource, &held.id, region);
-                    let locked = locked.max(Some(*made_at + observed.default_lock));
-                    if let Some(until) = until.filter(|until| Some(*until) > locked && *until > now) {
-                        locks.push(Lock { id: listed.id.clone(), slot: held.slot, region, until });
-                    }
-                }
-                None => {}
+                _ => {}
             }
         }
     }
-    if !locks.is_empty() {
-        let reason = format!("{} locks are shorter than their tiers ask for", locks.len());
-        plan.act(resource, Action::Lock { resource: resource.clone(), locks }, reason);
+    // The newest first: what there is of today has no other lock than its bucket's.
+    locks.reverse();
+    for locks in locks.chunks(LOCKS_AT_ONCE) {
+        let reason = format!("{} locks are shorter than they should be, or not known", locks.len());
+        plan.act(resource, Action::Lock { resource: resource.clone(), locks: locks.to_vec() }, reason);
+    }
+}
+
+fn promote(held: &Held, region: Region, snapshots: &[Snapshot], tier: Option<Tier>, plan: &mut Plan<Action>) {
+    // Others are failed attempts at the same.
+    let (Some(snapshot), Some(tier)) = (snapshots.first(), tier) else { return };
+    if snapshot.tags.get(tag::TIER).is_none_or(|there| there != tier.as_str()) {
+        let reason = format!("{} fills a tier {}: {}", held.id, region.says(), tier.as_str());
+        let action = Action::Promote { region, arn: snapshot.arn.clone(), tier };
+        plan.act(&held.resource, action, reason);
     }
 }
 
 /// Until when the longest of its tiers keeps it.
 fn needed_until(decision: &Decision, slot: Slot, policy: &Policy) -> Option<Timestamp> {
-    decision.tiers().filter_map(|tier| tier.kept_until(slot, policy)).max()
+    let until = decision.tiers().filter_map(|tier| tier.kept_until(slot, policy)).max();
+    until.map(|until| until.min(slot.instant() + LONGEST_LOCK))
 }
 
 /// Deletes what both plans expire, the published one and that of now; the oldest first, and no more than the cap.
@@ -147,14 +175,13 @@ fn expire(
         };
         if !is_expired(held, decision, published.plan.made_at) {
             plan.settled(&held.resource, format!("{} is kept by a look of now", held.id));
-        } else if let Some(until) = locked_until(observed, held).filter(|until| *until > now) {
-            plan.settled(&held.resource, format!("{} is locked until {until}", held.id));
+        } else if let Some(until) = not_before(observed, held).filter(|until| *until > now) {
+            plan.settled(&held.resource, format!("{} is locked, and looked at again at {until}", held.id));
         } else {
             due.push((held, *decided));
         }
     }
-    due.sort_by(|(one, _), (other, _)| one.slot.cmp(&other.slot).then_with(|| one.id.cmp(&other.id)));
-    for (at, (held, decided)) in due.into_iter().enumerate() {
+    for (at, (held, decided)) in in_turn(due).into_iter().enumerate() {
         let resource = &held.resource;
         if observed.ask == Ask::DryRun {
             let action = Action::WouldDelete { id: held.id.clone() };
@@ -169,6 +196,22 @@ fn expire(
             plan.wait(resource, reason);
         }
     }
+}
+
+/// The oldest of each resource, then the second of each, and so on: what cannot go keeps only its own resource waiting.
+fn in_turn<'d>(mut due: Vec<(&'d Held, &'d Decided)>) -> Vec<(&'d Held, &'d Decided)> {
+    due.sort_by(|(one, _), (other, _)| (one.slot, &one.id).cmp(&(other.slot, &other.id)));
+    let mut turns: BTreeMap<&ResourceId, usize> = BTreeMap::new();
+    let mut ranked: Vec<_> = due
+        .into_iter()
+        .map(|one| {
+            let turn = turns.entry(&one.0.resource).or_default();
+            *turn += 1;
+            (*turn, one)
+        })
+        .collect();
+    ranked.sort_by_key(|(turn, _)| *turn);
+    ranked.into_iter().map(|(_, one)| one).collect()
 }
 
 fn decisions(plan: &RetentionPlan) -> BTreeMap<(&ResourceId, &RecoveryPointId), &Decided> {
@@ -192,12 +235,17 @@ fn is_expired(held: &Held, decision: &Decision, planned_at: Timestamp) -> bool {
     !decision.is_kept() || is_begun()
 }
 
-/// Until when it is known to be locked.
-fn locked_until(observed: &Observed, held: &Held) -> Option<Timestamp> {
+/// Until when it was seen to be locked there.
+fn locked_until(observed: &Observed, held: &Held, region: Region) -> Option<Timestamp> {
+    let made_at = held.holding(region)?.made_at;
+    observed.locks.until(&held.resource, &held.id, region, made_at)
+}
+
+/// Before when it is not worth looking whether it can be deleted: what was seen, and how long new objects are locked.
+fn not_before(observed: &Observed, held: &Held) -> Option<Timestamp> {
     let of = |region| {
         let Holding { what: What::Objects(_), made_at, .. } = held.holding(region)? else { return None };
-        let locked = observed.locks.until(&held.resource, &held.id, region);
-        locked.max(Some(*made_at + observed.default_lock))
+        locked_until(observed, held, region).max(Some(*made_at + observed.default_lock.min(LONGEST_DEFAULT)))
     };
     Region::ALL.into_iter().filter_map(of).max()
 }

@@ -135,7 +135,7 @@ impl World {
 
     fn published(&self) -> Published {
         let objects = self.vault.objects();
-        let newest = objects.iter().rfind(|(key, _)| key.starts_with("retention/plans/")).unwrap();
+        let newest = objects.iter().rfind(|(key, _)| key.starts_with("retention/us-east-1/plans/")).unwrap();
         Published::parse(newest.0, newest.1).unwrap()
     }
 
@@ -344,7 +344,7 @@ async fn a_hold_counts_until_the_very_last_moment() {
         setups: [(); 2],
         ledger: (),
         plans: (),
-        documents: (),
+        documents: world.ledger.documents.clone(),
         at_most: 1,
     };
     let places = inventory::Places {
@@ -408,8 +408,9 @@ async fn locks_grow_with_the_tier_and_never_shrink() {
     let mut world = World::with_copies(3);
     world.plans =
         r#"{"plans": {"default": {"keep": {"daily": 30, "weekly": 0, "monthly": 12, "annual": 0}}}}"#;
-    let first = world.tick().await;
-    assert_eq!(actions(&first), ["lock-recovery-points"]);
+    assert_eq!(actions(&world.tick().await), [""; 0], "nobody has agreed to it");
+    world.agree().await;
+    assert_eq!(actions(&world.tick().await), ["lock-recovery-points"; 2], "five at a time");
     let until =
         |store: &FakeStore, days| store.locked_until(&format!("{}manifest.json", prefix(world.slot(days))));
     let (month, day) = (world.slot(2).instant(), world.slot(1).instant());
@@ -429,6 +430,88 @@ async fn locks_grow_with_the_tier_and_never_shrink() {
     world.tick().await;
     let until = world.away.locked_until(&format!("{}manifest.json", prefix(world.slot(2))));
     assert_eq!(until, Some("2027-11-20T05:30:00Z".parse().unwrap()));
+}
+
+/// Backups have stopped: what there is is all that there is, and is locked for as long as nothing newer comes.
+#[tokio::test]
+async fn what_outlives_its_tier_stays_locked() {
+    let mut world = World::with_copies(3);
+    world.agree().await;
+    for _ in 0..6 {
+        world.later(24 * 5);
+        world.tick().await;
+        for days in [0, 1] {
+            let slot = Slot::at(
+                "2026-11-22T05:30:00Z".parse::<Timestamp>().unwrap() - SignedDuration::from_hours(24 * days),
+            );
+            let locked = [&world.vault, &world.away]
+                .map(|store| store.locked_until(&format!("{}manifest.json", prefix(slot))));
+            assert!(
+                locked.iter().all(|until| until.is_some_and(|until| until > world.now)),
+                "{locked:?} {}",
+                world.now
+            );
+        }
+    }
+}
+
+/// An object was mended: what was remembered of its lock is of another version.
+#[tokio::test]
+async fn what_came_later_is_looked_at_again() {
+    let mut world = World::with_copies(3);
+    world.plans =
+        r#"{"plans": {"default": {"keep": {"daily": 30, "weekly": 0, "monthly": 12, "annual": 0}}}}"#;
+    world.agree().await;
+    world.tick().await;
+    world.later(1);
+    let mended = format!(
+        "{}database.sqlite.zst",
+        prefix(Slot::at("2026-11-20T05:30:00Z".parse::<Timestamp>().unwrap()))
+    );
+    world.vault.put(&mended, "content");
+    world.tick().await;
+    for store in [&world.vault, &world.away] {
+        assert_eq!(store.locked_until(&mended), Some("2027-11-20T05:30:00Z".parse().unwrap()));
+    }
+}
+
+/// Of one resource nothing can go; the others do not wait for it.
+#[tokio::test]
+async fn what_cannot_go_keeps_only_its_own_resource_waiting() {
+    let mut world = World::with_copies(12);
+    let snapshots = World::with_snapshots(12);
+    for region in [HOME, AWAY] {
+        for snapshot in snapshots.account.snapshots(region) {
+            world.account.put_snapshot(region, snapshot);
+        }
+    }
+    world.at_most = 4;
+    world.agree().await;
+    for days in 8..12 {
+        world.vault.set_legal_hold(&format!("{}manifest.json", prefix(world.slot(days))), true);
+    }
+    for _ in 0..6 {
+        world.tick().await;
+    }
+    assert_eq!((world.snapshot_days(HOME).len(), World::copy_days(&world.vault).len()), (2, 12));
+}
+
+/// Only delete markers were left when it was killed, or somebody deleted the objects by hand: hidden is not gone.
+#[tokio::test]
+async fn what_is_hidden_goes_before_it_is_said_to_be_gone() {
+    let world = World::with_copies(12);
+    world.agree().await;
+    for store in [&world.vault, &world.away] {
+        for name in ["manifest.json", "database.sqlite.zst"] {
+            store.remove(&format!("{}{name}", prefix(world.slot(11))));
+        }
+    }
+    world.tick().await;
+    world.tick().await;
+    assert_eq!(
+        (World::copy_days(&world.vault)[0], World::copy_days(&world.away)[0], world.deleted()),
+        (15, 15, 4)
+    );
 }
 
 /// Whatever call breaks, and however: in the end the same is gone as without it, each is written down once, and what is kept was

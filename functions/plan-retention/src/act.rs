@@ -62,7 +62,7 @@ pub(crate) fn planned(published: &Published, region: &str, at: Timestamp) -> Ent
     let (kept, expired) = (plan.kept().count(), plan.expired().count());
     entry.detail.extend([
         ("hash".to_owned(), hash.clone().into()),
-        ("key".to_owned(), published.key().into()),
+        ("key".to_owned(), published.key(region).into()),
         ("kept".to_owned(), kept.into()),
         ("expired".to_owned(), expired.into()),
     ]);
@@ -81,7 +81,7 @@ pub(crate) async fn act<R: Rds, S: Store, L: Ledger, P: Plans>(
     match action {
         Action::Publish(published) => {
             let Published { plan, hash } = published.as_ref();
-            let key = published.key();
+            let key = published.key(vault.region());
             create(&key, published.to_json()?).await?;
             let entry = planned(published, vault.region(), plan.made_at);
             let answer = Done::default()
@@ -93,7 +93,8 @@ pub(crate) async fn act<R: Rds, S: Store, L: Ledger, P: Plans>(
         }
         Action::Record { entry } => Ok(Done { entries: vec![entry.as_ref().clone()], ..Done::default() }),
         Action::Acknowledge { hash } => {
-            create(&acknowledgement_key(hash), json!({"hash": hash, "at": now}).to_string()).await?;
+            create(&acknowledgement_key(vault.region(), hash), json!({"hash": hash, "at": now}).to_string())
+                .await?;
             let here = ResourceId::tidemark(NAME);
             let entry =
                 entry("retention-acknowledged", here, short_hash(hash).to_owned(), vault.region(), now);

@@ -37,6 +37,10 @@ pub(crate) fn plan(observed: &Observed, now: Timestamp) -> Result<Plan<Action>> 
 
 /// Whether that recovery point can be held, or let go.
 fn check_hold(observed: &Observed, resource: &ResourceId, id: &RecoveryPointId, is_held: bool) -> Result<()> {
+    let names = id.parts().is_some_and(|parts| parts.resource == resource.name.to_lowercase());
+    if !names {
+        return Err(unknown(resource, id));
+    }
     match observed.inventory.find(resource, id) {
         // Whether it is there nobody can tell, and to hold it does no harm.
         Err(_) if is_held => Ok(()),
@@ -105,7 +109,7 @@ fn acknowledge(observed: &Observed, hash: &str, here: &ResourceId, plan: &mut Pl
     if newest != hash {
         let message = format!(
             "the newest plan has hash {newest} ({}), not {hash}; read that one, and acknowledge it. Nothing was done",
-            published.key()
+            published.key(&observed.region)
         );
         return Err(Error::misconfigured("AcknowledgementOutdated", message));
     }

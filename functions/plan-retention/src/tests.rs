@@ -104,7 +104,7 @@ impl World {
 
     fn documents(&self) -> Vec<Published> {
         let objects = self.vault.objects();
-        let plans = objects.iter().filter(|(key, _)| key.starts_with("retention/plans/"));
+        let plans = objects.iter().filter(|(key, _)| key.starts_with("retention/us-east-1/plans/"));
         plans.map(|(key, text)| Published::parse(key, text).unwrap()).collect()
     }
 
@@ -232,7 +232,7 @@ async fn a_region_that_lost_its_copies_stops_the_plan() {
 async fn a_plan_that_nobody_can_read_stops_the_next_one_until_a_person_says_that_it_may_go_on() {
     let mut world = World::with_days(9);
     world.tick().await;
-    let key = world.documents()[0].key();
+    let key = world.documents()[0].key(HOME);
     world.vault.put(&key, "{");
     world.a_day_later();
     assert_eq!(world.try_ask(json!({"wake": "tick"})).await.unwrap_err().code(), "RetentionPlanUnreadable");
@@ -329,7 +329,7 @@ async fn a_person_acknowledges_what_was_published_last_and_nothing_else() {
     for _ in 0..2 {
         assert_eq!(actions(&world.ask(json!({"acknowledge": new})).await), ["acknowledge-plan"]);
     }
-    let acknowledged = format!("retention/acknowledged/{new}.json");
+    let acknowledged = format!("retention/{HOME}/acknowledged/{new}.json");
     assert_eq!(world.vault.writes(&acknowledged), 1);
     assert!(world.ledger_kinds().contains(&"retention-acknowledged".to_owned()));
 }

@@ -35,8 +35,8 @@ pub(crate) struct Doubt {
 pub(crate) type Doubts = BTreeMap<Place, Option<Doubt>>;
 
 /// Reads the marks of what there is: one list call for each 1,000 marks, and a call for each that doubts.
-pub(crate) async fn read(vault: &impl Store, inventory: &Inventory) -> Result<Doubts> {
-    let marks = Marks::read(vault).await?;
+pub(crate) async fn read<S: Store>(vault: &S, recovery_vault: &S, inventory: &Inventory) -> Result<Doubts> {
+    let marks = Marks::read(&[vault, recovery_vault]).await?;
     let mut doubts = Doubts::new();
     for (_, points) in inventory.known() {
         for point in points {

@@ -121,7 +121,7 @@ pub(crate) async fn observe<R: Rds, S: Store, K: Kms, L, F, D: Documents>(
     // Without it nobody would know what is due, and findings could not be posted either.
     let (memory, version) = memory::read(&journal.documents, now).await?;
     let inventory = Inventory::observe(Places { home, recovery, vault, recovery_vault }, now).await?;
-    let doubts = doubts::read(vault, &inventory).await?;
+    let doubts = doubts::read(vault, recovery_vault, &inventory).await?;
     let keys = keys(function, &inventory).await;
     let memory = memory.of_what_is_there(&inventory, now);
     desk.begin(memory.clone(), version, now);

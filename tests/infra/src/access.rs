@@ -267,7 +267,8 @@ fn statement_is_narrow(role: &Role, statement: &Value, findings: &mut Findings) 
         let prefix = &statement["Condition"]["StringLikeIfExists"]["s3:prefix"];
         let (what, wanted): (_, &[&str]) = match sid {
             "ListFindings" => ("state", &["findings/*"]),
-            "ListRecoveryPoints" | "ObserveVaults" => ("vaults", &["redis/*", "turso/*"]),
+            "ListRecoveryPoints" => ("vaults", &["redis/*", "turso/*"]),
+            "ObserveVaults" => ("vaults", &["redis/*", "turso/*", "marks/*"]),
             "ListExports" => ("exports", &["tidemark-*"]),
             "ListStaged" => ("staged restores", &["restores/*"]),
             "ListAges" => ("ages", &["watch/ages/*"]),

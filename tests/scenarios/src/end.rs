@@ -120,8 +120,14 @@ impl End {
         ];
         for (what, bucket) in buckets {
             // One of everything may follow one of what answered.
-            if !estate.cloud.object_keys(bucket, "retention/plans/").await?.is_empty() {
+            let plans = format!("retention/{}/plans/", estate.home());
+            if !estate.cloud.object_keys(bucket, &plans).await?.is_empty() {
                 self.objects.insert(format!("{what} retention/plans"), 1);
+            }
+            // A look that was repeated may have said it again.
+            for key in estate.cloud.object_keys(bucket, "marks/").await? {
+                let said = key.rsplit_once("Z-").map_or("", |(_, said)| said);
+                self.objects.insert(format!("{what} mark {said}"), 1);
             }
             for key in estate.cloud.object_keys(bucket, "reports/").await? {
                 let kind = key.rsplit('.').next().unwrap_or_default();

@@ -18,7 +18,7 @@ use local_elasticache::{Seed as CacheSeed, SeedKind};
 use local_rds::Seed;
 use report::Report;
 use scenarios::{
-    Libsql, show,
+    Libsql, poll, show,
     sweep::{Case, Clouds, KEPT, Sweep},
 };
 use serde_json::json;
@@ -124,26 +124,84 @@ async fn restored(case: &Case<'_>, engine: &str, kept: &Kept) -> Result<()> {
 
 type Kept = Vec<(String, Vec<u8>)>;
 
-fn restore_cache<'c>(case: &'c Case<'c>) -> BoxFuture<'c, Result<()>> {
+/// What the vault holds of a cache that was backed up once.
+async fn kept_cache(case: &Case<'_>) -> Result<&'static Kept> {
     static CACHE: OnceCell<Kept> = OnceCell::const_new();
-    Box::pin(async {
-        let keep = async || {
-            seed_cache(case, KEPT)?;
-            case.keep("redis", "backup-redis").await
-        };
-        restored(case, "redis", CACHE.get_or_try_init(keep).await?).await
-    })
+    let keep = async || {
+        seed_cache(case, KEPT)?;
+        case.keep("redis", "backup-redis").await
+    };
+    CACHE.get_or_try_init(keep).await
+}
+
+/// The same of a Turso database.
+async fn kept_database(case: &Case<'_>) -> Result<&'static Kept> {
+    static DATABASE: OnceCell<Kept> = OnceCell::const_new();
+    let keep = async || {
+        make_database(case, KEPT).await?;
+        case.keep("turso", "backup-turso").await
+    };
+    DATABASE.get_or_try_init(keep).await
+}
+
+fn restore_cache<'c>(case: &'c Case<'c>) -> BoxFuture<'c, Result<()>> {
+    Box::pin(async { restored(case, "redis", kept_cache(case).await?).await })
 }
 
 fn restore_turso<'c>(case: &'c Case<'c>) -> BoxFuture<'c, Result<()>> {
-    static DATABASE: OnceCell<Kept> = OnceCell::const_new();
+    Box::pin(async { restored(case, "turso", kept_database(case).await?).await })
+}
+
+/// What is in the vaults, and a snapshot, is looked at. A copy is damaged, found, and mended.
+fn verify_backup<'c>(case: &'c Case<'c>) -> BoxFuture<'c, Result<()>> {
     Box::pin(async {
-        let keep = async || {
-            make_database(case, KEPT).await?;
-            case.keep("turso", "backup-turso").await
-        };
-        restored(case, "turso", DATABASE.get_or_try_init(keep).await?).await
+        let (cache, database) = (kept_cache(case).await?, kept_database(case).await?);
+        case.put_back(cache).await?;
+        case.put_back(database).await?;
+        let night = Slot::at("2026-11-01T03:00:00Z".parse()?);
+        seed(case, Seed { key: Some("alias/aws/rds".to_owned()), ..protected(&case.name, &[night]) })?;
+        copied(case).await?;
+        case.settle().await?;
+        let away = case.estate.cloud.stack().recovery_vault_bucket();
+        let (key, whole) = database.iter().find(|(key, _)| !key.ends_with(MANIFEST)).context("no object")?;
+        let id = key.split('/').nth(3).context("no recovery point")?;
+        let mut damaged = whole.clone();
+        damaged[0] ^= 1;
+        for (body, mark) in [(&damaged, "-unverified-away"), (whole, "-verified-away")] {
+            case.estate.cloud.put_object(away, key, body.clone()).await?;
+            until_marked(case, id, mark).await?;
+            case.settle().await?;
+        }
+        Ok(())
     })
+}
+
+/// Copies the snapshots to the recovery Region, as backup-rds does.
+async fn copied(case: &Case<'_>) -> Result<()> {
+    let (home, away) = (case.estate.rds(case.estate.home()), case.estate.rds(case.estate.recovery()));
+    let key = format!("alias/{}", case.estate.cloud.stack().name);
+    for snapshot in home.describe_db_snapshots().send().await?.db_snapshots() {
+        let copy =
+            away.copy_db_snapshot().set_source_db_snapshot_identifier(snapshot.db_snapshot_arn.clone());
+        let copy = copy.set_target_db_snapshot_identifier(snapshot.db_snapshot_identifier.clone());
+        copy.kms_key_id(&key).copy_tags(true).send().await?;
+    }
+    poll("the copies", async || {
+        let copies = away.describe_db_snapshots().send().await?;
+        Ok(copies.db_snapshots().iter().all(|copy| copy.status() == Some("available")).then_some(()))
+    })
+    .await
+}
+
+/// Has it looked at until that is said of it: a call that was refused costs one look, and the person asks again.
+async fn until_marked(case: &Case<'_>, id: &str, mark: &str) -> Result<()> {
+    let (cloud, ask) = (case.estate.cloud, json!({"verify": id, "resource": format!("turso/{KEPT}")}));
+    poll(mark, async || {
+        case.insist("verify-backup", &ask).await?;
+        let marks = cloud.object_keys(cloud.stack().vault_bucket(), "marks/").await?;
+        Ok(marks.iter().any(|key| key.ends_with(mark)).then_some(()))
+    })
+    .await
 }
 
 /// A day's plan over twelve days of snapshots, one of which a person then holds.
@@ -175,7 +233,8 @@ fn delete_expired<'c>(case: &'c Case<'c>) -> BoxFuture<'c, Result<()>> {
         }
         case.insist("plan-retention", &json!({"plan": "now"})).await?;
         let (cloud, vault) = (case.estate.cloud, case.estate.cloud.stack().vault_bucket());
-        let key = cloud.object_keys(vault, "retention/plans/").await?.pop().context("no plan")?;
+        let plans = format!("retention/{}/plans/", case.estate.home());
+        let key = cloud.object_keys(vault, &plans).await?.pop().context("no plan")?;
         let plan: serde_json::Value = serde_json::from_slice(&cloud.object(vault, &key).await?)?;
         case.insist("plan-retention", &json!({"acknowledge": plan["hash"]})).await?;
         case.settle().await?;
@@ -256,6 +315,22 @@ fn publish_report<'c>(case: &'c Case<'c>) -> BoxFuture<'c, Result<()>> {
     })
 }
 
+/// An instance that one call deletes, and then does no more. That nobody hears the other topic is so in every run.
+fn check_posture<'c>(case: &'c Case<'c>) -> BoxFuture<'c, Result<()>> {
+    Box::pin(async {
+        seed(case, protected(&case.name, &[]))?;
+        case.settle().await?;
+        let rds = case.estate.rds(case.estate.home());
+        let modify = rds.modify_db_instance().db_instance_identifier(&case.name).deletion_protection(true);
+        modify.apply_immediately(true).send().await?;
+        let settled = case.settle().await;
+        // So that what the case has made can be taken away.
+        let modify = rds.modify_db_instance().db_instance_identifier(&case.name).deletion_protection(false);
+        modify.apply_immediately(true).send().await?;
+        settled
+    })
+}
+
 /// Automated backups are found off, and then on again.
 fn watch<'c>(case: &'c Case<'c>) -> BoxFuture<'c, Result<()>> {
     Box::pin(async {
@@ -283,6 +358,12 @@ fn tell<'c>(case: &'c Case<'c>) -> BoxFuture<'c, Result<()>> {
         case.post("backup-rds", json!([])).await?;
         case.settle().await
     })
+}
+
+#[tokio::test]
+async fn posture_is_checked() -> Result<()> {
+    let script = check_posture;
+    sweep(Sweep { name: "check-posture", function: "check-posture", script }).await
 }
 
 #[tokio::test]
@@ -331,6 +412,12 @@ async fn what_is_expired_is_deleted() -> Result<()> {
 async fn a_report_is_published() -> Result<()> {
     let script = publish_report;
     sweep(Sweep { name: "publish-report", function: "publish-report", script }).await
+}
+
+#[tokio::test]
+async fn what_is_kept_is_verified() -> Result<()> {
+    let script = verify_backup;
+    sweep(Sweep { name: "verify-backup", function: "verify-backup", script }).await
 }
 
 #[tokio::test]

@@ -150,7 +150,7 @@ impl World {
         world.put(instance("orders"));
         world.caches.put_cache(cache("sessions"));
         world.turso.put(database("shop"), "CREATE TABLE t(x)");
-        world.store.put("retention/acknowledged/a.json", "{}");
+        world.store.put("retention/us-east-1/acknowledged/a.json", "{}");
         for topic in [ALERTS, WATCH] {
             world.subscribers.subscribe(topic, "email", "oncall@example.com", true);
         }

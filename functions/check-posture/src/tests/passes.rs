@@ -192,6 +192,21 @@ async fn a_day_in_which_something_was_silent_has_no_entry_until_all_answered() {
     assert_eq!(world.ledger.entries().len(), 1);
 }
 
+/// Found by the sweep: the ledger had that all was looked at, and nobody had heard what was found.
+#[tokio::test]
+async fn what_could_not_be_posted_is_looked_for_again() {
+    let mut world = World::calm();
+    world.change(|instance| instance.deletion_protection = false);
+    for _ in 0..2 {
+        world.ledger.documents.refuse_next_write(denied());
+    }
+    assert!(world.tick().await.take_unsaid_error().is_some());
+    assert_eq!(world.ledger.entries().len(), 1);
+    world.later(1);
+    world.tick().await;
+    assert_eq!(world.found(), ["rds/orders deletion-protection-off"]);
+}
+
 #[tokio::test]
 async fn a_ledger_that_cannot_be_written_is_no_good_sign() {
     let world = World::calm();

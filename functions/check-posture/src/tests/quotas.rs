@@ -76,7 +76,7 @@ async fn before_a_plan_is_acknowledged_nothing_goes() {
     world.rds.set_quota(20);
     world.check().await;
     assert_eq!(world.found(), [""; 0]);
-    world.store.remove("retention/acknowledged/a.json");
+    world.store.remove("retention/us-east-1/acknowledged/a.json");
     world.check().await;
     assert_eq!(world.found().len(), 2, "a snapshot on each of thirty days");
     let finding = world.board().remove(0);

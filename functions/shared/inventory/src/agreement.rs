@@ -126,12 +126,15 @@ impl LineagePlan {
         Self { resource, mark, plan, keep, expire }
     }
 
-    /// The same, as far as nobody has seen it: nothing is expired.
+    /// The same, as far as nobody has seen it: nothing is expired. What was to go may be gone by now, and is nobody's loss.
     fn all_kept(&self) -> Self {
-        let mut keep: Vec<Decided> = self.keep.iter().chain(&self.expire).cloned().collect();
-        for one in &mut keep {
-            one.why = vec!["it was not looked at".to_owned()];
-        }
+        let unseen = |one: &Decided, verified: Vec<Region>| Decided {
+            verified,
+            why: vec!["it was not looked at".to_owned()],
+            ..one.clone()
+        };
+        let kept = self.keep.iter().map(|one| unseen(one, one.verified.clone()));
+        let keep = kept.chain(self.expire.iter().map(|one| unseen(one, Vec::new()))).collect();
         Self { keep, expire: Vec::new(), ..self.clone() }
     }
 }

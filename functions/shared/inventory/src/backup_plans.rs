@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 
-use domain::tag;
+use domain::{retention::Worth, tag};
 use futures::{StreamExt, stream};
 use reconcile::{Error, Result};
 use vault::{MANIFEST, Manifest, Store};
@@ -10,7 +10,7 @@ use crate::{Held, Holding, Inventory, Lineage, What};
 /// Manifests that are read at the same time.
 const AT_ONCE: usize = 8;
 
-/// By which backup plan each lineage is kept: the one under which its newest recovery point was made.
+/// By which backup plan each lineage is kept: the one under which its newest complete recovery point was made.
 #[derive(Debug, Default)]
 pub struct BackupPlans {
     /// The plan's name.
@@ -42,7 +42,10 @@ impl BackupPlans {
 async fn newest<S: Store>(points: &[Held], vault: &S, recovery_vault: &S) -> Result<Option<String>> {
     for point in points.iter().rev() {
         for (holding, store) in [(&point.home, vault), (&point.recovery, recovery_vault)] {
-            if let Some(name) = plan_of(holding.as_ref(), store).await? {
+            // What failed, or is not there yet, may have been begun under a plan that nobody meant.
+            let is_complete =
+                |holding: &&Holding| matches!(holding.worth, Worth::Verified | Worth::Unverified);
+            if let Some(name) = plan_of(holding.as_ref().filter(is_complete), store).await? {
                 return Ok(Some(name));
             }
         }

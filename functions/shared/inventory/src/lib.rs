@@ -71,7 +71,7 @@ impl Inventory {
     /// Looks. Without the marks nothing is known of any engine: what is under legal hold, for one.
     pub async fn observe<R: Rds, S: Store>(places: Places<'_, R, S>, now: Timestamp) -> Result<Self> {
         let Places { home, recovery, vault, recovery_vault } = places;
-        let marks = Marks::read(vault).await?;
+        let marks = Marks::read(&[vault, recovery_vault]).await?;
         let (rds, redis, turso) = join!(
             snapshots::observe(home, recovery, &marks),
             vaulted::observe(Engine::Redis, vault, recovery_vault, &marks, now),

@@ -1,6 +1,7 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use domain::{RecoveryPointId, ResourceId, retention::Region};
+use futures::future::try_join_all;
 use jiff::Timestamp;
 use reconcile::Result;
 use vault::Store;
@@ -63,25 +64,32 @@ pub struct Marks {
 }
 
 impl Marks {
-    /// Reads the names of the marks in the vault, which say all that they say.
-    pub async fn read(vault: &impl Store) -> Result<Self> {
-        Self::read_below(vault, MARKS).await
+    /// Reads the names of the marks, which say all that they say. Those of the home vault are in the other one too; but where the
+    /// home vault was lost, or somebody held a recovery point through a deployment over there, they are only there.
+    pub async fn read<S: Store>(vaults: &[&S]) -> Result<Self> {
+        Self::read_below(vaults, MARKS).await
     }
 
     /// Those of one recovery point.
-    pub async fn read_of(vault: &impl Store, resource: &ResourceId, id: &RecoveryPointId) -> Result<Self> {
-        Self::read_below(vault, &mark_prefix(resource, id)).await
+    pub async fn read_of<S: Store>(
+        vaults: &[&S],
+        resource: &ResourceId,
+        id: &RecoveryPointId,
+    ) -> Result<Self> {
+        Self::read_below(vaults, &mark_prefix(resource, id)).await
     }
 
-    async fn read_below(vault: &impl Store, prefix: &str) -> Result<Self> {
+    async fn read_below<S: Store>(vaults: &[&S], prefix: &str) -> Result<Self> {
         let mut marks = Self::default();
+        let lists = try_join_all(vaults.iter().map(|vault| vault.list(prefix))).await?;
         // In the order of their keys, and so of their time.
-        for object in vault.list(prefix).await? {
-            if let Some(((resource, id), mark)) = read(&object.key) {
+        let keys: BTreeSet<String> = lists.into_iter().flatten().map(|object| object.key).collect();
+        for key in keys {
+            if let Some(((resource, id), mark)) = read(&key) {
                 let Self { held, doubted } = &mut marks;
                 match mark {
                     Mark::Held | Mark::Released => _ = held.insert((resource, id), mark == Mark::Held),
-                    Mark::Unverified(region) => _ = doubted.insert((resource, id, region), Some(object.key)),
+                    Mark::Unverified(region) => _ = doubted.insert((resource, id, region), Some(key)),
                     Mark::Verified(region) => _ = doubted.insert((resource, id, region), None),
                 }
             }

@@ -9,14 +9,19 @@ use vault::{Object, Store};
 
 use crate::{RetentionPlan, agreement::VERSION};
 
-/// Below which retention plans are.
-const PLANS: &str = "retention/plans/";
+/// Below which the retention plans of a home Region are. The vault of the recovery Region has replicas of them; a deployment that
+/// has its home there does not take them for its own.
+fn plans(region: &str) -> String {
+    format!("retention/{region}/plans/")
+}
 
 /// How long after midnight (UTC) a day's plan is due.
 const DUE: SignedDuration = SignedDuration::from_mins(330);
 
 /// Below which acknowledgements are.
-const ACKNOWLEDGED: &str = "retention/acknowledged/";
+fn acknowledgements(region: &str) -> String {
+    format!("retention/{region}/acknowledged/")
+}
 
 /// How much of a plan is read with one call.
 const READ_BYTES: u64 = 8 << 20;
@@ -53,7 +58,7 @@ impl Published {
 
     /// The newest one, with as many calls as it takes.
     pub async fn newest(vault: &impl Store) -> Result<Option<Self>> {
-        let Some(newest) = vault.list(PLANS).await?.pop() else { return Ok(None) };
+        let Some(newest) = vault.list(&plans(vault.region())).await?.pop() else { return Ok(None) };
         let text = read(vault, &newest).await?;
         Self::parse(&newest.key, &text).map(Some)
     }
@@ -77,10 +82,10 @@ impl Published {
         Ok(Self { plan, hash })
     }
 
-    /// Where it is published: by its time, so that the last of the list is the newest.
-    pub fn key(&self) -> String {
+    /// Where it is published in the vault of that home Region: by its time, so that the last of the list is the newest.
+    pub fn key(&self, region: &str) -> String {
         let at = self.plan.made_at.strftime("%Y-%m-%dT%H:%M:%SZ");
-        format!("{PLANS}{at}-{}.json", self.short_hash())
+        format!("{}{at}-{}.json", plans(region), self.short_hash())
     }
 
     /// Its hash as it stands in names: enough of it to tell one from another.
@@ -122,11 +127,11 @@ pub fn short_hash(hash: &str) -> &str {
 }
 
 /// Where it stands that a person has read a plan.
-pub fn acknowledgement_key(hash: &str) -> String {
-    format!("{ACKNOWLEDGED}{hash}.json")
+pub fn acknowledgement_key(region: &str, hash: &str) -> String {
+    format!("{}{hash}.json", acknowledgements(region))
 }
 
 /// Whether a person has ever read one: until then nothing is deleted.
 pub async fn is_acknowledged(vault: &impl Store) -> Result<bool> {
-    Ok(!vault.list(ACKNOWLEDGED).await?.is_empty())
+    Ok(!vault.list(&acknowledgements(vault.region())).await?.is_empty())
 }

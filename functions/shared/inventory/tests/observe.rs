@@ -103,7 +103,7 @@ fn snapshot(region: &str, slot: &str, status: &str) -> Snapshot {
         created: Some(slot.instant()),
         encrypted: true,
         kms_key: None,
-        copied_from: (region == AWAY).then(|| "the other".to_owned()),
+        copied_from: (region == AWAY).then(|| format!("arn:aws:rds:{HOME}:123456789012:snapshot:other")),
         tags: tags.map(|(key, value)| (key.to_owned(), value)).into(),
     }
 }
@@ -157,6 +157,13 @@ async fn a_deployment_that_works_the_other_way_round_is_left_alone() {
     world.account.put_snapshot(HOME, of_the_other(HOME, Some("arn")));
     world.account.put_snapshot(AWAY, of_the_other(AWAY, None));
     assert_eq!(world.points().await, [""; 0]);
+    // Another home Region may have the same recovery Region; and another account may have shared its snapshot.
+    for source in
+        ["arn:aws:rds:eu-west-1:123456789012:snapshot:x", "arn:aws:rds:us-east-1:210987654321:snapshot:x"]
+    {
+        world.account.put_snapshot(AWAY, of_the_other(AWAY, Some(source)));
+        assert_eq!(world.points().await, [""; 0], "{source}");
+    }
     world.account.put_snapshot(HOME, snapshot(HOME, SLOT, "deleting"));
     assert_eq!(world.points().await, [""; 0], "what is being deleted is there no more");
 }
@@ -247,7 +254,7 @@ async fn the_mark_that_doubts_is_named() {
     let resource = ResourceId::turso("shop");
     let id = RecoveryPointId::new("shop", "id-1", Slot::at(at(SLOT)), 1);
     let doubt = async |region| {
-        let marks = Marks::read(&world.vault).await.unwrap();
+        let marks = Marks::read(&[&world.vault]).await.unwrap();
         marks.doubt(&resource, &id, region).map(str::to_owned)
     };
     let second = mark_key(&resource, &id, at("2026-11-22T06:01:00Z"), Mark::Unverified(Region::Home));
@@ -355,7 +362,7 @@ async fn a_large_plan_is_read_in_ranges() {
     let published = Published::new(plan).unwrap();
     let text = published.to_json().unwrap();
     assert!(text.len() > 16 << 20, "{} bytes are read with one call", text.len());
-    world.vault.put(&published.key(), text);
+    world.vault.put(&published.key(HOME), text);
     assert_eq!(Published::newest(&world.vault).await.unwrap(), Some(published));
 }
 

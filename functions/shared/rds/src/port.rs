@@ -250,8 +250,8 @@ pub trait Rds {
     fn create_snapshot(&self, new: &NewSnapshot) -> impl Future<Output = Result<Snapshot>>;
     /// Copies a snapshot into this Region. `DBSnapshotAlreadyExists` if the name is taken.
     fn copy_snapshot(&self, new: &NewCopy) -> impl Future<Output = Result<Snapshot>>;
-    /// Deletes a manual snapshot. One that is gone already is no error; one that is being made or copied is
-    /// `InvalidDBSnapshotState`.
+    /// Deletes a manual snapshot. One that is gone already is no error; one that is being made is `InvalidDBSnapshotState`. A copy
+    /// of it that is under way is terminated (RDS API Reference, `DeleteDBSnapshot`).
     fn delete_snapshot(&self, id: &str) -> impl Future<Output = Result<()>>;
     /// Adds tags to the snapshot of that ARN, or replaces those of the same keys.
     fn tag_snapshot(&self, arn: &str, tags: &Tags) -> impl Future<Output = Result<()>>;

@@ -187,7 +187,8 @@ impl World {
                 created: Some(slot.instant()),
                 encrypted: true,
                 kms_key: Some(key.to_owned()),
-                copied_from: (region == AWAY).then(|| "the one at home".to_owned()),
+                copied_from: (region == AWAY)
+                    .then(|| format!("arn:aws:rds:{HOME}:123456789012:snapshot:{id}")),
                 tags: tags.map(|(key, value)| (key.to_owned(), value.to_owned())).into(),
             };
             self.account.put_snapshot(region, snapshot);
