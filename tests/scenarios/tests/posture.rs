@@ -1,6 +1,10 @@
 //! One thing after another is broken in a deployment in which all is well: check-posture finds each, and sees each mended.
 
-#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    reason = "a panic is how a test fails, and progress is for who watches"
+)]
 
 mod common;
 
@@ -229,8 +233,14 @@ async fn each_thing_that_is_broken_is_found_and_ends_when_it_is_mended() -> Resu
     world
         .broken(
             "tidemark/turso-token token-reaches-beyond",
-            async |_| Ok(cloud().turso().set_other_organizations(&["private"])),
-            async |_| Ok(cloud().turso().set_other_organizations(&[])),
+            async |_| {
+                cloud().turso().set_other_organizations(&["private"]);
+                Ok(())
+            },
+            async |_| {
+                cloud().turso().set_other_organizations(&[]);
+                Ok(())
+            },
         )
         .await?;
     let token = cloud().turso().tokens().full_access;
@@ -239,9 +249,13 @@ async fn each_thing_that_is_broken_is_found_and_ends_when_it_is_mended() -> Resu
             "tidemark/turso-token token-expires",
             async |_| {
                 let soon = Timestamp::now() + SignedDuration::from_hours(36);
-                Ok(cloud().turso().expire_token(&token, Some(soon)))
+                cloud().turso().expire_token(&token, Some(soon));
+                Ok(())
             },
-            async |_| Ok(cloud().turso().expire_token(&token, None)),
+            async |_| {
+                cloud().turso().expire_token(&token, None);
+                Ok(())
+            },
         )
         .await?;
     let topic = cloud().stack().outputs["WatchTopicArn"].clone();
