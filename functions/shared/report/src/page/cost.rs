@@ -24,7 +24,7 @@ pub(super) fn body(report: &Report) -> Markup {
         @if !snapshots.is_empty() {
             p { "RDS snapshots: no more than " b { (words::usd(total(&snapshots, |_| true))) } " a month. That is what they would cost if each were "
                 "as large as the allocated storage. They are incremental, RDS tells no snapshot's own size, and charges only for what is "
-                "beyond the databases' own storage in a Region; the bill is far lower." }
+                "beyond the databases' own storage in a Region; the bill is usually far lower." }
         }
         div.charts {
             @if !objects.is_empty() { (chart("cost-vaults", "In the vaults: US dollars a month, by tier", &objects)) }
