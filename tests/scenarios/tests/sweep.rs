@@ -152,7 +152,7 @@ fn restore_turso<'c>(case: &'c Case<'c>) -> BoxFuture<'c, Result<()>> {
     Box::pin(async { restored(case, "turso", kept_database(case).await?).await })
 }
 
-/// What is in the vaults, and a snapshot, is looked at. A copy is damaged, found, and mended.
+/// What is in the vaults, and a snapshot, is looked at: all of it is whole but one copy, which is then mended.
 fn verify_backup<'c>(case: &'c Case<'c>) -> BoxFuture<'c, Result<()>> {
     Box::pin(async {
         let (cache, database) = (kept_cache(case).await?, kept_database(case).await?);
@@ -161,18 +161,16 @@ fn verify_backup<'c>(case: &'c Case<'c>) -> BoxFuture<'c, Result<()>> {
         let night = Slot::at("2026-11-01T03:00:00Z".parse()?);
         seed(case, Seed { key: Some("alias/aws/rds".to_owned()), ..protected(&case.name, &[night]) })?;
         copied(case).await?;
-        case.settle().await?;
-        let away = case.estate.cloud.stack().recovery_vault_bucket();
+        let (cloud, away) = (case.estate.cloud, case.estate.cloud.stack().recovery_vault_bucket());
         let (key, whole) = database.iter().find(|(key, _)| !key.ends_with(MANIFEST)).context("no object")?;
-        let id = key.split('/').nth(3).context("no recovery point")?;
+        poll("the copy", async || Ok(cloud.object_keys(away, key).await?.pop())).await?;
         let mut damaged = whole.clone();
         damaged[0] ^= 1;
-        for (body, mark) in [(&damaged, "-unverified-away"), (whole, "-verified-away")] {
-            case.estate.cloud.put_object(away, key, body.clone()).await?;
-            until_marked(case, id, mark).await?;
-            case.settle().await?;
-        }
-        Ok(())
+        cloud.put_object(away, key, damaged).await?;
+        case.settle().await?;
+        cloud.put_object(away, key, whole.clone()).await?;
+        until_verified(case, key.split('/').nth(3).context("no recovery point")?).await?;
+        case.settle().await
     })
 }
 
@@ -193,13 +191,14 @@ async fn copied(case: &Case<'_>) -> Result<()> {
     .await
 }
 
-/// Has it looked at until that is said of it: a call that was refused costs one look, and the person asks again.
-async fn until_marked(case: &Case<'_>, id: &str, mark: &str) -> Result<()> {
+/// Has the copy looked at until it is said to be whole: a call that was refused costs one look, and the person asks again.
+async fn until_verified(case: &Case<'_>, id: &str) -> Result<()> {
     let (cloud, ask) = (case.estate.cloud, json!({"verify": id, "resource": format!("turso/{KEPT}")}));
-    poll(mark, async || {
+    poll("a mark", async || {
         case.insist("verify-backup", &ask).await?;
+        case.insist("send-alert", &json!({"wake": "tick"})).await?;
         let marks = cloud.object_keys(cloud.stack().vault_bucket(), "marks/").await?;
-        Ok(marks.iter().any(|key| key.ends_with(mark)).then_some(()))
+        Ok(marks.iter().any(|key| key.ends_with("Z-verified-away")).then_some(()))
     })
     .await
 }
@@ -315,18 +314,22 @@ fn publish_report<'c>(case: &'c Case<'c>) -> BoxFuture<'c, Result<()>> {
     })
 }
 
-/// An instance that one call deletes, and then does no more. That nobody hears the other topic is so in every run.
+/// An instance that one call deletes is found, and then is no such one any more; all else is well.
 fn check_posture<'c>(case: &'c Case<'c>) -> BoxFuture<'c, Result<()>> {
     Box::pin(async {
+        let _listener = case.estate.subscribe_to_watch().await?;
         seed(case, protected(&case.name, &[]))?;
-        case.settle().await?;
+        case.insist("check-posture", &json!({"check": "now"})).await?;
+        case.insist("send-alert", &json!({"wake": "tick"})).await?;
         let rds = case.estate.rds(case.estate.home());
-        let modify = rds.modify_db_instance().db_instance_identifier(&case.name).deletion_protection(true);
-        modify.apply_immediately(true).send().await?;
+        let protect = async |is_on: bool| {
+            let modify = rds.modify_db_instance().db_instance_identifier(&case.name);
+            modify.deletion_protection(is_on).apply_immediately(true).send().await
+        };
+        protect(true).await?;
         let settled = case.settle().await;
         // So that what the case has made can be taken away.
-        let modify = rds.modify_db_instance().db_instance_identifier(&case.name).deletion_protection(false);
-        modify.apply_immediately(true).send().await?;
+        protect(false).await?;
         settled
     })
 }
