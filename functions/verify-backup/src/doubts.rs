@@ -42,7 +42,8 @@ pub(crate) async fn read<S: Store>(vault: &S, recovery_vault: &S, inventory: &In
         for point in points {
             for region in Region::ALL.into_iter().filter(|region| point.holding(*region).is_some()) {
                 let Some(key) = marks.doubt(&point.resource, &point.id, region) else { continue };
-                let doubt = if doubts.len() < MOST { doubt(vault, key).await } else { None };
+                let doubt =
+                    if doubts.len() < MOST { doubt(&[vault, recovery_vault], key).await } else { None };
                 let place = Place { resource: point.resource.clone(), id: point.id.clone(), region };
                 doubts.insert(place, doubt);
             }
@@ -51,10 +52,14 @@ pub(crate) async fn read<S: Store>(vault: &S, recovery_vault: &S, inventory: &In
     Ok(doubts)
 }
 
-/// A mark that says nothing that is understood, or does not answer, still doubts.
-async fn doubt(vault: &impl Store, key: &str) -> Option<Doubt> {
-    let text = vault.read_whole(key).await;
-    let text =
-        text.inspect_err(|error| tracing::warn!(error.code = error.code(), "{}", error.report())).ok()??;
-    serde_json::from_slice(&text).ok()
+/// What the mark says, from whichever vault has it. One that says nothing that is understood, or does not answer, still doubts.
+async fn doubt<S: Store>(vaults: &[&S], key: &str) -> Option<Doubt> {
+    for vault in vaults {
+        match vault.read_whole(key).await {
+            Ok(Some(text)) => return serde_json::from_slice(&text).ok(),
+            Ok(None) => {}
+            Err(error) => tracing::warn!(error.code = error.code(), "{}", error.report()),
+        }
+    }
+    None
 }

@@ -239,6 +239,20 @@ async fn what_another_has_marked_only_that_one_ends() {
 }
 
 #[tokio::test]
+async fn a_mark_of_which_only_the_copy_is_left_says_the_same() {
+    let mut world = World::new();
+    let point = world.database("shop", 0, 20);
+    assert!(world.vault.corrupt(&object(&point), 5));
+    world.tick().await;
+    let mark = world.vault.objects().into_keys().find(|key| key.starts_with("marks/")).unwrap();
+    world.vault.remove(&mark);
+    world.later(1);
+    world.tick().await;
+    assert_eq!(world.conditions(), [DAMAGED]);
+    assert!(world.board()[0].says.contains("ChecksumMismatch"), "{}", world.board()[0].says);
+}
+
+#[tokio::test]
 async fn one_damaged_recovery_point_stops_no_other() {
     let world = World::new();
     let (bad, _) = (world.database("shop", 0, 20), world.cache("sessions", 0, 1_000));
