@@ -120,8 +120,7 @@ fn keep(observed: &Observed, judgement: &Judgement, plan: &mut Plan<Action>, now
                 Some(Holding { what: What::Objects(_), made_at, .. }) if observed.is_acknowledged => {
                     let (made_at, locked) = (*made_at, locked_until(observed, held, region));
                     let believed = locked.unwrap_or(made_at + observed.default_lock.min(LONGEST_DEFAULT));
-                    let needed =
-                        needed_until(decision, held.slot, &policy).filter(|until| *until > now + RENEWED);
+                    let needed = needed_until(decision, held.slot, &policy).filter(|until| *until > now);
                     let until = match needed {
                         Some(until) => locked.is_none_or(|locked| locked < until).then_some(until),
                         // It outlives its tiers, because nothing newer came, or has none: from week to week.

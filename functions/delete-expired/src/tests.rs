@@ -455,6 +455,28 @@ async fn what_outlives_its_tier_stays_locked() {
     }
 }
 
+/// As long as all goes well, nothing is locked beyond its tier and its bucket's default: what is expired can go.
+#[tokio::test]
+async fn nothing_is_locked_for_longer_than_it_is_needed() {
+    let mut world = World::with_copies(1);
+    world.plans = r#"{"plans": {"default": {"keep": {"daily": 7, "weekly": 0, "monthly": 0, "annual": 0, "redundancy": 1}}}}"#;
+    world.agree().await;
+    let first = world.slot(0);
+    for _ in 0..9 {
+        world.tick().await;
+        let until = world.vault.locked_until(&format!("{}manifest.json", prefix(first)));
+        assert!(
+            until.is_none_or(|until| until <= first.instant() + SignedDuration::from_hours(8 * 24)),
+            "{until:?}"
+        );
+        world.later(24);
+        world.put_copy(world.slot(0));
+        world.plan(json!({"plan": "now"})).await;
+    }
+    world.tick().await;
+    assert!(!World::copy_days(&world.vault).contains(&first.utc_date().day()), "it is gone");
+}
+
 /// An object was mended: what was remembered of its lock is of another version.
 #[tokio::test]
 async fn what_came_later_is_looked_at_again() {
