@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// What is kept in a vault, by what its keys begin with.
-const KEPT: [&str; 5] = ["redis/", "turso/", "ledger/", "marks/", "retention/"];
+const KEPT: [&str; 6] = ["redis/", "turso/", "ledger/", "marks/", "retention/", "reports/"];
 
 pub(super) fn checks(seen: &Seen, now: Timestamp) -> [Check<'_>; 1] {
     let bucket = &seen.home.vault;

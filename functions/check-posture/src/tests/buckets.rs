@@ -65,7 +65,7 @@ async fn the_vaults_key_has_several_names(#[case] name: &str) {
 #[case::by_tag(|rules: &mut Vec<ReplicationRule>| rules[0].by_tag = true, "only objects with certain tags")]
 #[case::another_key(|rules: &mut Vec<ReplicationRule>| rules[0].replica_key = Some("other".to_owned()), "encrypts replicas with other")]
 #[case::no_key(|rules: &mut Vec<ReplicationRule>| rules[0].replica_key = None, "names no key")]
-#[case::in_part(|rules: &mut Vec<ReplicationRule>| rules[0].prefix = "redis/".to_owned(), "not turso/*, ledger/*, marks/*, retention/* is replicated")]
+#[case::in_part(|rules: &mut Vec<ReplicationRule>| rules[0].prefix = "redis/".to_owned(), "not turso/*, ledger/*, marks/*, retention/*, reports/* is replicated")]
 #[tokio::test]
 async fn a_vault_that_is_not_replicated(#[case] change: fn(&mut Vec<ReplicationRule>), #[case] says: &str) {
     let world = World::calm();
