@@ -50,8 +50,8 @@ pub struct Item {
 /// What is looked at.
 #[derive(Clone, Debug)]
 pub(crate) enum Subject {
-    /// An RDS snapshot, whose state and key the plan has seen.
-    Snapshot(Box<Snapshot>),
+    /// An RDS snapshot, whose state and key the plan has seen; and why that key cannot be used.
+    Snapshot { snapshot: Box<Snapshot>, unusable: Option<String> },
     /// Objects in a vault, below that prefix.
     Objects { prefix: String },
 }
@@ -95,6 +95,9 @@ const DAMAGE: [&str; 4] = ["ChecksumMismatch", "ManifestUnreadable", "ObjectMiss
 /// What says that what was stored is not what it should be: the bytes are the same in both Regions.
 const DAMAGE_OF_CONTENT: [&str; 3] = ["CompressionMismatch", "ContentMismatch", "IntegrityCheckFailed"];
 
+/// What says that a snapshot cannot be restored as long as its key is as it is.
+pub(crate) const KEY_UNUSABLE: &str = "KeyUnusable";
+
 /// Whether that is damage inside, of which a copy is no better.
 pub(crate) fn is_of_content(code: &str) -> bool {
     DAMAGE_OF_CONTENT.contains(&code)
@@ -126,14 +129,27 @@ pub(crate) struct Looking<'l, R, S, K, L, F, D> {
 impl<R, S: Store, K, L: Ledger, F: Facts, D: Documents> Looking<'_, R, S, K, L, F, D> {
     async fn go(&self) -> Result<Done> {
         let seen = match &self.item.subject {
-            Subject::Snapshot(snapshot) => Ok(snapshot_seen(snapshot)),
+            Subject::Snapshot { unusable: Some(why), .. } => {
+                Err(Error::permanent(KEY_UNUSABLE, format!("its {why}")))
+            }
+            Subject::Snapshot { snapshot, unusable: None } => Ok(snapshot_seen(snapshot)),
             Subject::Objects { prefix } => self.objects(prefix).await,
         };
         match seen {
             Ok(Seen::Whole { detail, metrics }) => self.whole(detail, metrics).await,
             Ok(Seen::Unfinished { bytes }) => Ok(self.named(Done::underway()).with("read_bytes", bytes)),
             Ok(Seen::Gone) => Ok(self.named(Done::default()).with("is", "being deleted")),
-            Err(error) if is_damage(&error) => self.damaged(&error).await,
+            Err(error) if is_damage(&error) => {
+                self.doubted(&error).await?;
+                let finding =
+                    damaged_now(&self.item.place, self.region(), &error, self.item.elsewhere.as_deref(), self.now);
+                Ok(Done { findings: vec![finding], ..self.not_whole("damaged", &error) })
+            }
+            // Of the key it is told for all of them together.
+            Err(error) if error.code() == KEY_UNUSABLE => {
+                self.doubted(&error).await?;
+                Ok(self.not_whole("not restorable", &error))
+            }
             Err(error) => Err(error),
         }
     }
@@ -180,8 +196,12 @@ impl<R, S: Store, K, L: Ledger, F: Facts, D: Documents> Looking<'_, R, S, K, L, 
         Ok(detail.into_iter().fold(self.named(done), |done, (key, value)| done.with(&key, value)))
     }
 
-    /// It is damaged: retention counts on it no more, and people hear of it.
-    async fn damaged(&self, error: &Error) -> Result<Done> {
+    fn not_whole(&self, is: &str, error: &Error) -> Done {
+        self.named(Done::default()).with("is", is.to_owned()).with("error", error.code().to_owned())
+    }
+
+    /// It is not what a restore needs: retention counts on it no more.
+    async fn doubted(&self, error: &Error) -> Result<()> {
         let Item { place, marked, .. } = self.item;
         let says = error.report();
         let regions = Region::ALL.into_iter().filter(|region| {
@@ -199,9 +219,7 @@ impl<R, S: Store, K, L: Ledger, F: Facts, D: Documents> Looking<'_, R, S, K, L, 
                 .await?;
         }
         self.function.desk.note(Change::Looked(place.clone(), Look::new(self.now, false)), 0);
-        let finding = damaged_now(place, self.region(), error, self.item.elsewhere.as_deref(), self.now);
-        let done = Done { findings: vec![finding], ..Done::default() };
-        Ok(self.named(done).with("is", "damaged").with("error", error.code().to_owned()))
+        Ok(())
     }
 
     /// Adds to what is said of it.

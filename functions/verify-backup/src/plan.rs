@@ -35,10 +35,10 @@ pub(crate) fn plan(observed: &Observed, now: Timestamp) -> Result<Plan<Action>> 
     for (engine, error) in observed.inventory.unknown() {
         plan.do_without(&format!("{engine}-recovery-points"), error);
     }
-    let unusable = keys::judge(observed, now, &mut plan);
+    let keys = keys::judge(observed, now, &mut plan);
     let found = says::damaged(observed, now).into_iter().chain(says::uncopied(observed, now));
     found.chain(says::too_long(observed, now)).for_each(|finding| plan.find(finding));
-    let due = due::due(observed, &unusable, now)?;
+    let due = due::due(observed, &keys, now)?;
     let budget = match observed.ask {
         Ask::Due => observed.budget_bytes,
         Ask::Now { .. } => u64::MAX,

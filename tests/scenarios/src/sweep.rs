@@ -213,11 +213,16 @@ impl Sweep {
 
     async fn calm(&self, clouds: &Clouds, number: usize) -> Result<Run> {
         let cloud = clouds.take().await;
-        self.case(&cloud, &format!("calm-{number}"), None).await.context("an undisturbed run")
+        self.case(&cloud, &self.name_of("calm", number), None).await.context("an undisturbed run")
+    }
+
+    /// No other sweep's case is called so: a bucket with versions keeps what was deleted from it.
+    fn name_of(&self, kind: &str, number: usize) -> String {
+        format!("{}-{kind}-{number}", self.name)
     }
 
     async fn judge(&self, cloud: &Cloud, number: usize, step: &Step, way: Way, calm: &End) -> Result<()> {
-        let run = self.case(cloud, &format!("case-{number}"), Some((step, way))).await?;
+        let run = self.case(cloud, &self.name_of("case", number), Some((step, way))).await?;
         ensure!(run.applied == 1, "the call was not made again in this run");
         run.end.differences(calm).with_context(|| format!("failed on the way: {:?}", run.end.failed))?;
         // What was published may have been published before the answer was lost or the function died: then it is repeated,

@@ -1,4 +1,4 @@
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use domain::{
     RecoveryPointId, ResourceId,
@@ -10,12 +10,14 @@ use reconcile::{Error, Result};
 use vault::point_prefix;
 
 use super::{
-    RHYTHM, SUSPECTS, sample, says,
+    RHYTHM, SUSPECTS,
+    keys::{KeyState, Keys},
+    sample, says,
     there::{Stored, There, complete, is_in},
 };
 use crate::{
     Ask, NAME,
-    act::{Item, Marked, Subject, is_of_content},
+    act::{Item, KEY_UNUSABLE, Marked, Subject, is_of_content},
     memory::{Place, Progress, Sample},
     observe::Observed,
 };
@@ -31,6 +33,8 @@ pub(super) struct Due<'o> {
     /// Whether it can be left half read: what is opened on the disk cannot.
     pub(super) is_divisible: bool,
     pub(super) is_half_read: bool,
+    /// Why its key cannot be used.
+    pub(super) unusable: Option<String>,
     /// When it was last looked at, or when one like it was opened if that is why it is due.
     pub(super) last: Option<Timestamp>,
     pub(super) is_asked_for: bool,
@@ -46,6 +50,7 @@ impl Due<'_> {
     pub(super) fn reason(&self) -> String {
         let why = match self.last {
             _ if self.is_asked_for => "a person asks for it".to_owned(),
+            _ if self.unusable.is_some() => "its key cannot be used".to_owned(),
             _ if self.is_half_read => "it is half read".to_owned(),
             Some(last) => format!("the last look was at {}", says::second(last)),
             None => "nobody has looked yet".to_owned(),
@@ -60,10 +65,12 @@ impl Due<'_> {
     }
 
     pub(super) fn into_item(self, observed: &Observed) -> Item {
-        let Self { there, sample, budget, .. } = self;
+        let Self { there, sample, budget, unusable, .. } = self;
         let point = there.point;
         let subject = match there.stored {
-            Stored::Snapshot(snapshot) => Subject::Snapshot(Box::new(snapshot.clone())),
+            Stored::Snapshot(snapshot) => {
+                Subject::Snapshot { snapshot: Box::new(snapshot.clone()), unusable }
+            }
             Stored::Objects(_) => {
                 Subject::Objects { prefix: point_prefix(&point.resource, point.slot, &point.id) }
             }
@@ -95,10 +102,10 @@ fn marked(observed: &Observed, place: &Place) -> Marked {
     }
 }
 
-/// What is due, in no order. What cannot be restored by anybody as it is, is not.
+/// What is due, in no order.
 pub(super) fn due<'o>(
     observed: &'o Observed,
-    unusable: &BTreeSet<Place>,
+    keys: &Keys,
     now: Timestamp,
 ) -> Result<Vec<Due<'o>>> {
     if let Ask::Now { resource, id } = &observed.ask {
@@ -109,8 +116,36 @@ pub(super) fn due<'o>(
         Ask::Due => true,
         Ask::Now { resource, id } => is_of(there.point, resource, id.as_ref()),
     };
-    let theirs = complete(observed).filter(is_meant).filter(|there| !unusable.contains(&there.place()));
-    Ok(theirs.filter_map(|there| if_due(observed, there, &samples, now)).collect())
+    let due = |there: There<'o>| match keys.get(&there.place()) {
+        // Whether it can be restored nobody knows.
+        Some(KeyState::Unknown) => None,
+        Some(KeyState::Unusable(why)) => if_not_marked(observed, there, why),
+        None => if_due(observed, there, &samples, now),
+    };
+    Ok(complete(observed).filter(is_meant).filter_map(due).collect())
+}
+
+/// What nobody can restore as it is, is marked so, once.
+fn if_not_marked<'o>(observed: &Observed, there: There<'o>, why: &str) -> Option<Due<'o>> {
+    let is_asked_for = observed.ask != Ask::Due;
+    let is_due = is_asked_for || !observed.doubts.contains_key(&there.place());
+    is_due.then(|| Due {
+        there,
+        sample: None,
+        bytes: 0,
+        is_divisible: true,
+        is_half_read: false,
+        unusable: Some(why.to_owned()),
+        last: None,
+        is_asked_for,
+        budget: 0,
+    })
+}
+
+/// Whether it is only doubted because its key could not be used, which it can be now.
+fn is_usable_again(observed: &Observed, place: &Place) -> bool {
+    let doubt = observed.doubts.get(place).and_then(Option::as_ref);
+    doubt.is_some_and(|doubt| doubt.function == NAME && doubt.code == KEY_UNUSABLE)
 }
 
 fn if_due<'o>(
@@ -125,7 +160,9 @@ fn if_due<'o>(
     // What a list alone shows to be not as it should be is not left for a week.
     let is_suspect = there.worth == Worth::Unverified && !observed.doubts.contains_key(&place);
     let rhythm = if is_suspect { SUSPECTS } else { RHYTHM };
-    let is_due = is_asked_for || looked.is_none_or(|at| now.duration_since(at) >= rhythm);
+    let is_due = is_asked_for
+        || is_usable_again(observed, &place)
+        || looked.is_none_or(|at| now.duration_since(at) >= rhythm);
     let is_named = matches!(observed.ask, Ask::Now { id: Some(_), .. });
     let is_wrong_inside = marked(observed, &place) == Marked::ByUs { of_content: true };
     let sampled = if is_due && (is_named || is_wrong_inside) && sample::is_here(&there) {
@@ -148,6 +185,7 @@ fn if_due<'o>(
         },
         is_divisible: sample.is_none() || !sample::is_on_disk(&there),
         is_half_read: progress.is_some(),
+        unusable: None,
         last: if is_due { looked } else { sampled.and_then(|(_, opened)| opened) },
         is_asked_for,
         budget: 0,

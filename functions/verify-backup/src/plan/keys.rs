@@ -1,6 +1,6 @@
 //! Whether the snapshots of RDS can be read: a snapshot whose key is disabled is `available`, and cannot be restored.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use domain::{Finding, ResourceId, Severity, retention::Region};
 use jiff::Timestamp;
@@ -19,13 +19,25 @@ pub(crate) const KEY_UNUSABLE: &str = "snapshot-key-unusable";
 /// A copy is under another key than that of the vault, or under none.
 pub(crate) const KEY_UNEXPECTED: &str = "snapshot-key-unexpected";
 
+/// What is known of the key of what is encrypted; of what is not in here, it can be used.
+pub(crate) type Keys = BTreeMap<Place, KeyState>;
+
+/// Why it is not said of a key that it can be used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum KeyState {
+    /// It cannot: so nobody can restore what is under it.
+    Unusable(String),
+    /// Nobody answered.
+    Unknown,
+}
+
 /// What is wrong, and with which recovery points.
 type Found = BTreeMap<(ResourceId, &'static str), BTreeMap<String, Vec<String>>>;
 
-/// Finds what is wrong with the keys. Which recovery points can be restored by nobody.
-pub(crate) fn judge(observed: &Observed, now: Timestamp, plan: &mut Plan<Action>) -> BTreeSet<Place> {
+/// Finds what is wrong with the keys.
+pub(crate) fn judge(observed: &Observed, now: Timestamp, plan: &mut Plan<Action>) -> Keys {
     say_what_did_not_answer(observed, plan);
-    let (mut unusable, mut found) = (BTreeSet::new(), Found::new());
+    let (mut keys, mut found) = (Keys::new(), Found::new());
     for there in complete(observed) {
         let Stored::Snapshot(snapshot) = there.stored else { continue };
         let (region, resource) = (there.region, &there.point.resource);
@@ -33,9 +45,11 @@ pub(crate) fn judge(observed: &Observed, now: Timestamp, plan: &mut Plan<Action>
             let whys = found.entry((resource.clone(), kind)).or_default();
             whys.entry(why).or_default().push(snapshot.id.clone());
         };
-        if let Some(why) = unusable_key(observed, region, snapshot) {
-            find(KEY_UNUSABLE, why);
-            unusable.insert(there.place());
+        if let Some(state) = key_state(observed, region, snapshot) {
+            if let KeyState::Unusable(why) = &state {
+                find(KEY_UNUSABLE, format!("whose {why}"));
+            }
+            keys.insert(there.place(), state);
         }
         if let Some(why) = unexpected_key(observed, region, snapshot) {
             find(KEY_UNEXPECTED, why);
@@ -44,7 +58,7 @@ pub(crate) fn judge(observed: &Observed, now: Timestamp, plan: &mut Plan<Action>
     for ((resource, kind), whys) in found {
         plan.find(finding(&resource, kind, whys, now));
     }
-    unusable
+    keys
 }
 
 fn say_what_did_not_answer(observed: &Observed, plan: &mut Plan<Action>) {
@@ -68,14 +82,15 @@ fn say_what_did_not_answer(observed: &Observed, plan: &mut Plan<Action>) {
     }
 }
 
-fn unusable_key(observed: &Observed, region: Region, snapshot: &Snapshot) -> Option<String> {
+fn key_state(observed: &Observed, region: Region, snapshot: &Snapshot) -> Option<KeyState> {
     let name = snapshot.kms_key.as_ref()?;
-    let state = match observed.keys.seen[region as usize].get(name)?.as_ref().ok()? {
-        Some(key) if key.enabled => return None,
-        Some(key) => state(key),
-        None => "does not exist any more".to_owned(),
+    let state = match observed.keys.seen[region as usize].get(name) {
+        None | Some(Err(_)) => return Some(KeyState::Unknown),
+        Some(Ok(Some(key))) if key.enabled => return None,
+        Some(Ok(Some(key))) => state(key),
+        Some(Ok(None)) => "does not exist any more".to_owned(),
     };
-    Some(format!("whose key {name} {state}"))
+    Some(KeyState::Unusable(format!("key {name} {state}")))
 }
 
 fn state(key: &Key) -> String {

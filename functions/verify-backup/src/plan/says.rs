@@ -14,7 +14,12 @@ use super::{
     TOO_LONG, UNCOPIED,
     there::{There, complete, is_in},
 };
-use crate::{NAME, act::is_of_content, memory::Place, observe::Observed};
+use crate::{
+    NAME,
+    act::{KEY_UNUSABLE, is_of_content},
+    memory::Place,
+    observe::Observed,
+};
 
 /// What was found damaged, and is marked so.
 const DAMAGED: &str = "recovery-point-damaged";
@@ -91,6 +96,10 @@ pub(super) fn damaged(observed: &Observed, now: Timestamp) -> Vec<Finding> {
     for there in complete(observed) {
         let place = there.place();
         let Some(doubt) = observed.doubts.get(&place) else { continue };
+        // That is told of the keys, for all that are under one.
+        if doubt.as_ref().is_some_and(|doubt| doubt.code == KEY_UNUSABLE) {
+            continue;
+        }
         let (since, said) = by_resource.entry(&there.point.resource).or_default();
         let at = doubt.as_ref().map(|doubt| doubt.at);
         *since = (*since).into_iter().chain(at).min();

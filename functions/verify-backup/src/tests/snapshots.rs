@@ -62,14 +62,32 @@ async fn a_key_that_cannot_be_used_is_told_at_once(
     assert!(said.contains(says) && said.contains(&ids[6]) && said.contains("and 2 more"), "{said}");
     assert_eq!(
         (summary.acted.len(), world.recorded().len()),
-        (7, recorded + 7),
-        "the other Region's are recorded"
+        (14, recorded + 14),
+        "the other Region's, which are whole, are recorded, too"
     );
-    assert!(world.marks().is_empty(), "what one word mends is not damaged");
+    let place = if region == HOME { "at-home" } else { "away" };
+    assert_eq!(world.marks(), vec![format!("unverified-{place}"); 7], "retention counts on them no more");
+    world.later(1);
+    assert_eq!(world.tick().await.acted.len(), 0, "it is said once");
+    assert_eq!(world.conditions(), ["rds/orders snapshot-key-unusable"]);
     keys_back(&world);
     world.later(1);
-    world.tick().await;
+    assert_eq!(world.tick().await.acted.len(), 7, "what is restorable again is looked at at once");
+    let marks = world.marks();
+    assert_eq!(marks.iter().filter(|mark| **mark == format!("verified-{place}")).count(), 7, "{marks:?}");
     assert!(world.board().is_empty());
+    world.later(1);
+    assert_eq!(world.tick().await.acted.len(), 0);
+}
+
+#[tokio::test]
+async fn a_person_who_asks_for_one_whose_key_is_dead_hears_so() {
+    let world = World::new();
+    let id = world.snapshot(0);
+    world.home_keys.put(&[], key(KEY, "Disabled"));
+    let summary = world.ask(json!({"verify": id, "resource": "rds/orders"})).await;
+    let answer = summary.into_json().to_string();
+    assert!(answer.contains("not restorable") && answer.contains("KeyUnusable"), "{answer}");
 }
 
 fn keys_back(world: &World) {
@@ -105,9 +123,11 @@ async fn keys_that_do_not_answer_end_nothing_and_judge_nothing() {
     world.home_keys.put(&[], key(KEY, "Disabled"));
     world.tick().await;
     assert_eq!(world.conditions(), ["rds/orders snapshot-key-unusable"]);
-    world.later(1);
+    world.later(8 * 24);
     world.home_keys.refuse_next(Error::misconfigured("AccessDeniedException", "no"));
-    world.tick().await;
+    let marks = world.marks();
+    assert_eq!(world.tick().await.acted.len(), 1, "only of the copy is it known that it can be restored");
+    assert_eq!(world.marks(), marks);
     let expected =
         ["rds/orders snapshot-key-unusable", "tidemark/keys-in-us-east-1 refused-AccessDeniedException"];
     assert_eq!(world.conditions(), expected);
