@@ -5,7 +5,7 @@ use std::{
     sync::Arc,
 };
 
-use domain::{BackupPlan, DayOfAges, Engine, Finding, MeasuredAge, ResourceId, Slot, Standing};
+use domain::{BackupPlan, DayOfAges, Engine, Finding, ResourceId, Slot, Standing};
 use jiff::{SignedDuration, Timestamp};
 use reconcile::{Error, Metric, Plan, Result};
 
@@ -182,7 +182,7 @@ impl<'o> Planner<'o> {
         self.plan.measure(&watched.resource, vec![metric]);
         let minute = Worst { age_seconds, at: self.now, newest_restorable: newest.instant() };
         self.memory.resources.entry(watched.resource.clone()).or_default().note(minute);
-        self.ages.note(&watched.resource, MeasuredAge { age_seconds, at: self.now });
+        self.ages.note(&watched.resource, age_seconds, self.now);
     }
 
     fn standing<R: Protected>(&self, watched: &Watched<'_, R>, newest: Newest) -> Standing {

@@ -10,6 +10,7 @@ use tokio::sync::Mutex;
 use crate::api::Api;
 use crate::cloud::ACCOUNT;
 use crate::scenario::{POLL, fresh};
+use crate::xml::Element;
 use crate::{Cloud, Error};
 
 /// A queue that is subscribed to a topic from its making on. Earlier messages are not in it.
@@ -18,6 +19,7 @@ pub struct Inbox {
     api: Api,
     region: String,
     url: String,
+    subscription: String,
     received: Mutex<Vec<Received>>,
 }
 
@@ -52,12 +54,26 @@ impl Cloud {
             parameters.push(("Attributes.entry.1.key", "FilterPolicy"));
             parameters.push(("Attributes.entry.1.value", filter));
         }
-        api.query(("sns", &region), "2010-03-31", "Subscribe", &parameters).await?;
-        Ok(Inbox { api, region, url, received: Mutex::default() })
+        let made = api.query(("sns", &region), SNS, "Subscribe", &parameters).await?;
+        let made = Element::parse("the answer of Subscribe", &made)?;
+        let subscription = made.all("SubscriptionArn").first().map(|arn| arn.text.clone());
+        let subscription = subscription.unwrap_or_default();
+        Ok(Inbox { api, region, url, subscription, received: Mutex::default() })
     }
 }
 
+/// The version of SNS's API.
+const SNS: &str = "2010-03-31";
+
 impl Inbox {
+    /// Takes the queue away again: a message to a topic is worked on for each of its subscribers.
+    pub async fn close(self) -> Result<(), Error> {
+        let subscription = [("SubscriptionArn", self.subscription.as_str())];
+        self.api.query(("sns", &self.region), SNS, "Unsubscribe", &subscription).await?;
+        let queue = json!({"QueueUrl": self.url});
+        self.api.json(("sqs", &self.region), "AmazonSQS.DeleteQueue", &queue).await.map(drop)
+    }
+
     /// All messages so far, in the order of their arrival.
     pub async fn messages(&self) -> Result<Vec<Received>, Error> {
         let mut received = self.received.lock().await;

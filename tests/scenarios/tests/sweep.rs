@@ -317,7 +317,7 @@ fn publish_report<'c>(case: &'c Case<'c>) -> BoxFuture<'c, Result<()>> {
 /// An instance that one call deletes is found, and then is no such one any more; all else is well.
 fn check_posture<'c>(case: &'c Case<'c>) -> BoxFuture<'c, Result<()>> {
     Box::pin(async {
-        let _listener = case.estate.subscribe_to_watch().await?;
+        let listener = case.estate.subscribe_to_watch().await?;
         seed(case, protected(&case.name, &[]))?;
         case.insist("check-posture", &json!({"check": "now"})).await?;
         case.insist("send-alert", &json!({"wake": "tick"})).await?;
@@ -330,6 +330,7 @@ fn check_posture<'c>(case: &'c Case<'c>) -> BoxFuture<'c, Result<()>> {
         let settled = case.settle().await;
         // So that what the case has made can be taken away.
         protect(false).await?;
+        listener.close().await?;
         settled
     })
 }

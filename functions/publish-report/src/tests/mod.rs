@@ -5,7 +5,7 @@ mod shown;
 use std::{collections::BTreeMap, time::Duration};
 
 use domain::{
-    DayOfAges, Engine, Finding, Findings, MeasuredAge, PlanDocument, RecoveryPointId, ResourceId, Severity,
+    DayOfAges, Engine, Finding, Findings, PlanDocument, RecoveryPointId, ResourceId, Severity,
     Slot, Standing, retention::Region, tag,
 };
 use inventory::{Mark, mark_key};
@@ -122,7 +122,7 @@ impl World {
         let name = DayOfAges::name(day);
         let there = self.ledger.documents.text(&name).map(|text| serde_json::from_str(&text).unwrap());
         let mut ages: DayOfAges = there.unwrap_or_else(|| DayOfAges::empty(day));
-        ages.note(&resource.to_owned().try_into().unwrap(), MeasuredAge { age_seconds, at });
+        ages.note(&resource.to_owned().try_into().unwrap(), age_seconds, at);
         self.ledger.documents.put(&name, &json!(ages).to_string());
     }
 

@@ -148,7 +148,7 @@ async fn an_hour_in_which_nothing_was_written_is_no_hole() {
     let mut ages = DayOfAges::empty("2026-11-22".parse().unwrap());
     for hour in 1..13 {
         let at = midnight.instant() + hours(hour);
-        ages.note(&shop, MeasuredAge { age_seconds: if hour == 9 { 7_201 } else { 600 }, at });
+        ages.note(&shop, if hour == 9 { 7_201 } else { 600 }, at);
     }
     world.ledger.documents.put(&DayOfAges::name(ages.day), &json!(ages).to_string());
     let report = world.report().await;

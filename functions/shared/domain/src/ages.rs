@@ -18,7 +18,7 @@ pub struct DayOfAges {
 /// How old one resource's newest restorable state was in the course of a day.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ages {
-    /// What was measured last.
+    /// The largest of the last minute that was measured.
     pub last: MeasuredAge,
     /// The largest.
     pub worst: MeasuredAge,
@@ -49,19 +49,26 @@ impl DayOfAges {
         format!("{}{day}.json", Self::FOLDER)
     }
 
-    /// Notes what was measured.
-    pub fn note(&mut self, resource: &ResourceId, measured: MeasuredAge) {
+    /// Notes what was measured. A minute that is looked at again, because somebody asks, has its largest.
+    pub fn note(&mut self, resource: &ResourceId, age_seconds: i64, now: Timestamp) {
+        let measured = MeasuredAge { age_seconds, at: minute(now) };
         // A clock's hour is within 0 to 23.
         let hour = u8::try_from(measured.at.to_zoned(TimeZone::UTC).hour()).unwrap_or_default();
         let new = || Ages { last: measured, worst: measured, hours: BTreeMap::new() };
         let ages = self.resources.entry(resource.clone()).or_insert_with(new);
-        ages.last = measured;
+        if ages.last.at != measured.at || measured.age_seconds > ages.last.age_seconds {
+            ages.last = measured;
+        }
         if measured.age_seconds > ages.worst.age_seconds {
             ages.worst = measured;
         }
         let worst = ages.hours.entry(hour).or_insert(measured.age_seconds);
         *worst = measured.age_seconds.max(*worst);
     }
+}
+
+fn minute(instant: Timestamp) -> Timestamp {
+    Timestamp::from_second(instant.as_second() - instant.as_second().rem_euclid(60)).unwrap_or(instant)
 }
 
 #[cfg(test)]
@@ -72,9 +79,17 @@ mod tests {
     fn a_day_holds_the_worst_of_each_hour_and_the_last() {
         let mut day = DayOfAges::empty("2026-11-22".parse().unwrap());
         let resource = ResourceId::rds("orders");
-        for (at, age_seconds) in [("03:00", 100), ("03:04", 340), ("03:05", 20), ("23:59", 300)] {
-            let at = format!("2026-11-22T{at}:00Z").parse().unwrap();
-            day.note(&resource, MeasuredAge { age_seconds, at });
+        let measured = [
+            ("03:00:01", 100),
+            ("03:04:00.5", 340),
+            ("03:04:30", 339),
+            ("03:05:59", 20),
+            ("23:59:10", 299),
+            ("23:59:20", 300),
+            ("23:59:30", 300),
+        ];
+        for (at, age_seconds) in measured {
+            day.note(&resource, age_seconds, format!("2026-11-22T{at}Z").parse().unwrap());
         }
         assert_eq!(
             serde_json::to_string(&day).unwrap(),

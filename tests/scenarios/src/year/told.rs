@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Result;
 use domain::{
-    DayOfAges, Engine, Finding, Findings, MeasuredAge, RecoveryPointId, ResourceId, Severity, Slot, Standing,
+    DayOfAges, Engine, Finding, Findings, RecoveryPointId, ResourceId, Severity, Slot, Standing,
 };
 use inventory::{Held, Published};
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
@@ -174,7 +174,7 @@ impl World {
                 };
                 let day = day_of(minute);
                 let of_day = ages.entry(day).or_insert_with(|| DayOfAges::empty(day));
-                of_day.note(&source.resource, MeasuredAge { age_seconds, at: minute });
+                of_day.note(&source.resource, age_seconds, minute);
                 at += SignedDuration::from_hours(1);
             }
         }
