@@ -57,6 +57,12 @@ impl Cloud {
         Ok(answer["aged"].as_u64().unwrap_or_default())
     }
 
+    /// As if there had never been an object in the bucket: no version of one is left, whatever its lock.
+    pub async fn empty_bucket(&self, bucket: &str) -> Result<(), Error> {
+        let query = form(&[("bucket", bucket)]);
+        self.inner.api.launcher(&format!("empty?{query}")).await.map(drop)
+    }
+
     fn bucket_region(&self, bucket: &str) -> &str {
         let stack = self.stack();
         let away = [stack.recovery_vault_bucket(), stack.recovery_export_bucket()];

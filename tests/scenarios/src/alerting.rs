@@ -57,11 +57,7 @@ pub(crate) async fn board(cloud: &Cloud, key: &str) -> Result<Vec<Value>> {
 impl Estate<'_> {
     /// What functions remember is forgotten: open alerts, findings, who is watched since when.
     pub async fn forget(&self) -> Result<()> {
-        let bucket = state_bucket(self.cloud)?;
-        for key in self.cloud.object_keys(bucket, "").await? {
-            self.cloud.delete_object(bucket, &key).await?;
-        }
-        Ok(())
+        Ok(self.cloud.empty_bucket(state_bucket(self.cloud)?).await?)
     }
 
     /// What a function finds wrong now.

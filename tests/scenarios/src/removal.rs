@@ -6,8 +6,8 @@ use http::Method;
 use crate::{Estate, platform};
 
 impl Estate<'_> {
-    /// Takes away every instance, cache and Turso database whose name begins so, every manual snapshot, and what is in the
-    /// vaults but the ledger.
+    /// Takes away every instance, cache and Turso database whose name begins so, every manual snapshot, and all that is
+    /// in the vaults and beside them.
     pub async fn remove_all(&self, name: &str) -> Result<()> {
         for region in [self.home(), self.recovery()] {
             self.remove_from_rds(region, name).await?;
@@ -21,11 +21,7 @@ impl Estate<'_> {
             stack.recovery_export_bucket(),
         ];
         for bucket in buckets {
-            for prefix in ["redis/", "turso/", "restores/", "tidemark-", "retention/", "marks/", "reports/"] {
-                for key in self.cloud.object_keys(bucket, prefix).await? {
-                    self.cloud.delete_object(bucket, &key).await?;
-                }
-            }
+            self.cloud.empty_bucket(bucket).await?;
         }
         let databases = platform(self.cloud, Method::GET, "databases", None).await?;
         let databases = databases["databases"].as_array().into_iter().flatten();

@@ -403,7 +403,6 @@ impl Case<'_> {
             kept.push((key, bytes));
         }
         self.estate.remove_all(KEPT).await?;
-        forget_ledger(cloud).await?;
         Ok(kept)
     }
 
@@ -490,14 +489,5 @@ fn is_settled(answer: Option<&Value>) -> bool {
 /// Takes away what the case made, so that the next one makes the same calls.
 async fn clean(case: Case<'_>) -> Result<()> {
     case.inbox.close().await?;
-    case.estate.remove_all(&case.name).await?;
-    forget_ledger(case.estate.cloud).await
-}
-
-async fn forget_ledger(cloud: &Cloud) -> Result<()> {
-    let vault = cloud.stack().vault_bucket();
-    for key in cloud.object_keys(vault, "ledger/").await? {
-        cloud.delete_object(vault, &key).await?;
-    }
-    Ok(())
+    case.estate.remove_all(&case.name).await
 }

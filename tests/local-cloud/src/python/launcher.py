@@ -472,7 +472,7 @@ def check_locks():
 
     record = expect(s3._record_object_version, "bucket_name", "key", "prior_obj", "obj", "data")
     lock = expect(s3._apply_object_lock_from_headers, "bucket_name", "key", "headers", "version_id")
-    expect_names(s3, "_buckets", "_object_versions", "_object_retention")
+    expect_names(s3, "_buckets", "_object_versions", "_object_retention", "_object_legal_hold", "_object_tags")
 
     def recorded(bucket_name, key, prior_obj, obj, data):
         version_id = record(bucket_name, key, prior_obj, obj, data)
@@ -504,11 +504,22 @@ def check_locks():
                         earlier(current, "last_modified")
         return {"aged": aged}
 
+    def empty(query):
+        """As if there had never been an object in the bucket: no version of it is left, whatever its lock."""
+        bucket = query["bucket"]
+        for scope, record in list(s3._buckets._data.items()):
+            if scope[-1] == bucket:
+                record["objects"].clear()
+        for of_objects in (s3._object_versions, s3._object_retention, s3._object_legal_hold, s3._object_tags):
+            for scope in [scope for scope in list(of_objects._data) if scope[-1][0] == bucket]:
+                del of_objects._data[scope]
+        return {}
+
     s3._record_object_version = recorded
-    return age
+    return age, empty
 
 
-def additions(buckets, invocations, queues, age):
+def additions(buckets, invocations, queues, age, empty):
     """What answers at `/_tidemark/NAME`, given the query's parameters."""
 
     def measured(query):
@@ -520,6 +531,7 @@ def additions(buckets, invocations, queues, age):
 
     return {
         "age": age,
+        "empty": empty,
         "buckets": lambda query: buckets,
         "invocations": measured,
         "kill": lambda query: kill_caller(int(query["port"])),
@@ -588,7 +600,7 @@ def main():
     give_disks()
     if not SCHEDULES:
         pause_schedules()
-    answers = additions(keep_bucket_properties(), measure_invocations(), watch_queues(), check_locks())
+    answers = additions(keep_bucket_properties(), measure_invocations(), watch_queues(), *check_locks())
     from ministack.app import app
 
     serve(with_additions(app, answers))
