@@ -36,7 +36,7 @@ pub enum Action {
     RecordPoint { point: Box<Listed>, region: String, kind: &'static str },
     /// Copy to the recovery Region what replication has not.
     CopyAway { point: Box<Listed>, copy: Option<Box<Listed>>, region: String },
-    /// Delete a snapshot that is of no more use.
+    /// Delete a snapshot that is of no more use: the plan keeps newer ones, or its cache is protected no more.
     Delete { resource: ResourceId, snapshot: Box<Snapshot> },
 }
 

@@ -87,6 +87,29 @@ pub(crate) struct Read {
 }
 
 impl Intake {
+    /// Work that was not begun: on that recovery point of a resource, of which incarnation, and under which plan.
+    pub(crate) fn new(
+        id: &RecoveryPointId,
+        resource: &ResourceId,
+        (incarnation, plan): (&str, &str),
+        slot: Slot,
+        requested_at: Timestamp,
+    ) -> Self {
+        Self {
+            id: id.clone(),
+            resource: resource.clone(),
+            incarnation: incarnation.to_owned(),
+            slot: slot.instant(),
+            plan: plan.to_owned(),
+            requested_at,
+            taken_at: None,
+            source: Map::new(),
+            export: None,
+            files: BTreeMap::new(),
+            directory: None,
+        }
+    }
+
     pub(crate) fn slot(&self) -> Slot {
         Slot::at(self.slot)
     }

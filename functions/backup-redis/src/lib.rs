@@ -8,6 +8,7 @@
 mod act;
 mod archive;
 mod intake;
+mod left_over;
 mod note;
 mod observe;
 mod plan;

@@ -5,6 +5,7 @@ use std::{
 
 use domain::{Engine, PlanDocument, RecoveryPointId, ResourceId};
 use futures::{StreamExt, join, stream, try_join};
+use inventory::Marks;
 use jiff::{SignedDuration, Timestamp, ToSpan, civil::Date, tz::TimeZone};
 use plans::Plans;
 use reconcile::{Documents, EntryKey, Error, Ledger, Result};
@@ -13,6 +14,7 @@ use vault::{Listed, Object, Store, list};
 
 use crate::{
     intake::{self, Intake},
+    left_over::{LeftOver, left_over},
     note::{self, Notes},
     protected::{ATTEMPTS, Protected, What, protected},
 };
@@ -83,11 +85,13 @@ pub struct Observed {
     pub(crate) days: BTreeSet<Date>,
     /// An error there stops the recording.
     pub(crate) recorded: Result<BTreeSet<EntryKey>, Arc<Error>>,
-    /// The work in progress of the resources whose newest slot is not filled, with the versions of the documents.
+    /// The work in progress of the resources with a snapshot that is not in the vault yet, with the versions of the documents.
     pub(crate) intakes: Intakes,
     /// The files of the archives.
     pub(crate) archives: BTreeMap<ResourceId, Result<Vec<Object>, Arc<Error>>>,
     pub(crate) notes: Result<Notes, Arc<Error>>,
+    /// Read only where something is left over. An error there stops what becomes of that.
+    pub(crate) marks: Result<Marks, Arc<Error>>,
 }
 
 /// Work in progress, with the version of its document.
@@ -138,10 +142,16 @@ where
     let (protected, _) = protected(caches, &plans, now);
     let snapshots = live.as_ref().map_or(&[][..], |live| &live.snapshots);
     let days = days(&protected, snapshots, now);
-    let (home, away, recorded) =
-        join!(points(&function.vault, &days), points(&function.recovery, &days), function.ledger.keys(&days));
+    let left_over = live.as_ref().map_or_else(|_| Vec::new(), left_over);
+    let (home, away, recorded, marks) = join!(
+        points(&function.vault, &days),
+        points(&function.recovery, &days),
+        function.ledger.keys(&days),
+        marks(function, &left_over)
+    );
     let home = home?;
-    let (intakes, archives) = join!(intakes(function, &protected, &home), archives(function, &protected));
+    let unfinished = unfinished(&protected, &left_over, &home);
+    let (intakes, archives) = join!(intakes(function, unfinished), archives(function, &protected));
     Ok(Observed {
         quiet: function.pace.quiet,
         region: function.vault.region().to_owned(),
@@ -155,6 +165,7 @@ where
         intakes,
         archives,
         notes: notes.map_err(Arc::new),
+        marks: marks.map_err(Arc::new),
     })
 }
 
@@ -185,23 +196,44 @@ async fn points(store: &impl Store, days: &BTreeSet<Date>) -> Result<BTreeMap<Re
     Ok(listed.into_iter().map(|point| (point.id.clone(), point)).collect())
 }
 
-async fn intakes<C, S, B, L, P, D: Documents>(
+/// Who holds what, and what was found damaged: asked for only where somebody may want to delete by it.
+async fn marks<C, S: Store, B, L, P, D>(
     function: &BackupRedis<C, S, B, L, P, D>,
+    left_over: &[LeftOver<'_>],
+) -> Result<Marks> {
+    if left_over.is_empty() {
+        return Ok(Marks::default());
+    }
+    Marks::read(&[&function.vault, &function.recovery]).await
+}
+
+/// The resources whose newest slot is not filled, or of which something is left over that is not in the vault.
+fn unfinished(
     protected: &[Protected],
+    left_over: &[LeftOver<'_>],
     home: &BTreeMap<RecoveryPointId, Listed>,
-) -> Intakes {
+) -> BTreeSet<ResourceId> {
+    let is_there = |id: &RecoveryPointId| home.get(id).is_some_and(|point| point.completed().is_some());
     let is_done = |one: &&Protected| {
         one.slot.is_none_or(|slot| {
             (1..=ATTEMPTS).any(|attempt| {
-                let id = RecoveryPointId::new(&one.resource.name, &one.incarnation, slot, attempt);
-                home.get(&id).is_some_and(|point| point.completed().is_some())
+                is_there(&RecoveryPointId::new(&one.resource.name, &one.incarnation, slot, attempt))
             })
         })
     };
-    stream::iter(protected.iter().filter(|one| !is_done(one)))
-        .map(async |one| {
-            let read = intake::read(&function.documents, &one.resource).await;
-            (one.resource.clone(), read.map_err(Arc::new))
+    let unfilled = protected.iter().filter(|one| !is_done(one)).map(|one| &one.resource);
+    let unkept = left_over.iter().filter(|one| !is_there(&one.id)).map(|one| &one.resource);
+    unfilled.chain(unkept).cloned().collect()
+}
+
+async fn intakes<C, S, B, L, P, D: Documents>(
+    function: &BackupRedis<C, S, B, L, P, D>,
+    unfinished: BTreeSet<ResourceId>,
+) -> Intakes {
+    stream::iter(unfinished)
+        .map(async |resource| {
+            let read = intake::read(&function.documents, &resource).await;
+            (resource, read.map_err(Arc::new))
         })
         .buffered(AT_ONCE)
         .collect()

@@ -4,9 +4,10 @@ mod archives;
 mod caches;
 mod copies;
 mod findings;
+mod left_over;
 
 pub(crate) use self::findings::lacking;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use domain::{RecoveryPointId, ResourceId, Slot, Standing};
 use jiff::Timestamp;
@@ -35,11 +36,17 @@ const FOR_GOOD: [&str; 7] = [
 ];
 
 /// Decides, in this order: write down what has finished, fill the newest slots, copy what is not yet away, delete what is of
-/// no more use.
+/// no more use, and tend what is left over of caches that nobody protects any more.
 pub(crate) fn plan(observed: &Observed, now: Timestamp) -> Plan<Action> {
     let mut planner = Planner::new(observed, now);
     planner.say_what_did_not_answer();
     let (protected, refused) = protected(observed.caches(), &observed.plans, now);
+    let tended: BTreeSet<ResourceId> = protected
+        .iter()
+        .map(|one| &one.resource)
+        .chain(refused.iter().map(|one| &one.resource))
+        .cloned()
+        .collect();
     planner.record();
     for one in refused {
         planner.plan.standing(&one.resource, Standing { plan: Some(one.plan), ..Standing::default() });
@@ -54,6 +61,7 @@ pub(crate) fn plan(observed: &Observed, now: Timestamp) -> Plan<Action> {
     for one in &protected {
         planner.delete_snapshots(one);
     }
+    planner.tend_left_over(&tended);
     planner.plan
 }
 
@@ -188,19 +196,8 @@ impl Work {
     }
 
     fn new_intake(&self, one: &Protected, now: Timestamp) -> Intake {
-        Intake {
-            id: self.id.clone(),
-            resource: one.resource.clone(),
-            incarnation: one.incarnation.clone(),
-            slot: self.slot.instant(),
-            plan: one.plan.name.to_string(),
-            requested_at: now,
-            taken_at: None,
-            source: serde_json::Map::new(),
-            export: None,
-            files: BTreeMap::new(),
-            directory: None,
-        }
+        let of = (one.incarnation.as_str(), one.plan.name.as_str());
+        Intake::new(&self.id, &one.resource, of, self.slot, now)
     }
 }
 

@@ -2,5 +2,6 @@
 
 mod archives;
 mod caches;
+mod left_over;
 mod random;
 mod world;

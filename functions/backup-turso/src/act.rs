@@ -23,6 +23,8 @@ pub enum Action {
     Branch { slot: Slot, new: NewBranch },
     /// Delete a branch that newer ones have made superfluous.
     Unbranch { name: String },
+    /// Delete a branch of a database that is gone, or else protected no more.
+    RemoveLeftOver { branch: Box<Database>, is_gone: bool },
 }
 
 /// A copy to be made.
@@ -61,7 +63,7 @@ impl reconcile::Action for Action {
             Self::Copy { .. } => "copy-recovery-point",
             Self::Record { .. } => "record",
             Self::Branch { .. } => "make-branch",
-            Self::Unbranch { .. } => "delete-branch",
+            Self::Unbranch { .. } | Self::RemoveLeftOver { .. } => "delete-branch",
         }
     }
 
@@ -169,7 +171,27 @@ where
             function.account()?.turso.delete(name).await?;
             Ok(Done::default().with("branch", name.clone()))
         }
+        Action::RemoveLeftOver { branch, is_gone } => {
+            remove_left_over(&function.account()?.turso, branch, *is_gone).await
+        }
     }
+}
+
+/// Looks once more first: it is deleted by its name, which may be another's by now, and a list may have lacked its source.
+async fn remove_left_over(turso: &impl Turso, branch: &Database, is_gone: bool) -> Result<Done> {
+    let there = turso.database(&branch.name).await?;
+    let is_it = |there: &Database| (&there.id, &there.parent) == (&branch.id, &branch.parent);
+    if there.is_some_and(|there| !is_it(&there) || there.delete_protection) {
+        return Ok(Done::default().with("left", branch.name.clone()));
+    }
+    if let Some(parent) = branch.parent.as_ref().filter(|_| is_gone) {
+        let source = turso.database(&parent.name).await?;
+        if source.is_some_and(|source| source.id == parent.id) {
+            return Ok(Done::default().with("left", branch.name.clone()));
+        }
+    }
+    turso.delete(&branch.name).await?;
+    Ok(Done::default().with("branch", branch.name.clone()))
 }
 
 async fn manifest(store: &impl Store, point: &Listed) -> Result<Manifest> {

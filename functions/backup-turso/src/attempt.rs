@@ -11,7 +11,12 @@ const ATTEMPTS: u32 = 3;
 
 /// The names that a slot's recovery point may have, one for each attempt.
 pub(crate) fn ids(database: &Database, slot: Slot) -> impl Iterator<Item = RecoveryPointId> {
-    (1..=ATTEMPTS).map(move |attempt| RecoveryPointId::new(&database.name, &database.id, slot, attempt))
+    ids_of(&database.name, &database.id, slot)
+}
+
+/// The same of a database that may be gone, by its name and id.
+pub(crate) fn ids_of(name: &str, id: &str, slot: Slot) -> impl Iterator<Item = RecoveryPointId> {
+    (1..=ATTEMPTS).map(move |attempt| RecoveryPointId::new(name, id, slot, attempt))
 }
 
 /// The name under which to try next; `None` once all have failed.

@@ -3,6 +3,7 @@
 
 mod act;
 mod attempt;
+mod left_over;
 mod observe;
 mod plan;
 mod refusal;

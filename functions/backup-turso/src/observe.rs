@@ -2,7 +2,8 @@ use std::{cell::RefCell, collections::BTreeSet, fmt, path::PathBuf, rc::Rc, sync
 
 use domain::{Engine, PlanDocument};
 use futures::{join, try_join};
-use jiff::{SignedDuration, Timestamp, civil::Date, tz::TimeZone};
+use inventory::Marks;
+use jiff::{SignedDuration, Timestamp, ToSpan, civil::Date, tz::TimeZone};
 use plans::Plans;
 use reconcile::{Documents, EntryKey, Error, Ledger, Result};
 use secrets::PlainSecrets;
@@ -10,7 +11,10 @@ use tokio::sync::Semaphore;
 use turso::{Connect, Current, Database, Keys, Organization, Turso};
 use vault::{Listed, Store};
 
-use crate::staging::Turn;
+use crate::{
+    left_over::{LeftOver, left_over},
+    staging::Turn,
+};
 
 /// The function, with the outside systems that it sees.
 pub struct BackupTurso<C: Connect, K, S, L, D, P> {
@@ -95,10 +99,26 @@ pub struct Observed {
     pub(crate) current: Current,
     /// An error there stops the recording, and nothing else.
     pub(crate) recorded: Result<BTreeSet<EntryKey>, Arc<Error>>,
+    /// An error there stops what becomes of branches that are left over, and nothing else.
+    pub(crate) evidence: Result<Evidence, Arc<Error>>,
+}
+
+/// What the vaults say of the databases of which branches are left over; nothing where none are.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Evidence {
+    /// The days that were listed.
+    pub(crate) days: BTreeSet<Date>,
+    pub(crate) home: Vec<Listed>,
+    pub(crate) away: Vec<Listed>,
+    /// Who holds what, and what was found damaged.
+    pub(crate) marks: Marks,
 }
 
 /// How long a slot's recovery point is looked after.
 const DAYS: i64 = 3;
+
+/// How many days are listed at most for branches that are left over, so that old ones keep nobody busy.
+const MOST_DAYS: usize = 60;
 
 /// Four lists for each engine-day and two calls to Turso, whatever the number of databases (a call for each hundred).
 pub(crate) async fn observe<C, K, S, L, D, P>(
@@ -126,6 +146,8 @@ where
     let recovery = vault::list(&function.recovery, Engine::Turso, days.iter().copied());
     let (home, recovery, recorded) = join!(home, recovery, function.ledger.keys(&days));
     let ((databases, organization), home, current) = home?;
+    let left_over = left_over(databases.as_deref().unwrap_or_default(), &plans);
+    let evidence = evidence(function, &left_over, &current).await.map_err(Arc::new);
     Ok(Observed {
         plans,
         databases,
@@ -136,6 +158,7 @@ where
         recovery_region: function.recovery.region().to_owned(),
         current,
         recorded: recorded.map_err(Arc::new),
+        evidence,
     })
 }
 
@@ -146,6 +169,35 @@ fn days(plans: &PlanDocument, now: Timestamp) -> BTreeSet<Date> {
     let slots = plans.iter().filter(|plan| !plan.turso.databases.is_empty());
     let slots = slots.filter_map(|plan| Some(plan.schedules.get(&Engine::Turso)?.latest_at(now)?.utc_date()));
     last.chain(slots).collect()
+}
+
+/// The days on which recovery points are as late as the branches: of each its own, the next one, which begins with a copy
+/// whether or not anything was written, and the one of the database's newest recovery point.
+async fn evidence<C: Connect, K, S: Store, L, D, P>(
+    function: &BackupTurso<C, K, S, L, D, P>,
+    left_over: &[LeftOver<'_>],
+    current: &Current,
+) -> Result<Evidence> {
+    if left_over.is_empty() {
+        return Ok(Evidence::default());
+    }
+    let days: BTreeSet<Date> = left_over
+        .iter()
+        .flat_map(|one| {
+            let newest = current.databases.get(one.name).filter(|newest| newest.incarnation == one.id);
+            let newest = newest.and_then(|newest| Some(newest.id.parts()?.slot.utc_date()));
+            let day = one.slot.utc_date();
+            [Some(day), day.checked_add(1.day()).ok(), newest].into_iter().flatten()
+        })
+        .collect();
+    let days: BTreeSet<Date> = days.into_iter().rev().take(MOST_DAYS).collect();
+    let vaults = [&function.home, &function.recovery];
+    let (home, away, marks) = try_join!(
+        vault::list(&function.home, Engine::Turso, days.iter().copied()),
+        vault::list(&function.recovery, Engine::Turso, days.iter().copied()),
+        Marks::read(&vaults)
+    )?;
+    Ok(Evidence { days, home, away, marks })
 }
 
 impl<C: Connect, K: PlainSecrets, S, L, D, P> BackupTurso<C, K, S, L, D, P> {

@@ -1,5 +1,7 @@
 //! What should be done: pure, so that every case is a test.
 
+mod left_over;
+
 use std::{cmp::Reverse, collections::BTreeMap};
 
 use domain::{BackupPlan, Engine, Finding, RecoveryPointId, ResourceId, Severity, Slot, Standing};
@@ -11,6 +13,7 @@ use vault::{Listed, Object};
 use crate::{
     act::{Action, Take, entry},
     attempt,
+    left_over::is_named,
     observe::Observed,
     refusal,
 };
@@ -18,7 +21,8 @@ use crate::{
 /// How long S3's own replication may take before the copy is made otherwise.
 const REPLICATION: SignedDuration = SignedDuration::from_mins(30);
 
-/// Decides, in this order: write down what has finished, copy away what is not yet, begin what is missing, tend branches.
+/// Decides, in this order: write down what has finished, copy away what is not yet, begin what is missing, tend branches,
+/// and those of databases that nobody protects any more.
 pub(crate) fn plan(observed: &Observed, now: Timestamp) -> Plan<Action> {
     let mut planner = Planner { observed, now, plan: Plan::empty() };
     planner.record_finished();
@@ -127,6 +131,7 @@ impl<'o> Planner<'o> {
             }
         }
         self.name_idle_patterns(&here, &plans, &protected);
+        self.tend_left_over(&here, databases);
     }
 
     /// A pattern without a database may be a slip of the pen: then something is not protected.
@@ -270,10 +275,6 @@ impl<'o> Planner<'o> {
             self.plan.act(resource, action, reason);
         }
     }
-}
-
-fn is_named(plan: &BackupPlan, database: &Database) -> bool {
-    plan.turso.databases.iter().any(|pattern| pattern.matches(&database.group, &database.name))
 }
 
 /// Whether the name can be part of a key as it is.

@@ -3,6 +3,7 @@
 mod adversity;
 mod branches;
 mod large;
+mod left_over;
 
 use std::{
     cell::{Cell, RefCell},

@@ -101,6 +101,29 @@ pub fn ours_alone_are_deleted(stack: &Stack) -> Findings {
     findings
 }
 
+/// Whoever may delete backups may not read them: of the vaults their manifests, plans and the ledger, and nothing besides.
+pub fn what_deletes_does_not_read(stack: &Stack) -> Findings {
+    let mut findings = Vec::new();
+    let point = "2026-11-22/shop/tidemark-shop-20261122t0300z-ellsxv";
+    for region in ["us-east-1", "us-west-2"] {
+        let vault = format!("arn:aws:s3:::tidemark-vault-dev-123456789012-{region}");
+        for (key, is_wanted) in [
+            (format!("turso/{point}/manifest.json"), true),
+            (format!("redis/{point}/manifest.json"), true),
+            (format!("turso/{point}/database.sqlite.zst"), false),
+            (format!("redis/{point}/dump.rdb"), false),
+        ] {
+            for action in ["s3:GetObject", "s3:GetObjectVersion"] {
+                let granted = may(stack, "DeleteExpiredRole", action, &format!("{vault}/{key}"));
+                expect(&mut findings, granted == (is_wanted && action == "s3:GetObject"), || {
+                    format!("DeleteExpiredRole: {action} of {key} in {region}: {granted}")
+                });
+            }
+        }
+    }
+    findings
+}
+
 /// What only the code's role may be: never usable by the code itself where it is for the Lambda service.
 pub fn vpc_is_not_for_the_code(stack: &Stack) -> Findings {
     let mut findings = Vec::new();
@@ -193,16 +216,19 @@ fn place_in_the_state(resource: &str) -> Option<String> {
     }
 }
 
-/// Whether a role may do something to something; a trailing `*` in a policy stands for the rest, as in IAM.
+/// Whether a role may do something to something; a `*` in a policy stands for anything, slashes too, as in IAM.
 pub fn may(stack: &Stack, role: &str, action: &str, resource: &str) -> bool {
     let statements = statements(stack, role);
     allowed(&statements).any(|statement| {
         strings(&statement["Action"]).contains(&action)
-            && strings(&statement["Resource"]).iter().any(|pattern| match pattern.strip_suffix('*') {
-                Some(start) => resource.starts_with(start),
-                None => resource == *pattern,
-            })
+            && strings(&statement["Resource"]).iter().any(|pattern| matches(pattern, resource))
     })
+}
+
+fn matches(pattern: &str, text: &str) -> bool {
+    let Some((start, rest)) = pattern.split_once('*') else { return pattern == text };
+    let Some(text) = text.strip_prefix(start) else { return false };
+    (0..=text.len()).any(|at| text.get(at..).is_some_and(|text| matches(rest, text)))
 }
 
 /// The statements of a role: its own, and those of our managed policies that it has.
@@ -274,6 +300,7 @@ fn statement_is_narrow(role: &Role, statement: &Value, findings: &mut Findings) 
             "ListAges" => ("ages", &["watch/ages/*"]),
             "ListReports" => ("reports", &["reports/*"]),
             "ListRetention" => ("plans and marks", &["marks/*", "retention/*"]),
+            "ListMarks" => ("marks", &["marks/*"]),
             "ListStagedCopies" => ("staged copies", &["staging/turso/*"]),
             _ => ("ledger", &["ledger/*"]),
         };

@@ -123,7 +123,7 @@ fn backup_redis() -> Role {
             "tag:GetResources",
         ],
         anywhere: vec!["s3:ListAllMyBuckets", "tag:GetResources"],
-        // What is in the vaults of both Regions, by the plan's number; `ours_alone_are_deleted` says of which.
+        // What is in the vaults of both Regions, by the plan's number or as left over; `ours_alone_are_deleted` says of which.
         destructive: vec!["elasticache:DeleteServerlessCacheSnapshot", "elasticache:DeleteSnapshot"],
         ..Role::default()
     }
@@ -201,7 +201,6 @@ fn delete_expired() -> Role {
         "s3:GetBucketObjectLockConfiguration",
         "s3:GetObjectLegalHold",
         "s3:GetObjectRetention",
-        "s3:GetObjectVersion",
         "s3:ListBucketVersions",
         "s3:PutObjectRetention",
         "ssm:GetParameter",

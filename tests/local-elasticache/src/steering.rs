@@ -62,6 +62,18 @@ impl LocalElastiCache {
         self.plane.damage_next_export(damage);
     }
 
+    /// Makes a snapshot that is there older by so much, and nothing else about it different.
+    pub fn age_snapshot(&self, region: &str, name: &str, by: SignedDuration) -> Result<(), Error> {
+        self.plane.region(region, |region| {
+            let form =
+                [Form::Node, Form::Serverless].into_iter().find(|form| region.snapshot(*form, name).is_ok());
+            let missing = || Error::Cache(name.to_owned());
+            let snapshot = region.snapshot(form.ok_or_else(missing)?, name).map_err(|_| missing())?;
+            snapshot.taken = Some(snapshot.taken.ok_or_else(missing)? - by);
+            Ok(())
+        })
+    }
+
     /// Lets the next snapshot of a cache end as `failed`.
     pub fn fail_next_snapshot(&self, region: &str, cache: &str) {
         self.plane.fail_next_snapshot(region, &cache.to_ascii_lowercase());

@@ -94,6 +94,20 @@ async fn a_status_from_outside_is_told_and_refuses_as_its_own() {
     cloud.stop().await;
 }
 
+#[tokio::test]
+async fn a_snapshot_becomes_older_and_stays_what_it_is() {
+    let cloud = Cloud::start().await;
+    cloud.create_simulated("orders", &[]).await;
+    cloud.ok(HOME, "CreateSnapshot", &[("ReplicationGroupId", "orders"), ("SnapshotName", "one")]).await;
+    let taken = |xml: &str| value(xml, "SnapshotCreateTime").unwrap().parse::<jiff::Timestamp>().unwrap();
+    let before = taken(&cloud.snapshot("one").await);
+    let week = jiff::SignedDuration::from_hours(7 * 24);
+    cloud.cache.age_snapshot(HOME, "One", week).unwrap();
+    assert_eq!(taken(&cloud.snapshot("one").await), before - week);
+    assert!(cloud.cache.age_snapshot(HOME, "absent", week).is_err());
+    cloud.stop().await;
+}
+
 /// A server that somebody kills takes its data along: its snapshots fail, rather than being empty.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cache_whose_server_died_has_no_more_snapshots() {

@@ -49,12 +49,38 @@ impl Estate<'_> {
     /// Tags a replication group with the default plan.
     pub async fn protect_cache(&self, name: &str) -> Result<()> {
         let elasticache = self.elasticache(self.home());
-        let found = elasticache.describe_replication_groups().replication_group_id(name).send().await?;
-        let group = found.replication_groups().first().and_then(|group| group.arn());
-        let plan = Tag::builder().key("tidemark:plan").value("default").build();
-        let arn = group.context("a replication group without an ARN")?;
-        elasticache.add_tags_to_resource().resource_name(arn).tags(plan).send().await?;
+        let arn = self.arn_of_group(name).await?;
+        elasticache.add_tags_to_resource().resource_name(arn).tags(plan()).send().await?;
         Ok(())
+    }
+
+    /// Takes that tag off again.
+    pub async fn forsake_cache(&self, name: &str) -> Result<()> {
+        let elasticache = self.elasticache(self.home());
+        let arn = self.arn_of_group(name).await?;
+        elasticache.remove_tags_from_resource().resource_name(arn).tag_keys("tidemark:plan").send().await?;
+        Ok(())
+    }
+
+    async fn arn_of_group(&self, name: &str) -> Result<String> {
+        let elasticache = self.elasticache(self.home());
+        let found = elasticache.describe_replication_groups().replication_group_id(name).send().await?;
+        let arn = found.replication_groups().first().and_then(|group| group.arn()).map(str::to_owned);
+        arn.context("a replication group without an ARN")
+    }
+
+    /// Deletes a replication group without a last snapshot, and waits until it is gone.
+    pub async fn delete_cache(&self, name: &str) -> Result<()> {
+        let elasticache = self.elasticache(self.home());
+        let elasticache = &elasticache;
+        elasticache.delete_replication_group().replication_group_id(name).send().await?;
+        poll(&format!("{name} gone"), async || {
+            let all = elasticache.describe_replication_groups().send().await?;
+            let is_there =
+                all.replication_groups().iter().any(|group| group.replication_group_id() == Some(name));
+            Ok((!is_there).then_some(()))
+        })
+        .await
     }
 
     /// Waits until ElastiCache works on nothing, so that whoever looks next sees the same in every run.

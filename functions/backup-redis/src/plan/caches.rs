@@ -92,7 +92,7 @@ impl<'o> Planner<'o> {
     }
 
     /// Whether all its files are in the vault, or still where they were exported to.
-    fn is_ready(&self, intake: &Intake) -> bool {
+    pub(super) fn is_ready(&self, intake: &Intake) -> bool {
         let stored = self.observed.home.get(&intake.id);
         let exported = self.exported.get(&intake.id);
         let is_there = |(name, file): (&String, &File)| {
@@ -106,29 +106,47 @@ impl<'o> Planner<'o> {
 
     /// The next step for a recovery point, whichever slot's.
     fn advance(&mut self, one: &Protected, cache: &Cache, snapshot: Option<&Snapshot>, work: Work) {
-        let resource = &one.resource;
         if let Some(intake) = work.own_intake().filter(|intake| self.is_ready(intake)) {
             let intake = intake.clone();
             return self.take_in(intake, work);
         }
         let Some(snapshot) = snapshot else { return self.take(one, cache, &work) };
+        if is_failed(snapshot) {
+            return self.record_failed_snapshot(one, snapshot, &work);
+        }
+        let intake = match work.own_intake() {
+            Some(intake) => intake.clone(),
+            None => work.new_intake(one, self.requested_at(snapshot)),
+        };
+        self.bring_in(Some(cache), snapshot, intake, work);
+    }
+
+    /// The next step on the way of a snapshot into the vault. Without its `cache` what the intake says of that is all there is.
+    pub(super) fn bring_in(
+        &mut self,
+        cache: Option<&Cache>,
+        snapshot: &Snapshot,
+        intake: Intake,
+        work: Work,
+    ) {
+        let resource = &intake.resource;
         match snapshot.state() {
-            SnapshotState::Failed => self.record_failed_snapshot(one, snapshot, &work),
+            // Both callers look for that first: there is no way for it.
+            SnapshotState::Failed => {}
             SnapshotState::Busy => match work.own_intake() {
                 Some(intake) if intake.export.is_some() => {
                     let begun = intake.export.map(|export| export.begun);
                     if begun.is_some_and(|begun| self.now.duration_since(begun) > STUCK) {
                         return self.plan.refuse(resource, refusal::stuck(snapshot));
                     }
-                    let intake = intake.clone();
-                    self.follow(intake, work, snapshot);
+                    self.follow(intake.clone(), work, snapshot);
                 }
                 _ if self.is_stuck(snapshot, work.slot) => {
                     self.plan.refuse(resource, refusal::stuck(snapshot));
                 }
                 _ => self.plan.wait(resource, format!("{} is {}", snapshot.name, snapshot.status)),
             },
-            SnapshotState::Available => self.export(one, cache, snapshot, work),
+            SnapshotState::Available => self.export(cache, snapshot, intake, work),
         }
     }
 
@@ -213,18 +231,17 @@ impl<'o> Planner<'o> {
     }
 
     /// Of a snapshot that is there: takes its files in, once ElastiCache has written them all.
-    fn export(&mut self, one: &Protected, cache: &Cache, snapshot: &Snapshot, work: Work) {
-        let mut intake = match work.own_intake() {
-            Some(intake) => intake.clone(),
-            None => work.new_intake(one, self.requested_at(snapshot)),
-        };
-        // As it was when the snapshot was taken, as far as ElastiCache still tells.
-        let mut source = cache.source();
-        source.settings.engine_version = snapshot.engine_version.clone().or(source.settings.engine_version);
-        if !snapshot.shards.is_empty() {
-            source.settings.shards.clone_from(&snapshot.shards);
+    fn export(&mut self, cache: Option<&Cache>, snapshot: &Snapshot, mut intake: Intake, work: Work) {
+        if let Some(cache) = cache {
+            // As it was when the snapshot was taken, as far as ElastiCache still tells.
+            let mut source = cache.source();
+            source.settings.engine_version =
+                snapshot.engine_version.clone().or(source.settings.engine_version);
+            if !snapshot.shards.is_empty() {
+                source.settings.shards.clone_from(&snapshot.shards);
+            }
+            intake.source = source.to_map();
         }
-        intake.source = source.to_map();
         intake.taken_at = snapshot.created.or(intake.taken_at);
         let none = BTreeMap::new();
         let found = self.exported.get(&work.id).unwrap_or(&none);
@@ -235,7 +252,7 @@ impl<'o> Planner<'o> {
         self.ask_for_export(intake, work, snapshot);
     }
 
-    fn requested_at(&self, snapshot: &Snapshot) -> Timestamp {
+    pub(super) fn requested_at(&self, snapshot: &Snapshot) -> Timestamp {
         let said = snapshot.tags.get(tag::REQUESTED_AT).and_then(|instant| instant.parse().ok());
         said.or(snapshot.created).unwrap_or(self.now)
     }
@@ -300,7 +317,7 @@ impl<'o> Planner<'o> {
         self.plan.act(&resource, action, reason);
     }
 
-    fn take_in(&mut self, intake: Intake, work: Work) {
+    pub(super) fn take_in(&mut self, intake: Intake, work: Work) {
         let resource = intake.resource.clone();
         let reason = format!("{} files of {} are not all verified in the vault", intake.files.len(), work.id);
         let region = self.region();
@@ -314,7 +331,7 @@ impl<'o> Planner<'o> {
     }
 
     /// Of its snapshots that are in the vault and in the copy's, all but the newest that the plan keeps are of no more use.
-    /// Every other snapshot is left alone: somebody else's, and any that is not proven to be elsewhere.
+    /// Every other snapshot is left alone: somebody else's, one that a person holds, and any that is not proven to be elsewhere.
     pub(super) fn delete_snapshots(&mut self, one: &Protected) {
         let crate::protected::What::Cache(cache) = &one.what else { return };
         let mut ours: Vec<(RecoveryPointId, Slot, &Snapshot)> = Vec::new();
@@ -333,7 +350,9 @@ impl<'o> Planner<'o> {
         }
         ours.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| b.0.cmp(&a.0)));
         let kept = usize::try_from(one.plan.redis.keep_snapshots).unwrap_or(usize::MAX);
-        let idle = ours.into_iter().skip(kept).filter(|(.., s)| s.state() == SnapshotState::Available);
+        let is_held = |snapshot: &Snapshot| snapshot.tags.contains_key(tag::LEGAL_HOLD);
+        let is_idle = |snapshot: &Snapshot| snapshot.state() == SnapshotState::Available;
+        let idle = ours.into_iter().skip(kept).filter(|(.., one)| is_idle(one) && !is_held(one));
         delete(&mut self.plan, one, kept, idle.map(|(id, _, snapshot)| (id, snapshot)));
     }
 }
@@ -355,7 +374,7 @@ fn delete<'s>(
 
 const DAY: SignedDuration = SignedDuration::from_hours(24);
 
-fn is_failed(snapshot: &Snapshot) -> bool {
+pub(super) fn is_failed(snapshot: &Snapshot) -> bool {
     snapshot.state() == SnapshotState::Failed
 }
 

@@ -1,5 +1,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
+use domain::retention::Region;
+use inventory::{Mark, mark_key};
 use proptest::prelude::*;
 use reconcile::{Error, Reconciler, Wake};
 use vault::Replication;
@@ -191,6 +193,57 @@ proptest! {
             }
             let whole = slots.len() - protected.len();
             prop_assert_eq!(deleted, whole.saturating_sub(usize::try_from(keep).unwrap()));
+            Ok(())
+        })?;
+    }
+
+    /// Of what is left over only what is ours, a week old, whole in both vaults, held by nobody and found damaged by nobody goes.
+    #[test]
+    fn nothing_that_is_left_over_goes_without_all_of_its_conditions(
+        left in prop::collection::vec((0_i64..15, prop::array::uniform6(prop::bool::weighted(0.8))), 1..8),
+    ) {
+        runtime().block_on(async {
+            let world = World::new(&[]);
+            world.vault.replicate_to(&world.recovery, Replication::Off);
+            let resource = domain::ResourceId::redis("sessions");
+            let mut expected = Vec::new();
+            for (number, (days, conditions)) in left.iter().enumerate() {
+                let [tagged, manifest, copied, available, unheld, undoubted] = *conditions;
+                let slot = domain::Slot::at(world.now - jiff::SignedDuration::from_hours(24 * days));
+                let id = domain::RecoveryPointId::new("sessions", "x", slot, 1 + u32::try_from(number).unwrap());
+                let tag = ("tidemark:resource".to_owned(), resource.to_string());
+                world.account.put_snapshot(redis::elasticache::Snapshot {
+                    name: id.to_string(), arn: format!("arn:{id}"), kind: redis::elasticache::CacheKind::ReplicationGroup,
+                    cache: "sessions".to_owned(), status: if available { "available" } else { "restoring" }.to_owned(),
+                    shards: Vec::new(), engine: None, engine_version: None, created: Some(slot.instant()),
+                    tags: tagged.then_some(tag).into_iter().collect(),
+                });
+                let prefix = vault::point_prefix(&resource, slot, &id);
+                for (name, there) in [("0001.rdb", true), ("manifest.json", manifest)] {
+                    if there {
+                        world.vault.put(&format!("{prefix}{name}"), "x");
+                    }
+                    if there && copied {
+                        world.recovery.put(&format!("{prefix}{name}"), "x");
+                    }
+                }
+                let marks = [(unheld, Mark::Held), (undoubted, Mark::Unverified(Region::Recovery))];
+                for (_, mark) in marks.into_iter().filter(|(is_not, _)| !is_not) {
+                    world.vault.put(&mark_key(&resource, &id, world.now, mark), "");
+                }
+                if *days >= 7 && conditions.iter().all(|one| *one) {
+                    expected.push(id.to_string());
+                }
+            }
+            let observed = world.function().observe(Wake::Tick, world.now).await.unwrap();
+            let plan = crate::plan::plan(&observed, world.now);
+            let mut deleted: Vec<String> = plan.decisions.iter().filter_map(|decision| match &decision.verdict {
+                reconcile::Verdict::Act(crate::act::Action::Delete { snapshot, .. }) => Some(snapshot.name.clone()),
+                _ => None,
+            }).collect();
+            deleted.sort();
+            expected.sort();
+            prop_assert_eq!(deleted, expected);
             Ok(())
         })?;
     }

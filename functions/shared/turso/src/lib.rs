@@ -29,7 +29,7 @@ pub use disk::{Scratch, free_bytes};
 #[cfg(feature = "fake")]
 pub use fake::{FakeDatabase, FakeTurso};
 pub use http::{Connect, HttpConnector, HttpTurso};
-pub use own_branch::{branch_name, is_own_branch, own_branch_slot};
+pub use own_branch::{branch_name, is_own_branch, own_branch_slot, own_branch_source};
 pub use port::{
     Access, Body, Configuration, Database, Frames, NewBranch, Organization, Parent, Session, Token, Turso,
 };

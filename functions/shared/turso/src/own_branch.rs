@@ -3,7 +3,7 @@
 
 use domain::{RecoveryPointId, Slot};
 
-use crate::Database;
+use crate::{Database, Parent};
 
 /// The longest name that Turso takes (`CreateDatabase`: "No longer than 64 characters").
 const LONGEST: usize = 64;
@@ -11,8 +11,12 @@ const LONGEST: usize = 64;
 /// The name of the branch of `database` at `slot`. The database's own name is cut where it would be too long; the mark is of
 /// its id, so that no two databases share a name.
 pub fn branch_name(database: &Database, slot: Slot) -> String {
-    let end = format!("-{}-{}", slot.compact(), RecoveryPointId::mark(&database.id));
-    let mut name = format!("{}{}", RecoveryPointId::PREFIX, database.name.to_lowercase());
+    named(&database.name, &database.id, slot)
+}
+
+fn named(database: &str, id: &str, slot: Slot) -> String {
+    let end = format!("-{}-{}", slot.compact(), RecoveryPointId::mark(id));
+    let mut name = format!("{}{}", RecoveryPointId::PREFIX, database.to_lowercase());
     name.truncate(LONGEST - end.len());
     let name = name.trim_end_matches('-');
     format!("{name}{end}")
@@ -22,8 +26,20 @@ pub fn branch_name(database: &Database, slot: Slot) -> String {
 pub fn own_branch_slot(database: &Database, branch: &Database) -> Option<Slot> {
     let parent = branch.parent.as_ref()?;
     let is_of_it = if parent.id.is_empty() { parent.name == database.name } else { parent.id == database.id };
-    let slot = Slot::parse_compact(branch.name.rsplit('-').nth(1)?)?;
+    let slot = said_slot(branch)?;
     (is_of_it && branch.name == branch_name(database, slot)).then_some(slot)
+}
+
+/// Of what, and of which slot of it, `branch` is by its own word alone: for one whose source is gone. `None` if it is not
+/// exactly the one that we would have made of that.
+pub fn own_branch_source(branch: &Database) -> Option<(&Parent, Slot)> {
+    let parent = branch.parent.as_ref().filter(|parent| !parent.id.is_empty() && !parent.name.is_empty())?;
+    let slot = said_slot(branch)?;
+    (branch.name == named(&parent.name, &parent.id, slot)).then_some((parent, slot))
+}
+
+fn said_slot(branch: &Database) -> Option<Slot> {
+    Slot::parse_compact(branch.name.rsplit('-').nth(1)?)
 }
 
 /// Whether it is a branch of Tidemark's making, which is a way to restore and nobody's to protect. A branch that a person made
@@ -40,7 +56,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::{FakeTurso, Parent};
+    use crate::FakeTurso;
 
     fn slot() -> Slot {
         Slot::at("2026-11-22T03:00:00Z".parse().unwrap())
@@ -55,11 +71,14 @@ mod tests {
             let parent = Some(Parent { id: id.clone(), name: name.clone() });
             let branch = Database { parent, ..FakeTurso::listed(&made, "b", "production") };
             prop_assert!(is_own_branch(&branch));
+            let source = own_branch_source(&branch).map(|(parent, slot)| (parent.name.clone(), slot));
+            prop_assert_eq!(source, (!id.is_empty()).then(|| (name.clone(), slot())));
             prop_assert_eq!(own_branch_slot(&database, &branch), (!id.is_empty()).then_some(slot()).or(Some(slot())));
             // Of another database, or nobody's branch: not ours.
             let other = Database { parent: Some(Parent { id: format!("{id}x"), name }), ..branch.clone() };
-            prop_assert_eq!(own_branch_slot(&database, &other), None);
-            prop_assert_eq!(own_branch_slot(&database, &Database { parent: None, ..branch }), None);
+            prop_assert_eq!((own_branch_slot(&database, &other), own_branch_source(&other)), (None, None));
+            let nobodys = Database { parent: None, ..branch };
+            prop_assert_eq!((own_branch_slot(&database, &nobodys), own_branch_source(&nobodys)), (None, None));
         }
     }
 }

@@ -28,6 +28,7 @@ pub(crate) fn function_findings(template: &Value) -> Findings {
     findings.extend(access::check(&stack_in_vpc(template), &roles::of_the_functions(true)));
     findings.extend(access::policies_fit(&stack_in_vpc(template)));
     findings.extend(access::ours_alone_are_deleted(&stack(template)));
+    findings.extend(access::what_deletes_does_not_read(&stack(template)));
     findings.extend(access::vpc_is_not_for_the_code(&stack_in_vpc(template)));
     findings
 }

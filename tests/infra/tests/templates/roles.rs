@@ -15,6 +15,7 @@ fn a_wider_role_is_noticed() {
     let restore = |rest: &str| at("RestoreDatabaseRole", &format!("Policies/{rest}"));
     let watch = |rest: &str| at("WatchRpoRole", &format!("Policies/1/PolicyDocument/Statement/{rest}"));
     let send = |rest: &str| at("SendAlertRole", &format!("Policies/1/PolicyDocument/Statement/{rest}"));
+    let delete = |rest: &str| at("DeleteExpiredRole", &format!("Policies/1/PolicyDocument/Statement/{rest}"));
     let state = STATE;
     let databases = "arn:aws:rds:us-east-1:123456789012:db:*";
     let common = |rest: &str| at("LoopPolicy", &format!("PolicyDocument/Statement/{rest}"));
@@ -84,6 +85,18 @@ fn a_wider_role_is_noticed() {
                 Value::Null,
                 "lists the vaults so: null",
             ),
+            (
+                delete("5/Resource/1"),
+                json!("arn:aws:s3:::tidemark-vault-dev-123456789012-us-east-1/turso/*"),
+                "DeleteExpiredRole: s3:GetObject of turso/",
+            ),
+            (
+                delete("5/Action"),
+                json!(["s3:GetObject", "s3:GetObjectVersion"]),
+                "DeleteExpiredRole may s3:GetObjectVersion",
+            ),
+            (delete("5/Resource/2"), Value::Null, "manifest.json in us-west-2: false"),
+            (delete("6/Action/1"), Value::Null, "DeleteExpiredRole may not s3:GetObjectRetention"),
             (watch("0"), Value::Null, "WatchRpoRole may not rds:DescribeDBInstances"),
             (
                 watch("99"),

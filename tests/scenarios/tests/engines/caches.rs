@@ -12,7 +12,7 @@ use tokio::sync::Mutex;
 use crate::{back_up, common::cloud, estate, kinds_of, restore};
 
 /// A damage strikes the next export, whosever it is: these tests take turns.
-static TURNS: Mutex<()> = Mutex::const_new(());
+pub(crate) static TURNS: Mutex<()> = Mutex::const_new(());
 
 const KEYS: usize = 400;
 

@@ -13,6 +13,7 @@ mod common;
 mod caches;
 mod clients;
 mod directories;
+mod left_over;
 mod refused;
 mod turso;
 
@@ -23,11 +24,17 @@ use scenarios::{Estate, poll};
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 
-/// An estate whose plan names every Turso database in the group `default`, and the archives of these tests; another one has a
-/// slot each minute for those of the group `minutes`.
+/// An estate with [`plans`].
 async fn estate() -> Result<Estate<'static>> {
     static PLANNED: OnceCell<()> = OnceCell::const_new();
     let estate = Estate::new(cloud());
+    PLANNED.get_or_try_init(async || estate.set_plans(&plans()).await).await?;
+    Ok(estate)
+}
+
+/// The default plan names every Turso database in the group `default`, and the archives of these tests; another one has a slot
+/// each minute for those of the group `minutes`.
+fn plans() -> Value {
     let archive = |name: &str| format!("s3://{ARCHIVE_BUCKET}/{name}/appendonlydir/");
     let plan = json!({
         "redis": {"append_only": {"cut": archive("cut"), "torn": archive("torn")}},
@@ -36,9 +43,7 @@ async fn estate() -> Result<Estate<'static>> {
     let each_minute = json!({
         "schedule": {"turso": "* * * * *"}, "turso": {"databases": ["minutes/*"], "branches": 1}
     });
-    let plans = json!({"plans": {"default": plan, "each-minute": each_minute}});
-    PLANNED.get_or_try_init(async || estate.set_plans(&plans).await).await?;
-    Ok(estate)
+    json!({"plans": {"default": plan, "each-minute": each_minute}})
 }
 
 /// Fires the schedule of `function`, and ticks until the ledger has a recovery point of `resource` in both Regions; the entry

@@ -38,11 +38,16 @@ pub async fn export(
     }
 }
 
-/// Deletes a snapshot that is `resource`'s, or finds it gone. One whose tags say otherwise stays.
+/// Deletes a snapshot that is `resource`'s, or finds it gone. One whose tags say otherwise stays, and so does one that a person
+/// holds by its tag: `HeldByTag`, which is over once lists show the tag too.
 pub async fn deleted(caches: &impl ElastiCache, snapshot: &Snapshot, resource: &ResourceId) -> Result<()> {
-    match ours(caches, snapshot, resource).await {
+    let tags = match ours(caches, snapshot, resource).await {
         Err(error) if is_gone(&error) => return Ok(()),
         outcome => outcome?,
+    };
+    if tags.contains_key(tag::LEGAL_HOLD) {
+        let says = format!("{} has the tag {} and is not deleted", snapshot.name, tag::LEGAL_HOLD);
+        return Err(Error::retryable("HeldByTag", says));
     }
     match caches.delete(snapshot.kind, &snapshot.name).await {
         Err(error) if is_gone(&error) => Ok(()),
@@ -62,9 +67,12 @@ pub async fn restore(caches: &impl ElastiCache, new: &Restore) -> Result<Cache> 
     }
 }
 
-async fn ours(caches: &impl ElastiCache, snapshot: &Snapshot, resource: &ResourceId) -> Result<()> {
+/// Its tags as they are now, if they say that it is `resource`'s.
+async fn ours(caches: &impl ElastiCache, snapshot: &Snapshot, resource: &ResourceId) -> Result<Tags> {
     let wanted = Tags::from([(tag::RESOURCE.to_owned(), resource.to_string())]);
-    agree(&snapshot.name, &caches.tags(&snapshot.arn).await?, &wanted, &[tag::RESOURCE])
+    let tags = caches.tags(&snapshot.arn).await?;
+    agree(&snapshot.name, &tags, &wanted, &[tag::RESOURCE])?;
+    Ok(tags)
 }
 
 fn is_taken(error: &Error) -> bool {

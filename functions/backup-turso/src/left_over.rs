@@ -1,0 +1,56 @@
+//! Branches of our own that nobody tends, because their database is gone or protected no more: pure, and the same for whoever
+//! observes and whoever plans.
+
+use std::collections::BTreeMap;
+
+use domain::{BackupPlan, PlanDocument, ResourceId, Slot};
+use turso::{Database, is_own_branch, own_branch_slot, own_branch_source};
+
+/// A branch of ours that is left over.
+#[derive(Clone, Debug)]
+pub(crate) struct LeftOver<'l> {
+    pub(crate) branch: &'l Database,
+    pub(crate) slot: Slot,
+    /// The name and the id of the database that it is of.
+    pub(crate) name: &'l str,
+    pub(crate) id: &'l str,
+    /// That database is not there any more; otherwise no plan names it.
+    pub(crate) is_gone: bool,
+}
+
+impl LeftOver<'_> {
+    pub(crate) fn resource(&self) -> ResourceId {
+        ResourceId::turso(self.name)
+    }
+}
+
+/// The branches that are left over.
+///
+/// One that says of no database that it is of it, or has another name than we would give a branch of that, is not ours. A
+/// database that several plans name is refused, and protected all the same. Branches and their sources are in one list: if that
+/// fails or is empty, nothing is left over; if it lacks a source, its branches stay until they are a week old, their
+/// databases verified in both vaults, and Turso was asked for the source by its name.
+pub(crate) fn left_over<'l>(databases: &'l [Database], plans: &PlanDocument) -> Vec<LeftOver<'l>> {
+    let by_id: BTreeMap<&str, &Database> = databases.iter().map(|one| (one.id.as_str(), one)).collect();
+    let by_name: BTreeMap<&str, &Database> = databases.iter().map(|one| (one.name.as_str(), one)).collect();
+    let left = databases.iter().filter(|one| is_own_branch(one)).filter_map(|branch| {
+        let parent = branch.parent.as_ref()?;
+        // Where Turso tells no id, a database of that name may be it; the mark in the branch's name says whether.
+        let source = by_id.get(parent.id.as_str()).or_else(|| by_name.get(parent.name.as_str()));
+        if let Some((source, slot)) = source.and_then(|one| Some((one, own_branch_slot(one, branch)?))) {
+            let is_protected = plans.iter().any(|plan| is_named(plan, source));
+            let (name, id) = (source.name.as_str(), source.id.as_str());
+            return (!is_protected).then_some(LeftOver { branch, slot, name, id, is_gone: false });
+        }
+        let (parent, slot) = own_branch_source(branch)?;
+        // One of that id is there, and would make its branches otherwise.
+        let is_gone = !by_id.contains_key(parent.id.as_str());
+        is_gone.then_some(LeftOver { branch, slot, name: &parent.name, id: &parent.id, is_gone })
+    });
+    left.collect()
+}
+
+/// Whether the plan protects the database.
+pub(crate) fn is_named(plan: &BackupPlan, database: &Database) -> bool {
+    plan.turso.databases.iter().any(|pattern| pattern.matches(&database.group, &database.name))
+}
