@@ -27,8 +27,8 @@ pub enum Action {
     Lock { resource: ResourceId, locks: Vec<Lock> },
     /// Say on a snapshot which tier it fills.
     Promote { region: Region, arn: String, tier: Tier },
-    /// Delete a recovery point, in both Regions.
-    Delete { held: Box<Held>, entry: Box<Entry> },
+    /// Delete a recovery point, in both Regions. What stops that is remembered of one that is overdue.
+    Delete { held: Box<Held>, entry: Box<Entry>, is_overdue: bool },
     /// Say that it would be deleted.
     WouldDelete { id: RecoveryPointId },
 }
@@ -105,8 +105,26 @@ pub(crate) async fn act<R: Rds, V: Vault, C: Configuration, L: Ledger, P: Plans,
             function.rds(*region).tag_snapshot(arn, &tags).await?;
             Ok(Done::default().with("snapshot", arn.clone()).with("tier", tier.as_str()))
         }
-        Action::Delete { held, entry } => delete::delete(function, held, entry, now).await,
+        Action::Delete { held, entry, is_overdue } => {
+            let deleted = delete::delete(function, held, entry, now).await;
+            if *is_overdue {
+                remember(&function.documents, held, &deleted, now).await;
+            }
+            deleted
+        }
         Action::WouldDelete { id } => Ok(Done::default().with("recovery_point", id.to_string())),
+    }
+}
+
+/// So that the next pass can tell what keeps it. Without that it is still tried, as before.
+async fn remember(documents: &impl Documents, held: &Held, deleted: &Result<Done>, now: Timestamp) {
+    let why = match deleted {
+        Ok(done) => done.detail.get("left").and_then(|why| why.as_str()),
+        Err(error) => Some(error.code()),
+    };
+    let Some(why) = why else { return };
+    if let Err(error) = Locks::put_stopped(documents, &held.resource, &held.id, why, now).await {
+        tracing::warn!(error.code = error.code(), "{}", error.report());
     }
 }
 
@@ -140,7 +158,7 @@ async fn lock<R: Rds, V: Vault, C: Configuration, L: Ledger, P: Plans, D: Docume
             Ok(count) => {
                 let Lock { id, region, made_at, until, .. } = lock.clone();
                 extended += count;
-                locked.push(Locked { id, region, made_at, until });
+                locked.push(Locked { id, region, made_at, until, is_met: false });
             }
             Err(error) => failed = failed.or(Some(error)),
         }

@@ -40,7 +40,7 @@ pub(crate) async fn delete<R: Rds, V: Vault, C, L, P, D: Documents>(
         Outcome::Locked { why, region, until } => {
             // So that nobody asks again before.
             let made_at = held.holding(region).map_or(now, |holding| holding.made_at);
-            let locked = Locked { id: held.id.clone(), region, made_at, until };
+            let locked = Locked { id: held.id.clone(), region, made_at, until, is_met: true };
             Locks::put(&function.documents, &held.resource, &[locked], now).await?;
             Ok(left(&held.id, why))
         }

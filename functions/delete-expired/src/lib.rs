@@ -6,6 +6,7 @@ mod ask;
 mod delete;
 mod locks;
 mod observe;
+mod overdue;
 mod plan;
 #[cfg(test)]
 mod tests;

@@ -2,14 +2,14 @@ use std::collections::BTreeSet;
 
 use domain::PlanDocument;
 use futures::{join, try_join};
-use inventory::{BackupPlans, Inventory, Places, Published, is_acknowledged};
-use jiff::{SignedDuration, Timestamp, tz::TimeZone};
+use inventory::{BackupPlans, Inventory, Places, Published, acknowledged_since};
+use jiff::{SignedDuration, Timestamp, civil::Date, tz::TimeZone};
 use plans::Plans;
 use rds::Rds;
 use reconcile::{Documents, EntryKey, Ledger, Result};
-use vault::Configuration;
+use vault::{Configuration, Object};
 
-use crate::{Ask, Vault, locks::Locks};
+use crate::{Ask, Vault, locks::Locks, plan::OUTDATED};
 
 /// The function, with the outside systems that it sees.
 pub struct DeleteExpired<R, V, C, L, P, D> {
@@ -43,14 +43,28 @@ pub struct Observed {
     pub(crate) backup_plans: BackupPlans,
     /// The plan that was published last.
     pub(crate) published: Option<Published>,
-    /// Whether a person has ever read one: nothing is deleted before.
-    pub(crate) is_acknowledged: bool,
+    /// The one before it, where passes have carried it out and may have left something unrecorded.
+    pub(crate) before: Option<Published>,
+    /// Since when a person has read one: nothing is deleted before.
+    pub(crate) acknowledged_since: Option<Timestamp>,
     pub(crate) locks: Locks,
-    /// How long a new object of a vault is locked at least.
-    pub(crate) default_lock: SignedDuration,
-    /// What the ledger has of the plan's day.
+    /// How long a new object is locked, at home and in the recovery Region; `None` where that did not answer.
+    pub(crate) default_locks: [Option<SignedDuration>; 2],
+    /// What the ledger has of the plans' days, and of the day before each: a pass may have begun under an earlier one.
     pub(crate) recorded: BTreeSet<EntryKey>,
     pub(crate) at_most: usize,
+}
+
+impl Observed {
+    pub(crate) const fn is_acknowledged(&self) -> bool {
+        self.acknowledged_since.is_some()
+    }
+
+    /// How long a new object is locked at least. Whoever does not know it looks at each object's lock, and is none the worse for it.
+    pub(crate) fn default_lock(&self) -> SignedDuration {
+        let locks = self.default_locks.iter().map(|lock| lock.unwrap_or(SignedDuration::ZERO));
+        locks.min().unwrap_or(SignedDuration::ZERO)
+    }
 }
 
 /// Looks: everything anew, whatever the plan says of it.
@@ -61,15 +75,24 @@ pub(crate) async fn observe<R: Rds, V: Vault, C: Configuration, L: Ledger, P: Pl
 ) -> Result<Observed> {
     let DeleteExpired { home, recovery, vault, recovery_vault, ledger, plans, documents, at_most, .. } =
         function;
-    let (plans, published, is_acknowledged, locks) =
-        try_join!(plans.read(), Published::newest(vault), is_acknowledged(vault), Locks::read(documents))?;
-    let days = published.as_ref().map(|published| published.plan.made_at.to_zoned(TimeZone::UTC).date());
-    let recorded = ledger.keys(&days.into_iter().collect()).await?;
+    let (plans, published, acknowledged_since, locks) = try_join!(
+        plans.read(),
+        Published::newest_and_before(vault),
+        acknowledged_since(vault),
+        Locks::read(documents)
+    )?;
+    let (published, earlier) = published.unzip();
+    let carried_out = acknowledged_since.filter(|_| ask == Ask::CarryOut);
+    let before = match (&published, earlier.flatten(), carried_out) {
+        (Some(newest), Some(earlier), Some(since)) => before(vault, newest, &earlier, since, now).await,
+        _ => None,
+    };
+    let recorded = ledger.keys(&days(published.iter().chain(&before))).await?;
     let inventory = Inventory::observe(Places { home, recovery, vault, recovery_vault }, now).await?;
     let backup_plans = BackupPlans::read(&inventory, vault, recovery_vault).await;
     let [at_home, away] = &function.setups;
-    let (at_home, away) = join!(default_lock(at_home), default_lock(away));
-    let (default_lock, region, at_most) = (at_home.min(away), vault.region().to_owned(), *at_most);
+    let default_locks = join!(default_lock(at_home), default_lock(away)).into();
+    let (region, at_most) = (vault.region().to_owned(), *at_most);
     Ok(Observed {
         ask,
         region,
@@ -77,24 +100,51 @@ pub(crate) async fn observe<R: Rds, V: Vault, C: Configuration, L: Ledger, P: Pl
         inventory,
         backup_plans,
         published,
-        is_acknowledged,
+        before,
+        acknowledged_since,
         locks,
-        default_lock,
+        default_locks,
         recorded,
         at_most,
     })
 }
 
-/// Whoever does not know it looks at each object's lock, and is none the worse for it.
-async fn default_lock(setup: &impl Configuration) -> SignedDuration {
+/// The plan before the newest one. A pass that was killed after it deleted and before it wrote that down leaves it to the next,
+/// and the newest plan does not name what is gone. Nothing was deleted by it if nobody had acknowledged a plan by the time of the
+/// newest one; and when that is outdated, a day of passes has written everything down.
+async fn before(
+    vault: &impl Vault,
+    newest: &Published,
+    earlier: &Object,
+    acknowledged_since: Timestamp,
+    now: Timestamp,
+) -> Option<Published> {
+    let made_at = newest.plan.made_at;
+    if acknowledged_since >= made_at || now.duration_since(made_at) > OUTDATED {
+        return None;
+    }
+    // It is for the record alone: without it all else goes on.
+    let read = Published::read(vault, earlier).await;
+    read.inspect_err(|error| tracing::warn!(error.code = error.code(), "{}", error.report())).ok()
+}
+
+fn days<'p>(plans: impl Iterator<Item = &'p Published>) -> BTreeSet<Date> {
+    let of = |published: &Published| {
+        let day = published.plan.made_at.to_zoned(TimeZone::UTC).date();
+        [Some(day), day.yesterday().ok()]
+    };
+    plans.flat_map(of).flatten().collect()
+}
+
+async fn default_lock(setup: &impl Configuration) -> Option<SignedDuration> {
     match setup.lock().await {
         Ok(lock) => {
             let days = lock.and_then(|lock| lock.default).map_or(0, |default| default.days);
-            SignedDuration::from_hours(days.saturating_mul(24))
+            Some(SignedDuration::from_hours(days.saturating_mul(24)))
         }
         Err(error) => {
             tracing::warn!(error.code = error.code(), "{}", error.report());
-            SignedDuration::ZERO
+            None
         }
     }
 }

@@ -10,12 +10,13 @@ use domain::{
 use inventory::{Decided, Held, Holding, Judgement, Published, RetentionPlan, What};
 use jiff::{SignedDuration, Timestamp};
 use rds::Snapshot;
-use reconcile::{Error, Plan};
+use reconcile::{EntryKey, Error, Plan};
 
 use crate::{
     Ask, NAME,
     act::{Action, Gone, Lock, deleted},
     observe::Observed,
+    overdue::{self, NOT_DELETED, Overdue},
 };
 
 /// What is kept is locked for so long ahead at least; renewed when no more than that is left.
@@ -32,7 +33,7 @@ const LONGEST_DEFAULT: SignedDuration = SignedDuration::from_hours(30 * 24);
 const LOCKS_AT_ONCE: usize = 5;
 
 /// An older plan is not carried out: by then there should be a new one.
-const OUTDATED: SignedDuration = SignedDuration::from_hours(36);
+pub(crate) const OUTDATED: SignedDuration = SignedDuration::from_hours(36);
 
 /// Decides, in this order: write down what was done, lock and mark what is kept, delete what is expired by the published plan and
 /// by a look of now as well.
@@ -55,8 +56,14 @@ pub(crate) fn plan(observed: &Observed, now: Timestamp) -> Plan<Action> {
     }
     match agreed(observed, now) {
         Ok(published) => expire(observed, &judgements, published, &mut plan, now),
-        Err(Why::Not(reason)) => plan.settled(&here, reason),
-        Err(Why::Refused(error)) => plan.refuse(&here, error),
+        Err(why) => {
+            // What is overdue was not looked for.
+            plan.leave(&[NOT_DELETED]);
+            match why {
+                Why::Not(reason) => plan.settled(&here, reason),
+                Why::Refused(error) => plan.refuse(&here, error),
+            }
+        }
     }
     plan
 }
@@ -79,29 +86,43 @@ fn agreed(observed: &Observed, now: Timestamp) -> Result<&Published, Why> {
     }
     match published.plan.losses(&observed.inventory).iter().find(|loss| loss.is_large()) {
         Some(loss) => Err(Why::Refused(loss.refusal())),
-        None if !observed.is_acknowledged && observed.ask == Ask::CarryOut => {
+        None if !observed.is_acknowledged() && observed.ask == Ask::CarryOut => {
             Err(Why::Not("a dry run, because nobody has acknowledged a plan".to_owned()))
         }
         None => Ok(published),
     }
 }
 
-/// What the plan expires, and is gone: a pass was killed before it wrote that down.
+/// What one of the last two plans expires, and is gone: a pass was killed before it wrote that down. What the newest one keeps was
+/// there after the passes of the other: those did not delete it.
 fn record(observed: &Observed, plan: &mut Plan<Action>, now: Timestamp) {
-    let Some(published) = observed.published.as_ref().filter(|_| observed.is_acknowledged) else { return };
+    let Some(newest) = observed.published.as_ref().filter(|_| observed.is_acknowledged()) else { return };
     let points = observed.inventory.known().flat_map(|(_, points)| points);
-    let there: BTreeSet<_> = points.map(|held| (&held.resource, &held.id)).collect();
+    let there = points.map(|held| (&held.resource, &held.id));
+    let kept = newest.plan.kept().filter(|(_, decided)| decided.since.is_none());
+    let kept = kept.map(|(resource, decided)| (resource, &decided.id));
+    let mut done: BTreeSet<_> = there.chain(kept).collect();
     let is_known =
         |resource: &ResourceId| observed.inventory.engines.get(&resource.engine).is_some_and(Result::is_ok);
-    for (resource, decided) in published.plan.expired() {
-        let entry = deleted(resource, decided, published, &observed.region, now);
-        let is_gone = is_known(resource) && !there.contains(&(resource, &decided.id));
-        if is_gone && !observed.recorded.contains(&entry.key()) {
-            let gone = Gone { resource: resource.clone(), id: decided.id.clone() };
-            let action = Action::Record { gone, entry: Box::new(entry) };
-            plan.act(resource, action, format!("{} is gone, as the plan has it", decided.id));
+    let recorded: BTreeSet<&str> = observed.recorded.iter().map(filed).collect();
+    for published in [newest].into_iter().chain(&observed.before) {
+        for (resource, decided) in published.plan.expired_or_unseen() {
+            if !is_known(resource) || !done.insert((resource, &decided.id)) {
+                continue;
+            }
+            let entry = deleted(resource, decided, published, &observed.region, now);
+            if !recorded.contains(filed(&entry.key())) {
+                let gone = Gone { resource: resource.clone(), id: decided.id.clone() };
+                let action = Action::Record { gone, entry: Box::new(entry) };
+                plan.act(resource, action, format!("{} is gone, as the plan has it", decided.id));
+            }
         }
     }
+}
+
+/// Where an entry is filed, apart from the day: the deletion of one recovery point is one, under whichever plan it was.
+fn filed(key: &EntryKey) -> &str {
+    key.as_str().split_once('/').map_or(key.as_str(), |(_, filed)| filed)
 }
 
 /// What is kept is locked for as long as its tier asks for, once a person has agreed to plans; a snapshot, which has no lock, says
@@ -117,9 +138,9 @@ fn keep(observed: &Observed, judgement: &Judgement, plan: &mut Plan<Action>, now
                 Some(Holding { what: What::Snapshots(snapshots), .. }) => {
                     promote(held, region, snapshots, decision.tier(), plan);
                 }
-                Some(Holding { what: What::Objects(_), made_at, .. }) if observed.is_acknowledged => {
+                Some(Holding { what: What::Objects(_), made_at, .. }) if observed.is_acknowledged() => {
                     let (made_at, locked) = (*made_at, locked_until(observed, held, region));
-                    let believed = locked.unwrap_or(made_at + observed.default_lock.min(LONGEST_DEFAULT));
+                    let believed = locked.unwrap_or(made_at + observed.default_lock().min(LONGEST_DEFAULT));
                     let needed = needed_until(decision, held.slot, &policy).filter(|until| *until > now);
                     let until = match needed {
                         Some(until) => locked.is_none_or(|locked| locked < until).then_some(until),
@@ -167,7 +188,7 @@ fn expire(
     now: Timestamp,
 ) {
     let agreed = decisions(&published.plan);
-    let mut due = Vec::new();
+    let (mut due, mut overdue) = (Vec::new(), Overdue::default());
     for (held, decision) in judgements.iter().flat_map(Judgement::decisions) {
         let (Some(decision), Some(decided)) = (decision, agreed.get(&(&held.resource, &held.id))) else {
             continue;
@@ -176,25 +197,37 @@ fn expire(
             plan.settled(&held.resource, format!("{} is kept by a look of now", held.id));
         } else if let Some(until) = not_before(observed, held).filter(|until| *until > now) {
             plan.settled(&held.resource, format!("{} is locked, and looked at again at {until}", held.id));
+            overdue.add(
+                held,
+                overdue::since(observed, held, decided, now),
+                Some(format!("it is locked until {until}")),
+            );
         } else {
             due.push((held, *decided));
         }
     }
     for (at, (held, decided)) in in_turn(due).into_iter().enumerate() {
-        let resource = &held.resource;
+        let (resource, since) = (&held.resource, overdue::since(observed, held, decided, now));
         if observed.ask == Ask::DryRun {
             let action = Action::WouldDelete { id: held.id.clone() };
             plan.act(resource, action, decided.why.join("; "));
         } else if at < observed.at_most {
+            // One that nothing has stopped so far goes now, however late.
+            overdue.add(held, since, observed.locks.stopped_by(resource, &held.id, now).map(str::to_owned));
             let entry = Box::new(deleted(resource, decided, published, &observed.region, now));
-            let action = Action::Delete { held: Box::new(held.clone()), entry };
+            let action = Action::Delete { held: Box::new(held.clone()), entry, is_overdue: since.is_some() };
             plan.act(resource, action, decided.why.join("; "));
         } else {
-            let reason =
-                format!("{} is deleted when its turn comes, {} at a time", held.id, observed.at_most);
-            plan.wait(resource, reason);
+            let reason = format!("its turn has not come, {} are deleted at a time", observed.at_most);
+            plan.wait(resource, format!("{}: {reason}", held.id));
+            overdue.add(held, since, Some(reason));
         }
     }
+    if observed.default_locks.contains(&None) {
+        // Then nobody knows what is overdue.
+        plan.leave(&[NOT_DELETED]);
+    }
+    plan.findings.extend(overdue.findings());
 }
 
 /// The oldest of each resource, then the second of each, and so on: what cannot go keeps only its own resource waiting.
@@ -244,7 +277,8 @@ fn locked_until(observed: &Observed, held: &Held, region: Region) -> Option<Time
 fn not_before(observed: &Observed, held: &Held) -> Option<Timestamp> {
     let of = |region| {
         let Holding { what: What::Objects(_), made_at, .. } = held.holding(region)? else { return None };
-        locked_until(observed, held, region).max(Some(*made_at + observed.default_lock.min(LONGEST_DEFAULT)))
+        locked_until(observed, held, region)
+            .max(Some(*made_at + observed.default_lock().min(LONGEST_DEFAULT)))
     };
     Region::ALL.into_iter().filter_map(of).max()
 }

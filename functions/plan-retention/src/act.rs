@@ -65,6 +65,7 @@ pub(crate) fn planned(published: &Published, region: &str, at: Timestamp) -> Ent
         ("key".to_owned(), published.key(region).into()),
         ("kept".to_owned(), kept.into()),
         ("expired".to_owned(), expired.into()),
+        ("strays".to_owned(), plan.strays.count.into()),
     ]);
     entry
 }
@@ -88,7 +89,8 @@ pub(crate) async fn act<R: Rds, S: Store, L: Ledger, P: Plans>(
                 .with("hash", hash.clone())
                 .with("plan", format!("s3://{}/{key}", vault.bucket()))
                 .with("kept", plan.kept().count())
-                .with("expired", plan.expired().count());
+                .with("expired", plan.expired().count())
+                .with("strays", plan.strays.count);
             Ok(Done { entries: vec![entry], ..answer })
         }
         Action::Record { entry } => Ok(Done { entries: vec![entry.as_ref().clone()], ..Done::default() }),

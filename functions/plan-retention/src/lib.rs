@@ -3,6 +3,7 @@
 
 mod act;
 mod ask;
+mod findings;
 mod observe;
 mod plan;
 #[cfg(test)]

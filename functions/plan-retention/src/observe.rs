@@ -57,7 +57,7 @@ pub(crate) async fn observe<R: Rds, S: Store, L: Ledger, P: Plans>(
     let is_planned =
         ask == Ask::Plan && published.as_ref().is_some_and(|published| published.is_of_the_day(now));
     let inventory = if is_planned || matches!(ask, Ask::Acknowledge(_)) {
-        Inventory { engines: [].into() }
+        Inventory::default()
     } else {
         Inventory::observe(Places { home, recovery, vault, recovery_vault }, now).await?
     };

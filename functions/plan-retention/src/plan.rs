@@ -1,15 +1,14 @@
 //! What should be done: pure, so that every case is a test.
 
-use std::collections::BTreeMap;
-
-use domain::{Finding, RecoveryPointId, ResourceId, Severity, Standing, tag};
-use inventory::{Held, Loss, Mark, Published, RetentionPlan};
+use domain::{RecoveryPointId, ResourceId, tag};
+use inventory::{Held, Mark, Published, RetentionPlan};
 use jiff::Timestamp;
 use reconcile::{Error, Plan, Result};
 
 use crate::{
     Ask, NAME,
     act::{Action, planned},
+    findings,
     observe::Observed,
 };
 
@@ -54,7 +53,7 @@ fn check_hold(observed: &Observed, resource: &ResourceId, id: &RecoveryPointId, 
 /// Killed after it published, it left no entry.
 fn record(observed: &Observed, published: &Published, here: &ResourceId, plan: &mut Plan<Action>) {
     // What the pass that made the plan found goes on until the next one is made: this one has not looked.
-    plan.leave(&["recovery-point-vanished"]);
+    plan.leave(&[findings::VANISHED, findings::STRAY]);
     let entry = planned(published, &observed.region, published.plan.made_at);
     let hash = &published.hash;
     if observed.recorded.contains(&entry.key()) {
@@ -81,20 +80,25 @@ fn publish(
         let error = Error::new(error.kind(), error.code().to_owned(), error.report());
         plan.refuse(&lineage.resource, error);
     }
+    plan.findings.extend(findings::strays(here, &observed.inventory.strays, now));
     let last = observed.published.as_ref().map(|last| &last.plan);
     let losses = last.map_or_else(Vec::new, |last| last.losses(&observed.inventory));
     if let Some(loss) = losses.iter().find(|loss| loss.is_large()).filter(|_| !in_spite_of_losses) {
         plan.refuse(here, loss.refusal());
         return Ok(());
     }
-    plan.findings.extend(lost(here, &losses, now));
+    plan.findings.extend(findings::lost(here, &losses, now));
     let made = RetentionPlan::make(&observed.inventory, &observed.plans, &observed.backup_plans, last, now);
-    if made.lineages.is_empty() {
+    if made.lineages.is_empty() && made.strays.is_empty() {
         plan.settled(here, "there is no recovery point to decide about");
         return Ok(());
     }
-    let reason =
-        format!("{} recovery points are kept, {} expired", made.kept().count(), made.expired().count());
+    let strays = match made.strays.count {
+        0 => String::new(),
+        count => format!("; {count} strays belong to none"),
+    };
+    let (kept, expired) = (made.kept().count(), made.expired().count());
+    let reason = format!("{kept} recovery points are kept, {expired} expired{strays}");
     plan.act(here, Action::Publish(Box::new(Published::new(made)?)), reason);
     Ok(())
 }
@@ -132,30 +136,4 @@ fn held_by_tag(held: &Held) -> Error {
         tag::LEGAL_HOLD
     );
     Error::misconfigured("HeldByTag", message)
-}
-
-fn lost(here: &ResourceId, losses: &[Loss], now: Timestamp) -> Vec<Finding> {
-    // Of one resource it is said there; of several, once for all.
-    let mut by_resource: BTreeMap<&ResourceId, Vec<String>> = BTreeMap::new();
-    for loss in losses {
-        let mut of = loss.vanished.iter().map(|(resource, _)| *resource);
-        let only = of.next().filter(|first| of.all(|other| other == *first));
-        let says = format!("{} is gone {}", loss.names(), loss.region.says());
-        by_resource.entry(only.unwrap_or(here)).or_default().push(says);
-    }
-    let finding = |(resource, says): (&ResourceId, Vec<String>)| Finding {
-        resource: resource.clone(),
-        kind: "recovery-point-vanished".to_owned(),
-        code: None,
-        severity: Severity::Critical,
-        since: now,
-        says: format!(
-            "{}: the last retention plan kept it, and Tidemark did not delete it.",
-            says.join("; ")
-        ),
-        next: "See in CloudTrail who deleted it; what is in the vault is still there as an older version."
-            .to_owned(),
-        standing: Standing::default(),
-    };
-    by_resource.into_iter().map(finding).collect()
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use domain::{Engine, Finding, Findings, PlanDocument, RecoveryPointId, Slot, tag};
+use domain::{Engine, Finding, Findings, PlanDocument, RecoveryPointId, Severity, Slot, tag};
 use inventory::{Published, RetentionPlan};
 use jiff::{SignedDuration, Timestamp};
 use rds::{FakeAccount, Snapshot, SnapshotKind};
@@ -310,6 +310,102 @@ async fn where_nobody_knows_the_plan_all_is_kept(#[case] newest: &str, #[case] t
     let [plan] = world.published().try_into().unwrap();
     assert_eq!((plan.kept().count(), plan.expired().count()), (20, 0));
     assert_eq!(world.conditions(), told.into_iter().collect::<Vec<_>>());
+}
+
+/// What looks like Tidemark's own and is not: told when nobody can be at work on it any more, once for all, and never touched.
+#[tokio::test]
+async fn strays_are_named_in_the_plan_and_told_after_a_week() {
+    let mut world = World::with_days(9);
+    let by_hand = Snapshot { id: "before-upgrade".to_owned(), created: Some(world.now), ..world.snapshot(0) };
+    world.account.put_snapshot(HOME, by_hand);
+    for number in 0..4 {
+        world.away.put(&format!("turso/by-hand-{number}"), "x");
+    }
+    let first = world.tick().await;
+    assert_eq!(first.acted[0].detail["strays"], 5);
+    assert!(first.acted[0].reason.contains("5 strays"), "{}", first.acted[0].reason);
+    let entry = world.ledger.entries().into_values().next().unwrap();
+    assert_eq!(entry["strays"], 5, "{entry}");
+    let strays = &world.published()[0].strays;
+    let named = strays.named.iter().find(|stray| stray.name == "before-upgrade").unwrap();
+    assert_eq!((strays.count, named.engine, named.made_at), (5, Engine::Rds, Some(world.now)));
+    for _ in 0..7 {
+        assert_eq!(world.conditions(), [""; 0], "somebody may be at work on them");
+        world.a_day_later();
+        world.account.put_snapshot(HOME, world.snapshot(0));
+        world.tick().await;
+    }
+    world.now += SignedDuration::from_hours(1);
+    assert_eq!(actions(&world.ask(json!({"plan": "now"})).await), ["publish-plan"]);
+    for _ in 0..2 {
+        let [told] = world.board().try_into().unwrap();
+        assert_eq!((told.condition().as_str(), told.severity), ("stray-found", Severity::Warning));
+        assert!(
+            told.says.contains("5 things") && told.says.contains("snapshot before-upgrade at home"),
+            "{}",
+            told.says
+        );
+        assert!(
+            told.says.contains("object turso/by-hand-1 in the recovery Region")
+                && told.says.ends_with("and 2 more")
+        );
+        assert!(
+            told.next.contains("delete-db-snapshot") && told.next.contains("delete-object"),
+            "{}",
+            told.next
+        );
+        assert!(
+            told.says.len() <= 1_000 && told.next.len() <= 500,
+            "{} {}",
+            told.says.len(),
+            told.next.len()
+        );
+        // The day has its plan, and nothing is looked at.
+        world.tick().await;
+    }
+    // Where one of them does not answer, nobody knows whether it ended.
+    world.account.refuse_next("us-west-2 DescribeDBSnapshots", Error::misconfigured("AccessDenied", "no"));
+    world.ask(json!({"plan": "now"})).await;
+    assert!(world.conditions().contains(&"stray-found".to_owned()), "{:?}", world.conditions());
+    world.account.remove_snapshot(HOME, "before-upgrade");
+    for number in 0..4 {
+        world.away.remove(&format!("turso/by-hand-{number}"));
+    }
+    world.ask(json!({"plan": "now"})).await;
+    assert_eq!(world.conditions(), [""; 0]);
+    assert!(world.account.calls().iter().all(|call| call.contains("Describe")), "nothing is deleted");
+}
+
+/// Strays are told where there is nothing else, and where there is no plan.
+#[tokio::test]
+async fn strays_do_not_wait_for_a_plan() {
+    let mut world = World::with_days(9);
+    world.tick().await;
+    world.a_day_later();
+    let long_ago = Some(world.now - SignedDuration::from_hours(24 * 30));
+    let by_hand = |world: &World| Snapshot { id: "x".repeat(255), created: long_ago, ..world.snapshot(0) };
+    world.account.put_snapshot(HOME, by_hand(&world));
+    for snapshot in world.account.snapshots(HOME).iter().filter(|one| one.id.starts_with("tidemark-")) {
+        world.account.remove_snapshot(HOME, &snapshot.id);
+    }
+    world.tick().await;
+    assert_eq!(
+        (world.conditions(), world.published().len()),
+        (vec!["refused-InventoryShrank".to_owned(), "stray-found".to_owned()], 1)
+    );
+    let alone = World::with_days(0);
+    alone.account.put_snapshot(HOME, by_hand(&world));
+    alone.tick().await;
+    assert_eq!((alone.published()[0].strays.count, alone.conditions()), (1, vec!["stray-found".to_owned()]));
+    assert!(alone.board()[0].says.len() < 500, "{}", alone.board()[0].says);
+}
+
+#[test]
+fn every_kind_has_its_section_in_the_runbook() {
+    let runbook = include_str!("../../../docs/runbooks/alerts.md");
+    for kind in [crate::findings::VANISHED, crate::findings::STRAY] {
+        assert!(runbook.contains(&format!("\n## {kind}\n")), "docs/runbooks/alerts.md has no section {kind}");
+    }
 }
 
 #[tokio::test]

@@ -141,8 +141,13 @@ impl<R, S: Store, K, L: Ledger, F: Facts, D: Documents> Looking<'_, R, S, K, L, 
             Ok(Seen::Gone) => Ok(self.named(Done::default()).with("is", "being deleted")),
             Err(error) if is_damage(&error) => {
                 self.doubted(&error).await?;
-                let finding =
-                    damaged_now(&self.item.place, self.region(), &error, self.item.elsewhere.as_deref(), self.now);
+                let finding = damaged_now(
+                    &self.item.place,
+                    self.region(),
+                    &error,
+                    self.item.elsewhere.as_deref(),
+                    self.now,
+                );
                 Ok(Done { findings: vec![finding], ..self.not_whole("damaged", &error) })
             }
             // Of the key it is told for all of them together.

@@ -14,7 +14,7 @@ use common::python;
 use contract::{PART, content, there, whole};
 use local_cloud::{CallFilter, Cloud, Effect, Fault, Options, Silent};
 use tokio::sync::OnceCell;
-use vault::{Created, Encryption, Intake, S3Store, Store, StoredObject};
+use vault::{Created, Encryption, Intake, Protection, S3Store, Store, StoredObject, Versions};
 
 async fn cloud() -> &'static Cloud {
     static CLOUD: OnceCell<Cloud> = OnceCell::const_new();
@@ -54,6 +54,43 @@ async fn versions_and_locks_keep_to_the_contract() {
         s3.delete_object(Bucket='vault-open', Key='deleted')";
     python(cloud().await, script, &[]).await;
     contract::what_is_named_is_deleted_and_nothing_else(&open).await;
+    let (_, unlocked) = stores("vault-locked", "vault-unlocked").await;
+    what_has_no_lock_or_a_hold_of_s3(&locked, &unlocked).await;
+}
+
+/// One bucket locks each new object, the other one could and does not.
+async fn what_has_no_lock_or_a_hold_of_s3(locked: &S3Store, unlocked: &S3Store) {
+    let script = "import boto3\n\
+        for bucket, region in (('vault-locked', 'us-east-1'), ('vault-unlocked', 'us-west-2')):\n\
+        \x20   s3 = boto3.client('s3', region)\n\
+        \x20   for key, hold in (('hold/on', 'ON'), ('hold/off', 'OFF'), ('hold/never', None)):\n\
+        \x20       s3.put_object(Bucket=bucket, Key=key, Body=b'1')\n\
+        \x20       if hold:\n\
+        \x20           s3.put_object_legal_hold(Bucket=bucket, Key=key, LegalHold={'Status': hold})";
+    python(cloud().await, script, &[]).await;
+    for (store, is_locked) in [(locked, true), (unlocked, false)] {
+        let versions = store.versions("hold/").await.unwrap();
+        let keys: Vec<_> = versions.iter().map(|version| version.key.as_str()).collect();
+        assert_eq!(keys, ["hold/never", "hold/off", "hold/on"]);
+        for version in &versions {
+            let protection = store.protection(version).await.unwrap().unwrap();
+            let found = (protection.retained_until.is_some(), protection.is_held);
+            assert_eq!(found, (is_locked, version.key == "hold/on"), "{}", version.key);
+        }
+    }
+    // Who may not see a lock is told so, and not that there is none.
+    for action in ["GetObjectRetention", "GetObjectLegalHold"] {
+        let calls = CallFilter::all().service("s3").action(action).resource("vault-unlocked/hold/never");
+        let denied = Effect::Error { code: "AccessDenied".into(), status: 403, message: "no".into() };
+        cloud().await.inject(Fault::new(denied, calls).times(1));
+        let found = store_protection(unlocked, "hold/never").await;
+        assert_eq!(found.unwrap_err().code(), "AccessDenied", "{action}");
+    }
+}
+
+async fn store_protection(store: &S3Store, key: &str) -> reconcile::Result<Option<Protection>> {
+    let versions = store.versions(key).await?;
+    store.protection(&versions[0]).await
 }
 
 async fn stored(store: &S3Store, prefix: &str, body: &Bytes) -> (Created, StoredObject) {

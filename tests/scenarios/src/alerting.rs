@@ -1,7 +1,7 @@
 //! What scenarios about alerts have in common: a memory to begin with, inboxes, and what a message says.
 
 use anyhow::{Context, Result};
-use jiff::{ToSpan, tz::TimeZone};
+use jiff::{SignedDuration, Timestamp, ToSpan, tz::TimeZone};
 use local_cloud::{Cloud, Inbox, Received};
 use serde_json::{Value, json};
 
@@ -69,12 +69,18 @@ impl Estate<'_> {
         board(self.cloud, &key).await
     }
 
-    /// watch-rpo has seen these protected for weeks.
+    /// watch-rpo has seen these instances protected for weeks.
     pub async fn remember_watched(&self, names: &[&str]) -> Result<()> {
-        let since = jiff::Timestamp::now() - jiff::SignedDuration::from_hours(24 * 28);
-        let resource = |name: &&str| (format!("rds/{name}"), json!({"seen_since": since, "worst": null}));
-        let resources: serde_json::Map<String, Value> = names.iter().map(resource).collect();
-        let month = jiff::Timestamp::now().strftime("%Y-%m").to_string();
+        let resources: Vec<String> = names.iter().map(|name| format!("rds/{name}")).collect();
+        let since = Timestamp::now() - SignedDuration::from_hours(24 * 28);
+        self.remember_watched_since(&resources, since).await
+    }
+
+    /// watch-rpo has seen these resources protected since then.
+    pub async fn remember_watched_since(&self, resources: &[String], since: Timestamp) -> Result<()> {
+        let resource = |name: &String| (name.clone(), json!({"seen_since": since, "worst": null}));
+        let resources: serde_json::Map<String, Value> = resources.iter().map(resource).collect();
+        let month = Timestamp::now().strftime("%Y-%m").to_string();
         let memory = json!({"month": month, "resources": resources});
         let bucket = state_bucket(self.cloud)?;
         Ok(self.cloud.put_object(bucket, &format!("watch/{month}.json"), memory.to_string()).await?)
@@ -82,8 +88,7 @@ impl Estate<'_> {
 
     /// So that publish-report finds no report due, on whatever day that is.
     pub async fn no_report_is_due(&self) -> Result<()> {
-        let due =
-            (jiff::Timestamp::now() - jiff::SignedDuration::from_mins(390)).to_zoned(TimeZone::UTC).date();
+        let due = (Timestamp::now() - SignedDuration::from_mins(390)).to_zoned(TimeZone::UTC).date();
         let monday = due.checked_sub(i64::from(due.weekday().to_monday_zero_offset()).days())?;
         for name in [format!("{monday}-weekly"), format!("{}-monthly", due.first_of_month())] {
             let key = format!("reports/{name}.html");

@@ -287,6 +287,19 @@ async fn what_would_be_deleted_is_published_and_what_a_person_holds_is_marked() 
     estate.protect("kept").await?;
     estate.back_up().await?;
     let id = entries_of("kept").await?[0]["subject"].as_str().context("no subject")?.to_owned();
+    // A person's own copy takes the tags over, and is none of ours.
+    let copy = estate.rds(estate.home()).copy_db_snapshot().copy_tags(true);
+    let copy = copy.source_db_snapshot_identifier(&id).target_db_snapshot_identifier("kept-by-hand");
+    copy.send().await?;
+    scenarios::poll("the copy by hand", async || {
+        let by_hand =
+            estate.rds(estate.home()).describe_db_snapshots().db_snapshot_identifier("kept-by-hand");
+        Ok(by_hand.send().await?.db_snapshots()[0]
+            .status()
+            .filter(|status| *status == "available")
+            .map(|_| ()))
+    })
+    .await?;
 
     let planned = cloud().invoke("plan-retention", &json!({"plan": "now"})).await?;
     let detail = &planned.payload["acted"][0];
@@ -299,6 +312,10 @@ async fn what_would_be_deleted_is_published_and_what_a_person_holds_is_marked() 
     let kept = lineages.iter().find(|one| one["resource"] == "rds/kept").context("it is not in the plan")?;
     assert_eq!((&kept["plan"], &kept["keep"][0]["id"]), (&"default".into(), &id.clone().into()));
     assert!(kept["keep"][0]["why"].to_string().contains("newest verified"), "{kept}");
+    let strays = plan["plan"]["strays"]["named"].as_array().context("no strays")?;
+    let stray = strays.iter().find(|one| one["name"] == "kept-by-hand").context("it is not in the plan")?;
+    assert_eq!((&stray["engine"], &stray["region"]), (&"rds".into(), &"home".into()), "{stray}");
+    assert!(detail["strays"].as_u64() >= Some(1), "{detail}");
 
     let acknowledged = cloud().invoke("plan-retention", &json!({"acknowledge": hash})).await?;
     assert!(acknowledged.error.is_none(), "{:?}", acknowledged.error);

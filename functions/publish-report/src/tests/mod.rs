@@ -5,8 +5,8 @@ mod shown;
 use std::{collections::BTreeMap, time::Duration};
 
 use domain::{
-    DayOfAges, Engine, Finding, Findings, PlanDocument, RecoveryPointId, ResourceId, Severity,
-    Slot, Standing, retention::Region, tag,
+    DayOfAges, Engine, Finding, Findings, PlanDocument, RecoveryPointId, ResourceId, Severity, Slot,
+    Standing, retention::Region, tag,
 };
 use inventory::{Mark, mark_key};
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use reconcile::{Error, Result};
 use serde::{Deserialize, Serialize};
 
-use crate::{BackupPlans, Held, Inventory, Judgement};
+use crate::{BackupPlans, Held, Inventory, Judgement, Strays};
 
 /// The shape of the document.
 pub(crate) const VERSION: u32 = 1;
@@ -26,6 +26,9 @@ pub struct RetentionPlan {
     /// What was not decided, because something did not answer: engines, and resources.
     #[serde(default)]
     pub undecided: Vec<String>,
+    /// What belongs to no recovery point: nothing is decided about it, and nothing deletes it but a person.
+    #[serde(default, skip_serializing_if = "Strays::is_empty")]
+    pub strays: Strays,
 }
 
 /// What was decided about the recovery points of one incarnation of one resource.
@@ -53,9 +56,15 @@ pub struct Decided {
     /// The coarsest tier that it fills.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tier: Option<Tier>,
+    /// Of one that is expired, and still there: since when every plan has expired it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<Timestamp>,
     /// Why.
     pub why: Vec<String>,
 }
+
+/// Since when each is expired.
+type ExpiredSince<'p> = BTreeMap<(&'p ResourceId, &'p RecoveryPointId), Timestamp>;
 
 /// What a Region lost of an engine's recovery points since a plan was made.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -106,19 +115,21 @@ impl Loss<'_> {
 }
 
 impl LineagePlan {
-    fn of(judgement: &Judgement) -> Self {
+    fn of(judgement: &Judgement, expired_since: &ExpiredSince, now: Timestamp) -> Self {
         let (mut keep, mut expire) = (Vec::new(), Vec::new());
         for (held, decision) in judgement.decisions() {
             let is_verified = |region: &Region| {
                 held.holding(*region).is_some_and(|holding| holding.worth == Worth::Verified)
             };
+            let is_kept = decision.is_none_or(Decision::is_kept);
+            let since = || expired_since.get(&(&held.resource, &held.id)).copied().unwrap_or(now);
             let decided = Decided {
                 id: held.id.clone(),
                 verified: Region::ALL.into_iter().filter(is_verified).collect(),
                 tier: decision.and_then(Decision::tier),
+                since: (!is_kept).then(since),
                 why: judgement.why(decision),
             };
-            let is_kept = decision.is_none_or(Decision::is_kept);
             if is_kept { keep.push(decided) } else { expire.push(decided) }
         }
         let plan = judgement.plan.map(|plan| plan.name.to_string());
@@ -126,15 +137,22 @@ impl LineagePlan {
         Self { resource, mark, plan, keep, expire }
     }
 
-    /// The same, as far as nobody has seen it: nothing is expired. What was to go may be gone by now, and is nobody's loss.
-    fn all_kept(&self) -> Self {
-        let unseen = |one: &Decided, verified: Vec<Region>| Decided {
-            verified,
-            why: vec!["it was not looked at".to_owned()],
+    /// The same, as far as nobody has seen it: nothing is expired. What was to go may be gone by now, and is nobody's loss; if it
+    /// is there after all, it has been expired all the while.
+    fn all_kept(&self, planned_at: Timestamp) -> Self {
+        let unseen = || "it was not looked at".to_owned();
+        let kept = self.keep.iter().map(|one| match one.since {
+            // It was to go, and was not looked at before either.
+            Some(_) => one.clone(),
+            None => Decided { why: vec![unseen()], ..one.clone() },
+        });
+        let expired = self.expire.iter().map(|one| Decided {
+            verified: Vec::new(),
+            since: one.since.or(Some(planned_at)),
+            why: one.why.iter().cloned().chain([unseen()]).collect(),
             ..one.clone()
-        };
-        let kept = self.keep.iter().map(|one| unseen(one, one.verified.clone()));
-        let keep = kept.chain(self.expire.iter().map(|one| unseen(one, Vec::new()))).collect();
+        });
+        let keep = kept.chain(expired).collect();
         Self { keep, expire: Vec::new(), ..self.clone() }
     }
 }
@@ -149,13 +167,14 @@ impl RetentionPlan {
         last: Option<&Self>,
         now: Timestamp,
     ) -> Self {
+        let expired_since = last.map(Self::expired_since).unwrap_or_default();
         let judgements = Judgement::of_all(inventory, plans, backup_plans, now);
-        let lineages = judgements.map(|judgement| LineagePlan::of(&judgement));
+        let lineages = judgements.map(|judgement| LineagePlan::of(&judgement, &expired_since, now));
         let is_unknown = |engine: Engine| inventory.unknown().any(|(unknown, _)| unknown == engine);
-        let not_seen = last
-            .into_iter()
-            .flat_map(|last| &last.lineages)
-            .filter(|lineage| is_unknown(lineage.resource.engine));
+        let not_seen = last.into_iter().flat_map(|last| {
+            let not_seen = last.lineages.iter().filter(|lineage| is_unknown(lineage.resource.engine));
+            not_seen.map(|lineage| lineage.all_kept(last.made_at))
+        });
         let undecided = inventory
             .unknown()
             .map(|(engine, _)| engine.to_string())
@@ -163,9 +182,16 @@ impl RetentionPlan {
         Self {
             version: VERSION,
             made_at: now,
-            lineages: lineages.chain(not_seen.map(LineagePlan::all_kept)).collect(),
+            lineages: lineages.chain(not_seen).collect(),
             undecided: undecided.collect(),
+            strays: Strays::of(&inventory.strays),
         }
+    }
+
+    /// Since when each has been expired by one plan after the other, those among them that a plan could not look at.
+    fn expired_since(&self) -> ExpiredSince<'_> {
+        let since = |one: &Decided| one.since.unwrap_or(self.made_at);
+        self.expired_or_unseen().map(|(resource, one)| ((resource, &one.id), since(one))).collect()
     }
 
     /// What each Region has lost of each engine: of what it keeps, and was verified there. Of an engine that did not answer
@@ -204,6 +230,11 @@ impl RetentionPlan {
     /// What it keeps.
     pub fn kept(&self) -> impl Iterator<Item = (&ResourceId, &Decided)> {
         self.lineages.iter().flat_map(|lineage| lineage.keep.iter().map(move |one| (&lineage.resource, one)))
+    }
+
+    /// What it expires, or keeps only because nobody could look at it, when an earlier one had expired it.
+    pub fn expired_or_unseen(&self) -> impl Iterator<Item = (&ResourceId, &Decided)> {
+        self.expired().chain(self.kept().filter(|(_, decided)| decided.since.is_some()))
     }
 
     /// What it expires.

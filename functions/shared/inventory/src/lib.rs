@@ -12,6 +12,7 @@ mod judgement;
 mod marks;
 mod published;
 mod snapshots;
+mod strays;
 mod vaulted;
 
 use std::collections::BTreeMap;
@@ -29,8 +30,9 @@ pub use self::{
     held::{Held, Holding, What},
     judgement::Judgement,
     marks::{Mark, Marks, mark_key, mark_prefix},
-    published::{Published, acknowledgement_key, is_acknowledged, short_hash},
-    snapshots::observe as rds_lineages,
+    published::{Published, acknowledged_since, acknowledgement_key, is_acknowledged, short_hash},
+    snapshots::lineages as rds_lineages,
+    strays::{Stray, Strays},
     vaulted::ABANDONED,
 };
 
@@ -48,10 +50,12 @@ pub struct Lineage {
 pub type Lineages = BTreeMap<Lineage, Vec<Held>>;
 
 /// What there is. Of an engine of which anything did not answer, in either Region, nothing is known.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Inventory {
     /// By engine.
     pub engines: BTreeMap<Engine, Result<Lineages>>,
+    /// What belongs to no recovery point, of the engines that are known.
+    pub strays: Vec<Stray>,
 }
 
 /// The places in which recovery points are.
@@ -77,8 +81,15 @@ impl Inventory {
             vaulted::observe(Engine::Redis, vault, recovery_vault, &marks, now),
             vaulted::observe(Engine::Turso, vault, recovery_vault, &marks, now),
         );
-        let engines = BTreeMap::from([(Engine::Rds, rds), (Engine::Redis, redis), (Engine::Turso, turso)]);
-        Ok(Self { engines })
+        let mut seen = Self::default();
+        for (engine, answer) in [(Engine::Rds, rds), (Engine::Redis, redis), (Engine::Turso, turso)] {
+            let lineages = answer.map(|(lineages, strays)| {
+                seen.strays.extend(strays);
+                lineages
+            });
+            seen.engines.insert(engine, lineages);
+        }
+        Ok(seen)
     }
 
     /// What is known, engine by engine.

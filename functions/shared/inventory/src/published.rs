@@ -58,9 +58,19 @@ impl Published {
 
     /// The newest one, with as many calls as it takes.
     pub async fn newest(vault: &impl Store) -> Result<Option<Self>> {
-        let Some(newest) = vault.list(&plans(vault.region())).await?.pop() else { return Ok(None) };
-        let text = read(vault, &newest).await?;
-        Self::parse(&newest.key, &text).map(Some)
+        Ok(Self::newest_and_before(vault).await?.map(|(newest, _)| newest))
+    }
+
+    /// The newest one, and where the one before it is: which costs no further call, as reading it would.
+    pub async fn newest_and_before(vault: &impl Store) -> Result<Option<(Self, Option<Object>)>> {
+        let mut published = vault.list(&plans(vault.region())).await?;
+        let Some(newest) = published.pop() else { return Ok(None) };
+        Ok(Some((Self::read(vault, &newest).await?, published.pop())))
+    }
+
+    /// Reads the one that is there.
+    pub async fn read(vault: &impl Store, object: &Object) -> Result<Self> {
+        Self::parse(&object.key, &read(vault, object).await?)
     }
 
     /// Reads a document. One whose hash is of something else is refused.
@@ -133,5 +143,11 @@ pub fn acknowledgement_key(region: &str, hash: &str) -> String {
 
 /// Whether a person has ever read one: until then nothing is deleted.
 pub async fn is_acknowledged(vault: &impl Store) -> Result<bool> {
-    Ok(!vault.list(&acknowledgements(vault.region())).await?.is_empty())
+    Ok(acknowledged_since(vault).await?.is_some())
+}
+
+/// Since when plans are acknowledged: when a person first said to have read one.
+pub async fn acknowledged_since(vault: &impl Store) -> Result<Option<Timestamp>> {
+    let acknowledged = vault.list(&acknowledgements(vault.region())).await?;
+    Ok(acknowledged.iter().map(|object| object.modified).min())
 }

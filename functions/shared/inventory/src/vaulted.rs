@@ -7,28 +7,30 @@ use domain::{
 use futures::try_join;
 use jiff::{SignedDuration, Timestamp};
 use reconcile::Result;
-use vault::{Listed, Store, list_all};
+use vault::{Listed, Misplaced, Store, list_all};
 
 use crate::{
-    Lineages, Marks,
+    Lineages, Marks, Stray,
     held::{Gathered, Holding, What},
 };
 
 /// How long after its last object a recovery point without a manifest may still get one, or a copy its other objects.
 pub const ABANDONED: SignedDuration = SignedDuration::from_hours(7 * 24);
 
-/// The recovery points in the vaults of both Regions: one call for each 1,000 objects.
+/// The recovery points in the vaults of both Regions, and the strays among their objects: one call for each 1,000 objects.
 pub(crate) async fn observe(
     engine: Engine,
     vault: &impl Store,
     recovery_vault: &impl Store,
     marks: &Marks,
     now: Timestamp,
-) -> Result<Lineages> {
+) -> Result<(Lineages, Vec<Stray>)> {
     let (home, recovery) = try_join!(list_all(vault, engine), list_all(recovery_vault, engine))?;
     let mut pairs: BTreeMap<(ResourceId, RecoveryPointId), Pair> = BTreeMap::new();
-    for (region, points) in [(Region::Home, home), (Region::Recovery, recovery)] {
-        for point in points {
+    let mut strays = Vec::new();
+    for (region, contents) in [(Region::Home, home), (Region::Recovery, recovery)] {
+        strays.extend(contents.misplaced.into_iter().map(|one| stray(engine, region, one)));
+        for point in contents.points {
             let pair = pairs.entry((point.resource.clone(), point.id.clone())).or_default();
             pair[region as usize] = Some(point);
         }
@@ -43,7 +45,12 @@ pub(crate) async fn observe(
             }
         }
     }
-    Ok(gathered.into_lineages())
+    Ok((gathered.into_lineages(), strays))
+}
+
+fn stray(engine: Engine, region: Region, misplaced: Misplaced) -> Stray {
+    let Misplaced { object, why } = misplaced;
+    Stray { engine, region, name: object.key, why: why.to_owned(), made_at: Some(object.modified) }
 }
 
 /// What each Region has of a recovery point.

@@ -23,6 +23,24 @@ pub struct Listed {
     pub objects: BTreeMap<String, Object>,
 }
 
+/// What a vault has of an engine.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Contents {
+    /// The recovery points, the earliest slot first.
+    pub points: Vec<Listed>,
+    /// The objects that are no recovery point's.
+    pub misplaced: Vec<Misplaced>,
+}
+
+/// An object among the recovery points that belongs to none of them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Misplaced {
+    /// It.
+    pub object: Object,
+    /// Why not.
+    pub why: &'static str,
+}
+
 impl Listed {
     /// When its manifest was written, last of all and only once everything was verified; `None` while it is not whole.
     pub fn completed(&self) -> Option<Timestamp> {
@@ -74,20 +92,27 @@ pub async fn list(
     for day in days {
         objects.extend(store.list(&day_prefix(engine, day)).await?);
     }
-    Ok(points(engine, objects))
+    Ok(contents(engine, objects).points)
 }
 
-/// All recovery points of `engine` (a list call for each 1,000 objects).
-pub async fn list_all(store: &impl Store, engine: Engine) -> Result<Vec<Listed>> {
-    Ok(points(engine, store.list(&format!("{engine}/")).await?))
+/// All that there is of `engine` (a list call for each 1,000 objects).
+pub async fn list_all(store: &impl Store, engine: Engine) -> Result<Contents> {
+    Ok(contents(engine, store.list(&format!("{engine}/")).await?))
 }
 
-fn points(engine: Engine, objects: Vec<Object>) -> Vec<Listed> {
+fn contents(engine: Engine, objects: Vec<Object>) -> Contents {
     // By resource too: names that differ only in case have the same ids.
     let mut points: BTreeMap<(Slot, String, String), Listed> = BTreeMap::new();
+    let mut misplaced = Vec::new();
     for object in objects {
-        let Some((resource, id, name)) = read_key(engine, &object.key) else { continue };
-        let Some(slot) = id.parts().map(|parts| parts.slot) else { continue };
+        let place = match read_key(engine, &object.key) {
+            Ok(place) => place,
+            Err(why) => {
+                misplaced.push(Misplaced { object, why });
+                continue;
+            }
+        };
+        let Place { resource, id, slot, name } = place;
         let point = points.entry((slot, resource.name.clone(), id.to_string())).or_insert_with(|| Listed {
             id,
             resource,
@@ -96,17 +121,33 @@ fn points(engine: Engine, objects: Vec<Object>) -> Vec<Listed> {
         });
         point.objects.insert(name, object);
     }
-    points.into_values().collect()
+    Contents { points: points.into_values().collect(), misplaced }
 }
 
-fn read_key(engine: Engine, key: &str) -> Option<(ResourceId, RecoveryPointId, String)> {
-    let mut parts = key.strip_prefix(engine.as_str())?.strip_prefix('/')?.splitn(4, '/');
-    let (day, resource) = (parts.next()?, parts.next()?);
-    let (id, name) = (RecoveryPointId::from(parts.next()?), parts.next()?);
-    let said = id.parts()?;
+/// What a key says.
+struct Place {
+    resource: ResourceId,
+    id: RecoveryPointId,
+    slot: Slot,
+    name: String,
+}
+
+/// Or why it is no recovery point's.
+fn read_key(engine: Engine, key: &str) -> Result<Place, &'static str> {
+    const SHAPE: &str = "its key is not one of day, resource, recovery point and object";
+    let below = key.strip_prefix(engine.as_str()).and_then(|rest| rest.strip_prefix('/')).ok_or(SHAPE)?;
+    let parts: Vec<&str> = below.splitn(4, '/').collect();
+    let [day, resource, id, name] = parts[..] else { return Err(SHAPE) };
+    if name.is_empty() {
+        return Err(SHAPE);
+    }
+    let id = RecoveryPointId::from(id);
+    let said = id.parts().ok_or("its key names no recovery point")?;
+    let slot = said.slot;
     // A name that says something else than its place is nobody's.
-    let agrees = said.resource == resource.to_lowercase()
-        && said.slot.utc_date().to_string() == day
-        && !name.is_empty();
-    agrees.then(|| (ResourceId { engine, name: resource.to_owned() }, id.clone(), name.to_owned()))
+    if said.resource != resource.to_lowercase() || slot.utc_date().to_string() != day {
+        return Err("its key names a recovery point of another resource or day");
+    }
+    let resource = ResourceId { engine, name: resource.to_owned() };
+    Ok(Place { resource, slot, name: name.to_owned(), id: id.clone() })
 }

@@ -45,7 +45,7 @@ pub use fake_configuration::{FakeConfiguration, Setup};
 #[cfg(feature = "fake")]
 pub use fake_store::{FakeStore, Replication};
 pub use intake::Intake;
-pub use layout::{Listed, day_prefix, list, list_all, point_prefix};
+pub use layout::{Contents, Listed, Misplaced, day_prefix, list, list_all, point_prefix};
 pub use ledger::VaultLedger;
 pub use manifest::{MANIFEST, Manifest, StoredObject};
 pub use read_back::{ReadBack, read_back};

@@ -37,7 +37,7 @@ pub struct Protection {
 pub trait Versions {
     /// All versions of all objects whose keys begin with `prefix`, in the order of their keys (one call per 1,000).
     fn versions(&self, prefix: &str) -> impl Future<Output = Result<Vec<Version>>>;
-    /// What keeps it from being deleted; `None` if it is there no more. Nothing keeps a delete marker.
+    /// What keeps it from being deleted (two calls); `None` if it is there no more. Nothing keeps a delete marker.
     fn protection(&self, version: &Version) -> impl Future<Output = Result<Option<Protection>>>;
     /// Locks it until then, in its own mode. A lock is never shortened: S3 refuses.
     fn retain(

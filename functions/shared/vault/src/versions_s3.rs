@@ -1,15 +1,16 @@
 use aws_sdk_s3::{
-    operation::head_object::HeadObjectError,
+    error::{ProvideErrorMetadata, SdkError},
     primitives::DateTime,
     types::{
-        DeleteMarkerEntry, ObjectLockLegalHoldStatus, ObjectLockMode, ObjectLockRetention,
+        DeleteMarkerEntry, ObjectLockLegalHold, ObjectLockLegalHoldStatus, ObjectLockRetention,
         ObjectLockRetentionMode, ObjectVersion,
     },
 };
+use futures::try_join;
 use jiff::Timestamp;
 use reconcile::{Result, aws_error};
 
-use crate::{Protection, S3Store, Version, Versions, store_s3::status};
+use crate::{Protection, S3Store, Version, Versions};
 
 impl S3Store {
     fn version(&self, found: &ObjectVersion) -> Result<Version> {
@@ -30,6 +31,44 @@ impl S3Store {
             modified: self.time(found.last_modified())?,
             is_delete_marker: true,
         })
+    }
+}
+
+/// What S3 says of a part of a version's lock: `None` if the version is there no more, `Some(None)` if it has no such part.
+type Said<T> = Option<Option<T>>;
+
+impl S3Store {
+    async fn retention(&self, version: &Version) -> Result<Said<ObjectLockRetention>> {
+        let request = self.client.get_object_retention().bucket(&self.bucket).key(&version.key);
+        match request.version_id(&version.id).send().await {
+            Ok(found) => Ok(Some(found.retention)),
+            Err(error) => self.not_said(version, error),
+        }
+    }
+
+    async fn legal_hold(&self, version: &Version) -> Result<Said<ObjectLockLegalHold>> {
+        let request = self.client.get_object_legal_hold().bucket(&self.bucket).key(&version.key);
+        match request.version_id(&version.id).send().await {
+            Ok(found) => Ok(Some(found.legal_hold)),
+            Err(error) => self.not_said(version, error),
+        }
+    }
+
+    fn not_said<T, E>(&self, version: &Version, error: SdkError<E>) -> Result<Said<T>>
+    where
+        E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
+    {
+        match (error.code(), error.message()) {
+            (Some("NoSuchKey" | "NoSuchVersion"), _) => Ok(None),
+            // A version that has never had one; a bucket without locks, in the words of the calls on buckets and on objects.
+            (Some("NoSuchObjectLockConfiguration" | "ObjectLockConfigurationNotFoundError"), _) => {
+                Ok(Some(None))
+            }
+            (Some("InvalidRequest"), Some(said)) if said.contains("Object Lock Configuration") => {
+                Ok(Some(None))
+            }
+            _ => Err(aws_error(&self.doing("look at the lock of", &version.key), error)),
+        }
     }
 }
 
@@ -69,28 +108,21 @@ impl Versions for S3Store {
     }
 
     async fn protection(&self, version: &Version) -> Result<Option<Protection>> {
-        // Which S3 answers with 405.
+        // Of which S3 tells nothing (405).
         if version.is_delete_marker {
             return Ok(Some(Protection::default()));
         }
-        // S3 tells of a version and its lock in one call to whoever may read both (HeadObject, "x-amz-object-lock-…").
-        let request =
-            self.client.head_object().bucket(&self.bucket).key(&version.key).version_id(&version.id);
-        let found = match request.send().await {
-            Ok(found) => found,
-            Err(error)
-                if error.as_service_error().is_some_and(HeadObjectError::is_not_found)
-                    || status(&error) == Some(404) =>
-            {
-                return Ok(None);
-            }
-            Err(error) => return Err(aws_error(&self.doing("look at the lock of", &version.key), error)),
-        };
-        let until = found.object_lock_retain_until_date().map(|until| self.time(Some(until))).transpose()?;
+        // One call would do (HeadObject), but only for whoever may read the object itself; and to whoever may not see a lock it
+        // answers as if there were none. These two need no more than they tell, and refuse.
+        let (retention, hold) = try_join!(self.retention(version), self.legal_hold(version))?;
+        let (Some(retention), Some(hold)) = (retention, hold) else { return Ok(None) };
+        let until = retention.as_ref().and_then(ObjectLockRetention::retain_until_date);
+        let mode = retention.as_ref().and_then(ObjectLockRetention::mode);
         Ok(Some(Protection {
-            retained_until: until,
-            is_compliance: found.object_lock_mode() == Some(&ObjectLockMode::Compliance),
-            is_held: found.object_lock_legal_hold_status() == Some(&ObjectLockLegalHoldStatus::On),
+            retained_until: until.map(|until| self.time(Some(until))).transpose()?,
+            is_compliance: mode == Some(&ObjectLockRetentionMode::Compliance),
+            is_held: hold.as_ref().and_then(ObjectLockLegalHold::status)
+                == Some(&ObjectLockLegalHoldStatus::On),
         }))
     }
 

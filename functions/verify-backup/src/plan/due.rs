@@ -103,11 +103,7 @@ fn marked(observed: &Observed, place: &Place) -> Marked {
 }
 
 /// What is due, in no order.
-pub(super) fn due<'o>(
-    observed: &'o Observed,
-    keys: &Keys,
-    now: Timestamp,
-) -> Result<Vec<Due<'o>>> {
+pub(super) fn due<'o>(observed: &'o Observed, keys: &Keys, now: Timestamp) -> Result<Vec<Due<'o>>> {
     if let Ask::Now { resource, id } = &observed.ask {
         refuse_what_is_not_there(observed, resource, id.as_ref())?;
     }

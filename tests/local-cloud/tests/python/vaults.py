@@ -34,4 +34,7 @@ boto3.client("s3", region_name=HOME).put_bucket_replication(Bucket="replicated-h
 away = boto3.client("s3", region_name=RECOVERY)
 away.create_bucket(Bucket="vault-open", CreateBucketConfiguration={"LocationConstraint": RECOVERY})
 away.put_bucket_versioning(Bucket="vault-open", VersioningConfiguration={"Status": "Enabled"})
+# Its objects can be locked, and none is by default.
+away.create_bucket(
+    Bucket="vault-unlocked", ObjectLockEnabledForBucket=True, CreateBucketConfiguration={"LocationConstraint": RECOVERY})
 print("ok")

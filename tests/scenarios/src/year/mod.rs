@@ -141,7 +141,8 @@ impl World {
             let of_engine = engines.entry(source.resource.engine).or_default();
             of_engine.insert(source.lineage(), points.clone());
         }
-        Inventory { engines: engines.into_iter().map(|(engine, lineages)| (engine, Ok(lineages))).collect() }
+        let engines = engines.into_iter().map(|(engine, lineages)| (engine, Ok(lineages))).collect();
+        Inventory { engines, ..Inventory::default() }
     }
 
     /// The day's plan, carried out.

@@ -3,9 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Result;
-use domain::{
-    DayOfAges, Engine, Finding, Findings, RecoveryPointId, ResourceId, Severity, Slot, Standing,
-};
+use domain::{DayOfAges, Engine, Finding, Findings, RecoveryPointId, ResourceId, Severity, Slot, Standing};
 use inventory::{Held, Published};
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 use publish_report::{DAYS, Known, Recorded, Seen, Watched};
