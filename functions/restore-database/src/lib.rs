@@ -3,6 +3,7 @@
 //!
 //! One module for each engine ([`Engine`]); what they have in common is beside them.
 
+mod drill;
 mod engine;
 #[cfg(test)]
 mod fixture;

@@ -5,8 +5,9 @@ use reconcile::{Documents, Error, Result};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::{
+    drill::{self, Drill},
     request::Target,
-    restore::{Restore, SAME_REQUEST},
+    restore::Restore,
 };
 
 /// What was ordered, and how it is carried out. That never changes; how far it has come does.
@@ -18,6 +19,9 @@ pub struct Order<P> {
     pub(crate) to: String,
     /// The new name.
     pub(crate) name: String,
+    /// The drill that it is for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) drill: Option<Drill>,
     /// How it is carried out, and how far it has come.
     pub(crate) work: P,
     /// It was refused when it was begun, and the person who asked knows: nothing of it goes on.
@@ -37,19 +41,28 @@ pub struct Ordered<P> {
 
 impl<P> Order<P> {
     /// Whether that request, now, is this restore: an answer was lost, and the person asks again.
-    pub(crate) fn is_same(&self, restore: &Restore, to: &Target, now: Timestamp) -> bool {
-        !self.refused
-            && now.duration_since(self.restore.requested_at) <= SAME_REQUEST
+    pub(crate) fn is_same(
+        &self,
+        restore: &Restore,
+        to: &Target,
+        drill: Option<&Drill>,
+        now: Timestamp,
+    ) -> bool {
+        self.is_for(drill, now)
             && (&self.restore.resource, &self.restore.region) == (&restore.resource, &restore.region)
             && self.to == to.as_tag()
     }
 
     /// Whether that other order, made now, is for the same.
     pub(crate) fn is_same_as(&self, other: &Self, now: Timestamp) -> bool {
-        !self.refused
-            && now.duration_since(self.restore.requested_at) <= SAME_REQUEST
+        self.is_for(other.drill.as_ref(), now)
             && (&self.restore.resource, &self.restore.region, &self.to)
                 == (&other.restore.resource, &other.restore.region, &other.to)
+    }
+
+    fn is_for(&self, drill: Option<&Drill>, now: Timestamp) -> bool {
+        let then_for = self.drill.as_ref().map(|drill| drill.id.as_str());
+        !self.refused && drill::is_same(drill, then_for, self.restore.requested_at, now)
     }
 }
 

@@ -8,7 +8,11 @@ use reconcile::{Error, Request, Result, Wake};
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
 
-use crate::{engine::Of, rds, redis, turso};
+use crate::{
+    drill::{self, Drill},
+    engine::Of,
+    rds, redis, turso,
+};
 
 /// What woke the function.
 #[derive(Clone, Debug, PartialEq)]
@@ -32,8 +36,17 @@ pub struct RestoreRequest<W> {
     pub(crate) name: String,
     /// Where; the home Region unless told otherwise.
     pub(crate) region: Option<String>,
+    /// The drill that it is for; `None` where a person wants it.
+    pub(crate) drill: Option<Drill>,
     /// What the engine alone is told, such as what to do differently from the source.
     pub(crate) wish: W,
+}
+
+impl<W> RestoreRequest<W> {
+    /// Who asks.
+    pub(crate) fn by(&self) -> String {
+        self.drill.as_ref().map_or_else(|| "a person".to_owned(), |drill| drill.id.clone())
+    }
 }
 
 /// What a request may say of one engine alone.
@@ -49,7 +62,7 @@ pub trait Wish: DeserializeOwned {
 }
 
 /// The keys that every restore's payload has or may have.
-const KEYS: [&str; 4] = ["resource", "to", "as", "region"];
+const KEYS: [&str; 5] = ["resource", "to", "as", "region", "drill"];
 
 /// The payload as it stands in JSON.
 #[derive(Deserialize)]
@@ -58,6 +71,7 @@ struct Payload<W> {
     #[serde(rename = "as")]
     name: String,
     region: Option<String>,
+    drill: Option<Drill>,
     #[serde(flatten)]
     wish: W,
 }
@@ -172,7 +186,9 @@ fn restore<W: Wish>(object: Map<String, Value>, resource: &str) -> Result<Restor
     let name = name::<W>("as", &payload.name)?;
     let resource = ResourceId { engine: W::ENGINE, name: self::name::<W>("resource", resource)? };
     let to = Target::parse(&payload.to)?;
-    Ok(RestoreRequest { resource, to, name, region: payload.region, wish: payload.wish })
+    drill::check(payload.drill.as_ref(), &name)?;
+    let Payload { region, drill, wish, .. } = payload;
+    Ok(RestoreRequest { resource, to, name, region, drill, wish })
 }
 
 fn name<W: Wish>(key: &str, text: &str) -> Result<String> {
@@ -249,6 +265,44 @@ mod tests {
         assert!(error.to_string().contains(because), "{error}");
     }
 
+    #[test]
+    fn a_drill_says_so_in_its_name() {
+        let drill = json!({"id": "drill-rds-orders-20261122t100000z", "expires": "2026-11-22T22:00:00Z"});
+        let payload =
+            json!({"resource": "orders", "to": "latest", "as": "tidemark-drill-orders", "drill": drill});
+        let request = restore(payload.clone());
+        assert_eq!(request.drill.unwrap().id, "drill-rds-orders-20261122t100000z");
+        for (key, value, because) in [
+            (
+                "as",
+                json!("orders-2"),
+                "\"as\" is \"orders-2\": what a drill makes begins with tidemark-drill-",
+            ),
+            ("drill", Value::Null, "begins with tidemark-drill-, which only drills may use"),
+            (
+                "drill",
+                json!({"id": "", "expires": "2026-11-22T22:00:00Z"}),
+                "1 to 100 of a-z, 0-9 and hyphens",
+            ),
+            (
+                "drill",
+                json!({"id": "a/b", "expires": "2026-11-22T22:00:00Z"}),
+                "1 to 100 of a-z, 0-9 and hyphens",
+            ),
+            ("drill", json!({"id": "a"}), "missing field `expires`"),
+            (
+                "drill",
+                json!({"id": "a", "expires": "2026-11-22T22:00:00Z", "by": "me"}),
+                "unknown field `by`",
+            ),
+        ] {
+            let mut payload = payload.clone();
+            payload[key] = value;
+            let error = Ask::parse(payload).unwrap_err();
+            assert!(error.to_string().contains(because), "{error}");
+        }
+    }
+
     #[rstest]
     #[case("redis/sessions", "redis/sessions")]
     #[case("arn:aws:elasticache:us-east-1:123456789012:replicationgroup:sessions", "redis/sessions")]
@@ -285,9 +339,9 @@ mod tests {
     }
 
     #[rstest]
-    #[case("rds/a", "node_type", "resource, to, as, region, instance_class, subnet_group")]
-    #[case("redis/a", "instance_class", "resource, to, as, region, from, node_type")]
-    #[case("turso/a", "subnet_group", "resource, to, as, region, from, group")]
+    #[case("rds/a", "node_type", "resource, to, as, region, drill, instance_class, subnet_group")]
+    #[case("redis/a", "instance_class", "resource, to, as, region, drill, from, node_type")]
+    #[case("turso/a", "subnet_group", "resource, to, as, region, drill, from, group")]
     fn a_key_of_another_engine_is_refused_with_those_of_this_one(
         #[case] resource: &str,
         #[case] key: &str,

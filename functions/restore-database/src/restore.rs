@@ -16,10 +16,6 @@ pub(crate) const FIRST_QUERY_FAILED: &str = "FirstQueryFailed";
 /// The name of the action whose answer a person waits for.
 pub(crate) const RESTORE: &str = "restore";
 
-/// How long after a restore was asked for the same request counts as the same restore: an answer was lost and the person
-/// asks again. Later it is another wish: last week's "latest" is not today's.
-pub(crate) const SAME_REQUEST: SignedDuration = SignedDuration::from_mins(15);
-
 /// How long a restore is looked up in the ledger. By then it is over, or was given up.
 pub(crate) const REMEMBERED: SignedDuration = SignedDuration::from_hours(30 * 24);
 

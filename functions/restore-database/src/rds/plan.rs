@@ -9,8 +9,9 @@ use reconcile::{Error, Plan, Result};
 
 use super::{act::Action, observe::Asked};
 use crate::{
+    drill::{self, Drill},
     request::Target,
-    restore::{self, SAME_REQUEST},
+    restore,
 };
 
 /// Decides how the request is carried out.
@@ -18,10 +19,11 @@ pub(crate) fn plan(asked: &Asked, now: Timestamp) -> Result<Plan<Action>> {
     known(asked)?;
     free(asked, now)?;
     let from = source(asked, now)?;
+    let by = asked.request.by();
     let reason = match &from {
-        RestoreFrom::Snapshot(id) => format!("a person asked for recovery point {id}"),
-        RestoreFrom::Instant(_, Some(instant)) => format!("a person asked for {instant}"),
-        RestoreFrom::Instant(_, None) => "a person asked for the latest".to_owned(),
+        RestoreFrom::Snapshot(id) => format!("{by} asked for recovery point {id}"),
+        RestoreFrom::Instant(_, Some(instant)) => format!("{by} asked for {instant}"),
+        RestoreFrom::Instant(_, None) => format!("{by} asked for the latest"),
     };
     let mut plan = Plan::empty();
     let resource = &asked.request.resource;
@@ -58,8 +60,8 @@ fn free(asked: &Asked, now: Timestamp) -> Result<()> {
     let (request, Some(bearer)) = (&asked.request, &asked.bearer) else { return Ok(()) };
     let says = |key: &str, wanted: &str| bearer.tags.get(key).is_some_and(|found| found == wanted);
     let requested = bearer.tags.get(tag::REQUESTED_AT).and_then(|instant| instant.parse::<Timestamp>().ok());
-    let recent = requested.is_some_and(|requested| now.duration_since(requested) <= SAME_REQUEST);
-    if recent
+    let of_drill = bearer.tags.get(tag::DRILL).map(String::as_str);
+    if requested.is_some_and(|then| drill::is_same(request.drill.as_ref(), of_drill, then, now))
         && says(tag::RESOURCE, &request.resource.to_string())
         && says(tag::RESTORED_TO, &request.to.as_tag())
     {
@@ -299,6 +301,7 @@ fn tags(asked: &Asked, now: Timestamp) -> Tags {
     if let Some(secret) = request.wish.secret.as_ref().or(kept) {
         tags.insert(tag::SECRET.to_owned(), secret.clone());
     }
+    tags.extend(request.drill.iter().flat_map(Drill::tags));
     tags
 }
 

@@ -454,3 +454,37 @@ async fn without_credentials_the_first_query_is_not_claimed() {
     assert_eq!(completed["first_query"], "not-asked", "{completed}");
     assert!(completed["phases"].get("first_query_answered").is_none());
 }
+
+/// As run-drill asks.
+fn drilled(id: &str) -> Value {
+    let drill = json!({"id": id, "expires": "2026-11-22T22:00:00Z"});
+    json!({"resource": "orders", "to": "latest", "as": "tidemark-drill-orders", "drill": drill})
+}
+
+#[tokio::test]
+async fn a_drill_is_the_same_restore_however_late_it_asks_again() {
+    let mut world = World::new();
+    world.account.lose_answer_of_next("Restore");
+    world.ask(drilled("drill-1")).await.unwrap_err();
+    world.now += Duration::from_hours(2);
+    let answer = world.ask(drilled("drill-1")).await.unwrap();
+    assert_eq!(answer["restore_id"], "restore-tidemark-drill-orders-20261122t120000z");
+    let made = world.instance(HOME, "tidemark-drill-orders").await;
+    assert_eq!(
+        (made.tags["tidemark:drill"].as_str(), made.tags["tidemark:expires"].as_str()),
+        ("drill-1", "2026-11-22T22:00:00Z")
+    );
+    assert!(!made.tags.contains_key("tidemark:plan"));
+    assert_eq!(world.ask(drilled("drill-2")).await.unwrap_err().code(), "NameTaken");
+}
+
+#[tokio::test]
+async fn what_became_of_a_drill_s_restore_the_drill_tells() {
+    let mut world = World::new();
+    world.ask(drilled("drill-1")).await.unwrap();
+    world.now += Duration::from_hours(73);
+    world.tick().await;
+    assert!(world.ledger.entries().values().any(|entry| entry["kind"] == "restore-failed"));
+    let summary = world.tick().await;
+    assert_eq!((summary.findings, summary.settled), (Some(0), 1));
+}

@@ -41,7 +41,8 @@ fn follow(seen: &Seen, observed: &Restores, now: Timestamp, plan: &mut Plan<Acti
     let (restore, resource, id) = (&order.restore, &order.restore.resource, &order.restore.id);
     let end = restore.end(&observed.recorded);
     if let Some(end) = end {
-        if let End::Failed(code) = end {
+        // What became of a drill's, the drill tells.
+        if let (End::Failed(code), None) = (end, &order.drill) {
             plan.find(failed_restore(seen, code));
         }
         return plan.settled(resource, format!("{id} is over"));

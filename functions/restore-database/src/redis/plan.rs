@@ -13,10 +13,11 @@ use super::{
     work::{Chosen, Directory, Make, NewCache, Origin, Staged, Work},
 };
 use crate::{
+    drill::{self, Drill},
     orders::Order,
     points::{self, Found, Point},
     request::Target,
-    restore::{End, Restore, SAME_REQUEST},
+    restore::{End, Restore},
 };
 
 /// How a directory was copied, in a manifest.
@@ -28,7 +29,7 @@ pub(crate) fn plan(asked: &Asked, now: Timestamp) -> Result<Plan<Action>> {
     let restore = identity(asked, now);
     let mut plan = Plan::empty();
     if let Some(ordered) = &asked.order
-        && ordered.order.is_same(&restore, &request.to, now)
+        && ordered.order.is_same(&restore, &request.to, request.drill.as_ref(), now)
         && !matches!(asked.order_end, Some(End::Failed(_)))
     {
         let action = Action::GoOn { ordered: Box::new(ordered.clone()), notes: Vec::new() };
@@ -38,9 +39,9 @@ pub(crate) fn plan(asked: &Asked, now: Timestamp) -> Result<Plan<Action>> {
     free(asked, &restore)?;
     let point = point(asked, now)?;
     let (work, notes) = work(asked, point, &restore, now)?;
-    let reason = format!("a person asked for {}; that is {}", request.to.as_tag(), work.chosen.id);
-    let (to, name) = (request.to.as_tag(), request.name.clone());
-    let order = Order { restore, to, name, work, refused: false };
+    let reason = format!("{} asked for {}; that is {}", request.by(), request.to.as_tag(), work.chosen.id);
+    let (to, name, drill) = (request.to.as_tag(), request.name.clone(), request.drill.clone());
+    let order = Order { restore, to, name, drill, work, refused: false };
     let action = Action::Begin {
         order: Box::new(order),
         document: document(&asked.region, &request.name),
@@ -72,7 +73,12 @@ fn begun(asked: &Asked, tags: &Tags, now: Timestamp) -> Option<(String, Timestam
     let requested_at: Timestamp = tags.get(tag::REQUESTED_AT)?.parse().ok()?;
     let same = tags.get(tag::RESOURCE) == Some(&request.resource.to_string())
         && tags.get(tag::RESTORED_TO) == Some(&request.to.as_tag())
-        && now.duration_since(requested_at) <= SAME_REQUEST;
+        && drill::is_same(
+            request.drill.as_ref(),
+            tags.get(tag::DRILL).map(String::as_str),
+            requested_at,
+            now,
+        );
     same.then(|| tags.get(tag::RESTORE).cloned())?.map(|id| (id, requested_at))
 }
 
@@ -296,5 +302,6 @@ fn tags(asked: &Asked, restore: &Restore, secret: Option<&str>) -> Tags {
         tag(tag::REQUESTED_AT, restore.requested_at.to_string()),
     ]);
     tags.extend(secret.map(|secret| tag(tag::SECRET, secret.to_owned())));
+    tags.extend(asked.request.drill.iter().flat_map(Drill::tags));
     tags
 }

@@ -31,7 +31,8 @@ fn follow(ordered: &Ordered<Work>, observed: &Restores, now: Timestamp, plan: &m
     let order = &ordered.order;
     let (restore, resource, id) = (&order.restore, &order.restore.resource, &order.restore.id);
     if let Some(end) = restore.end(&observed.recorded) {
-        if let End::Failed(code) = end {
+        // What became of a drill's, the drill tells.
+        if let (End::Failed(code), None) = (end, &order.drill) {
             plan.find(failed_restore(ordered, code));
         }
         return plan.settled(resource, format!("{id} is over"));

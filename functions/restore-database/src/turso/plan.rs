@@ -36,7 +36,7 @@ pub(crate) fn plan(asked: &Asked, now: Timestamp) -> Result<Plan<Action>> {
     };
     let mut plan = Plan::empty();
     if let Some(ordered) = &asked.order
-        && ordered.order.is_same(&restore, &request.to, now)
+        && ordered.order.is_same(&restore, &request.to, request.drill.as_ref(), now)
         && !matches!(asked.order_end, Some(End::Failed(_)))
     {
         let action = Action::GoOn { ordered: Box::new(ordered.clone()) };
@@ -45,10 +45,10 @@ pub(crate) fn plan(asked: &Asked, now: Timestamp) -> Result<Plan<Action>> {
     }
     free(asked)?;
     let (work, notes) = work(asked, now)?;
-    let reason = format!("a person asked for {}", request.to.as_tag());
-    let (to, name) = (request.to.as_tag(), request.name.clone());
+    let reason = format!("{} asked for {}", request.by(), request.to.as_tag());
+    let (to, name, drill) = (request.to.as_tag(), request.name.clone(), request.drill.clone());
     let action = Action::Begin {
-        order: Box::new(Order { restore, to, name, work, refused: false }),
+        order: Box::new(Order { restore, to, name, drill, work, refused: false }),
         document: document(&request.name),
         replacing: asked.order.as_ref().map(|ordered| ordered.version.clone()),
         notes,

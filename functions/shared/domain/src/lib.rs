@@ -3,6 +3,7 @@
 //! The words are the glossary's (`docs/glossary.md`).
 
 mod ages;
+pub mod drill;
 mod finding;
 mod plan;
 mod plan_document;
@@ -57,4 +58,8 @@ pub mod tag {
     pub const RESTORE: &str = "tidemark:restore";
     /// On a restored database: the instant or recovery point it was restored to.
     pub const RESTORED_TO: &str = "tidemark:restored-to";
+    /// On a database that a drill restored: the drill's id. What carries it, and nothing else, is torn down.
+    pub const DRILL: &str = "tidemark:drill";
+    /// On a database that a drill restored: from when on nobody needs it, whatever became of the drill, RFC 3339.
+    pub const EXPIRES: &str = "tidemark:expires";
 }

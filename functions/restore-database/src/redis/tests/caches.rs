@@ -214,3 +214,25 @@ async fn a_hostile_manifest_is_refused(#[case] spoil: fn(&mut Value), #[case] sa
     assert!(error.report().contains(says), "{}", error.report());
     assert_eq!((world.creates(), world.exports().objects().len()), (0, 0));
 }
+
+#[tokio::test]
+async fn a_drill_is_the_same_restore_however_late_it_asks_again() {
+    use redis::elasticache::ElastiCache;
+    let (mut world, _, second) = two_points();
+    let drilled = |id: &str| {
+        let drill = json!({"id": id, "expires": "2026-11-22T22:00:00Z"});
+        with(with(to("latest"), "as", "tidemark-drill-sessions"), "drill", drill)
+    };
+    let answer = world.ask(drilled("drill-1")).await.unwrap();
+    world.later(120);
+    let again = world.ask(drilled("drill-1")).await.unwrap();
+    assert_eq!((&again["restore_id"], &again["recovery_point"]), (&answer["restore_id"], &json!(second)));
+    assert_eq!(world.creates(), 1);
+    let made = world.caches.region(HOME).cache(CacheKind::ReplicationGroup, "tidemark-drill-sessions").await;
+    let tags = made.unwrap().unwrap().tags;
+    assert_eq!(
+        (tags["tidemark:drill"].as_str(), tags["tidemark:expires"].as_str()),
+        ("drill-1", "2026-11-22T22:00:00Z")
+    );
+    assert_eq!(world.ask(drilled("drill-2")).await.unwrap_err().code(), "NameTaken");
+}

@@ -123,3 +123,18 @@ async fn without_a_token_or_without_turso() {
     assert_eq!(error.code(), "EngineNotConfigured");
     assert!(error.to_string().contains("TIDEMARK_TURSO_ORGANIZATION"), "{error}");
 }
+
+#[tokio::test]
+async fn a_drill_is_the_same_restore_however_late_it_asks_again() {
+    let mut world = World::new();
+    let drilled = |id: &str| {
+        let drill = json!({"id": id, "expires": "2026-11-22T22:00:00Z"});
+        json!({"resource": "turso/orders", "to": "latest", "as": "tidemark-drill-orders", "drill": drill})
+    };
+    let answer = world.ask(drilled("drill-1")).await.unwrap();
+    world.now += Duration::from_hours(2);
+    let again = world.ask(drilled("drill-1")).await.unwrap();
+    assert_eq!(again["restore_id"], answer["restore_id"]);
+    assert_eq!(world.count("branch"), 1);
+    assert_eq!(world.ask(drilled("drill-2")).await.unwrap_err().code(), "NameTaken");
+}

@@ -1,0 +1,75 @@
+//! A restore that is a drill's: the same as a person's, but for what it is called and how long it is needed.
+
+use domain::tag;
+use jiff::{SignedDuration, Timestamp};
+use reconcile::Result;
+use serde::{Deserialize, Serialize};
+
+use crate::request::invalid;
+
+/// What names of databases that drills restore begin with, and no other: they are deleted by it where there are no tags.
+pub(crate) const PREFIX: &str = "tidemark-drill-";
+
+/// The longest id. It stands in tags.
+const LONGEST: usize = 100;
+
+/// How long after a restore was asked for the same request of a person counts as the same restore: an answer was lost and they
+/// ask again. Later it is another wish: last week's "latest" is not today's.
+const SAME_REQUEST: SignedDuration = SignedDuration::from_mins(15);
+
+/// The drill that a restore is for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Drill {
+    /// Which.
+    pub(crate) id: String,
+    /// From when on nobody needs what it made, whatever became of it.
+    pub(crate) expires: Timestamp,
+}
+
+impl Drill {
+    /// What it writes onto what it makes.
+    pub(crate) fn tags(&self) -> [(String, String); 2] {
+        [(tag::DRILL, self.id.clone()), (tag::EXPIRES, self.expires.to_string())]
+            .map(|(key, value)| (key.to_owned(), value))
+    }
+}
+
+/// Whether a drill's restore is called so, and nothing else is.
+pub(crate) fn check(drill: Option<&Drill>, name: &str) -> Result<()> {
+    match drill {
+        None if name.starts_with(PREFIX) => Err(invalid(format!(
+            "\"as\" is {name:?}: it begins with {PREFIX}, which only drills may use, because it is deleted by that"
+        ))),
+        None => Ok(()),
+        Some(_) if !name.starts_with(PREFIX) => {
+            Err(invalid(format!("\"as\" is {name:?}: what a drill makes begins with {PREFIX}")))
+        }
+        Some(drill) => {
+            let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+            let is_valid = (1..=LONGEST).contains(&drill.id.len()) && drill.id.chars().all(allowed);
+            if is_valid {
+                return Ok(());
+            }
+            let shown: String = drill.id.chars().take(80).collect();
+            Err(invalid(format!(
+                "\"drill\" has the id {shown:?}: expected 1 to {LONGEST} of a-z, 0-9 and hyphens"
+            )))
+        }
+    }
+}
+
+/// Whether what is asked for now is the restore that was asked for then, of the same resource to the same state. A drill is itself
+/// however late it asks again.
+pub(crate) fn is_same(
+    now_for: Option<&Drill>,
+    then_for: Option<&str>,
+    then: Timestamp,
+    now: Timestamp,
+) -> bool {
+    match (now_for, then_for) {
+        (Some(drill), Some(id)) => drill.id == id,
+        (None, None) => now.duration_since(then) <= SAME_REQUEST,
+        _ => false,
+    }
+}
