@@ -49,20 +49,40 @@ pub(crate) async fn delete<R: Rds, V: Vault, C, L, P, D: Documents>(
 
 /// What nobody sees any more may be hidden and not gone: a pass was killed when only delete markers were left, or somebody deleted the
 /// objects by hand. What is left of it goes, too, before that is written down.
-pub(crate) async fn rest<R, V: Vault, C, L, P, D>(
+pub(crate) async fn rest<R: Rds, V: Vault, C, L, P, D>(
     function: &DeleteExpired<R, V, C, L, P, D>,
     what: &Gone,
     entry: &Entry,
     now: Timestamp,
 ) -> Result<Done> {
     let Gone { resource, id } = what;
-    let Some(parts) = id.parts().filter(|_| resource.engine != Engine::Rds) else {
-        return Ok(gone(id, entry, None));
-    };
+    if resource.engine == Engine::Rds {
+        return Ok(match snapshot_still_there(function, id).await? {
+            Some(arn) => left(id, format!("{arn} is there, and does not say any more that it is this one")),
+            None => gone(id, entry, None),
+        });
+    }
+    let Some(parts) = id.parts() else { return Ok(gone(id, entry, None)) };
     match delete_objects(function, &Of { resource, id, slot: parts.slot }, now).await? {
         Outcome::Left(why) | Outcome::Locked { why, .. } => Ok(left(id, why)),
         Outcome::Gone(bytes) => Ok(gone(id, entry, (bytes > 0).then_some(bytes))),
     }
+}
+
+/// A snapshot of its name, in either Region. Nobody sees one as a recovery point that has lost its tags, and it is not gone.
+async fn snapshot_still_there<R: Rds, V, C, L, P, D>(
+    function: &DeleteExpired<R, V, C, L, P, D>,
+    id: &RecoveryPointId,
+) -> Result<Option<String>> {
+    if let Some(snapshot) = function.home.snapshot(id.as_str()).await? {
+        return Ok(Some(snapshot.arn));
+    }
+    for attempt in 1..=COPY_ATTEMPTS {
+        if let Some(copy) = function.recovery.snapshot(id.copy(attempt).as_str()).await? {
+            return Ok(Some(copy.arn));
+        }
+    }
+    Ok(None)
 }
 
 fn left(id: &RecoveryPointId, why: impl Into<String>) -> Done {

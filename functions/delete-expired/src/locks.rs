@@ -5,6 +5,8 @@ use jiff::{SignedDuration, Timestamp};
 use reconcile::{Document, Documents, Error, Result};
 use serde::{Deserialize, Serialize};
 
+use crate::overdue::PATIENCE;
+
 /// Where it stands.
 const LOCKS: &str = "retention/locks.json";
 
@@ -160,7 +162,8 @@ impl Locks {
             if !put(&mut locks) {
                 return Ok(());
             }
-            locks.points.retain(|_, seen| seen.iter().flatten().any(|seen| seen.until > now));
+            // What has ended still says for a while that nothing is late.
+            locks.points.retain(|_, seen| seen.iter().flatten().any(|seen| seen.until + PATIENCE > now));
             locks.stopped.retain(|_, stopped| now.duration_since(stopped.at) < STOPPED);
             let text = serde_json::to_string(&locks)
                 .map_err(|error| Error::permanent("DocumentUnwritable", error.to_string()))?;

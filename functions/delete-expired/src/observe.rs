@@ -33,6 +33,9 @@ pub struct DeleteExpired<R, V, C, L, P, D> {
     pub at_most: usize,
 }
 
+/// So many days of the ledger are read for one plan at most: an engine that was silent for longer is told of every hour.
+const MOST_DAYS: usize = 16;
+
 /// What is true now.
 #[derive(Debug)]
 pub struct Observed {
@@ -128,12 +131,24 @@ async fn before(
     read.inspect_err(|error| tracing::warn!(error.code = error.code(), "{}", error.report())).ok()
 }
 
+/// The days on which deletions by these plans may stand in the ledger: a plan's own and the day before; and where a plan names what
+/// was to go and nobody has looked at since, all days from then on.
 fn days<'p>(plans: impl Iterator<Item = &'p Published>) -> BTreeSet<Date> {
     let of = |published: &Published| {
         let day = published.plan.made_at.to_zoned(TimeZone::UTC).date();
-        [Some(day), day.yesterday().ok()]
+        let unseen = published.plan.kept().filter_map(|(_, decided)| decided.since).min();
+        let first = unseen.map_or(day, |since| since.to_zoned(TimeZone::UTC).date().min(day));
+        let first = first.yesterday().unwrap_or(first);
+        (0..MOST_DAYS)
+            .scan(day, |day, _| {
+                let this = *day;
+                *day = this.yesterday().ok()?;
+                Some(this)
+            })
+            .take_while(move |day| *day >= first)
+            .collect::<Vec<_>>()
     };
-    plans.flat_map(of).flatten().collect()
+    plans.flat_map(of).collect()
 }
 
 async fn default_lock(setup: &impl Configuration) -> Option<SignedDuration> {

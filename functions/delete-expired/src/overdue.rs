@@ -12,7 +12,7 @@ use crate::observe::Observed;
 pub(crate) const NOT_DELETED: &str = "expired-not-deleted";
 
 /// How long after it could have gone an expired recovery point may still be there.
-const PATIENCE: SignedDuration = SignedDuration::from_hours(14 * 24);
+pub(crate) const PATIENCE: SignedDuration = SignedDuration::from_hours(14 * 24);
 
 /// The overdue ones, by resource.
 #[derive(Default)]

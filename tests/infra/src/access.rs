@@ -87,7 +87,7 @@ pub fn ours_alone_are_deleted(stack: &Stack) -> Findings {
             let tags = &statement["Condition"]["Null"];
             let named = resources.iter().all(|arn| arn.ends_with(":tidemark-*"));
             let ours = named && tags["aws:ResourceTag/tidemark:resource"] == "false";
-            let held_not = role == "BackupRedisRole" || tags["aws:ResourceTag/tidemark:legal-hold"] == "true";
+            let held_not = tags["aws:ResourceTag/tidemark:legal-hold"] == "true";
             let point = |arn: &&str| {
                 let vault = arn.strip_prefix("arn:aws:s3:::tidemark-vault-dev-123456789012-");
                 vault.is_some_and(|rest| rest.ends_with("/redis/*") || rest.ends_with("/turso/*"))

@@ -121,3 +121,47 @@ async fn a_plan_before_that_nobody_can_read_stops_nothing() {
     let pass = world.tick().await;
     assert_eq!((world.snapshot_days(HOME).len(), world.deleted(), pass.failed.len()), (2, 7, 0));
 }
+
+/// A person takes the tags off a snapshot that is to go: nobody sees it as a recovery point any more, and it is there.
+#[tokio::test]
+async fn a_snapshot_that_lost_its_tags_is_not_said_to_be_deleted() {
+    let world = World::with_snapshots(9);
+    world.agree().await;
+    let id = world.published().plan.expired().next().unwrap().1.id.to_string();
+    for region in [HOME, AWAY] {
+        for mut snapshot in world.account.snapshots(region).into_iter().filter(|one| one.id == id) {
+            snapshot.tags.clear();
+            world.account.put_snapshot(region, snapshot);
+        }
+    }
+    for _ in 0..2 {
+        world.tick().await;
+        let said = world.ledger.entries().keys().any(|key| key.as_str().contains(&id));
+        assert_eq!((world.deleted(), said), (6, false));
+    }
+    assert!(world.account.snapshots(HOME).iter().any(|one| one.id == id));
+    for region in [HOME, AWAY] {
+        world.account.remove_snapshot(region, &id);
+    }
+    world.tick().await;
+    assert_eq!(world.deleted(), 7);
+}
+
+/// Days of plans that could not look lie between a deletion and the next look: it is found where it was written.
+#[tokio::test]
+async fn what_was_written_days_ago_is_not_written_again_after_plans_that_could_not_look() {
+    let mut world = World::with_snapshots(9);
+    world.agree().await;
+    world.tick().await;
+    assert_eq!(world.deleted(), 7);
+    let names = |world: &World| world.ledger.entries().into_keys().collect::<Vec<_>>();
+    // The plan of that day names them still, and the ones after it look at nothing.
+    for _ in 0..4 {
+        world.later(24);
+        world.account.refuse_next("us-west-2 DescribeDBSnapshots", Error::retryable("Throttling", "later"));
+        world.plan(json!({"plan": "now"})).await;
+    }
+    let before = names(&world).len();
+    world.tick().await;
+    assert_eq!((world.deleted(), names(&world).len()), (7, before));
+}

@@ -115,19 +115,24 @@ impl Loss<'_> {
 }
 
 impl LineagePlan {
-    fn of(judgement: &Judgement, expired_since: &ExpiredSince, now: Timestamp) -> Self {
+    /// `is_unknown` says that nobody could tell by which backup plan it is kept: then all is, and what was to go before goes on as
+    /// what nobody has looked at.
+    fn of(judgement: &Judgement, is_unknown: bool, expired_since: &ExpiredSince, now: Timestamp) -> Self {
         let (mut keep, mut expire) = (Vec::new(), Vec::new());
         for (held, decision) in judgement.decisions() {
             let is_verified = |region: &Region| {
                 held.holding(*region).is_some_and(|holding| holding.worth == Worth::Verified)
             };
             let is_kept = decision.is_none_or(Decision::is_kept);
-            let since = || expired_since.get(&(&held.resource, &held.id)).copied().unwrap_or(now);
+            let before = expired_since.get(&(&held.resource, &held.id)).copied();
+            let since = if is_kept { before.filter(|_| is_unknown) } else { before.or(Some(now)) };
+            // What was to go may go yet, and is nobody's loss.
+            let counts = !(is_kept && since.is_some());
             let decided = Decided {
                 id: held.id.clone(),
-                verified: Region::ALL.into_iter().filter(is_verified).collect(),
+                verified: Region::ALL.into_iter().filter(|region| counts && is_verified(region)).collect(),
                 tier: decision.and_then(Decision::tier),
-                since: (!is_kept).then(since),
+                since,
                 why: judgement.why(decision),
             };
             if is_kept { keep.push(decided) } else { expire.push(decided) }
@@ -169,7 +174,10 @@ impl RetentionPlan {
     ) -> Self {
         let expired_since = last.map(Self::expired_since).unwrap_or_default();
         let judgements = Judgement::of_all(inventory, plans, backup_plans, now);
-        let lineages = judgements.map(|judgement| LineagePlan::of(&judgement, &expired_since, now));
+        let lineages = judgements.map(|judgement| {
+            let is_unknown = backup_plans.unknown.iter().any(|(lineage, _)| lineage == judgement.lineage);
+            LineagePlan::of(&judgement, is_unknown, &expired_since, now)
+        });
         let is_unknown = |engine: Engine| inventory.unknown().any(|(unknown, _)| unknown == engine);
         let not_seen = last.into_iter().flat_map(|last| {
             let not_seen = last.lineages.iter().filter(|lineage| is_unknown(lineage.resource.engine));

@@ -167,3 +167,23 @@ async fn a_plan_names_the_oldest_strays_and_counts_them_all() {
     let text = Published::new(plan.clone()).unwrap().to_json().unwrap();
     assert_eq!(Published::parse("key", text.as_bytes()).unwrap().plan, plan);
 }
+
+/// That its plan could not be told for once is no new beginning, nor is what was to go anybody's loss.
+#[tokio::test]
+async fn what_was_to_go_stays_so_while_nobody_can_tell_its_plan() {
+    let world = six_days();
+    let inventory = world.observe().await;
+    let first = planned(&world, Some("default")).await;
+    let plans = PlanDocument::parse(r#"{"plans": {"default": {}}}"#).unwrap();
+    let unreadable = || Error::retryable("SlowDown", "later");
+    let unknown = inventory.known().map(|(lineage, _)| (lineage.clone(), unreadable())).collect();
+    let nobody = BackupPlans { names: [].into(), unknown };
+    let unseen = RetentionPlan::make(&inventory, &plans, &nobody, Some(&first), at("2026-12-02T00:00:00Z"));
+    assert_eq!((unseen.kept().count(), unseen.expired().count()), (6, 0));
+    let was_to_go: Vec<_> = unseen.kept().filter(|(_, one)| one.since.is_some()).collect();
+    assert_eq!(was_to_go.len(), 4);
+    assert!(was_to_go.iter().all(|(_, one)| one.verified.is_empty()));
+    let again = planned_after(&inventory, Some("default"), Some(&unseen), "2026-12-03T00:00:00Z");
+    assert_eq!(again.expired().count(), 4);
+    assert!(again.expired().all(|(_, one)| one.since == Some(at("2026-12-01T00:00:00Z"))));
+}
