@@ -54,6 +54,7 @@ pub fn compose(seen: &Seen, occasion: Occasion, now: Timestamp) -> Report {
             hash: published.hash.clone(),
             kept: published.plan.kept().count(),
             expired: published.plan.expired().count(),
+            strays: published.plan.strays.count,
             is_acknowledged: seen.is_acknowledged,
         }),
         costs: kept.into_costs(seen),

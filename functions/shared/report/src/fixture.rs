@@ -43,6 +43,7 @@ pub fn report(count: usize, seed: u64) -> Report {
             hash: "3b6a07d0d404fab4e23b6d34bc6696a6a312dd92821332385e5af7c01c421351".to_owned(),
             kept: kept as usize,
             expired: count * 3,
+            strays: count / 100,
             is_acknowledged: count > 1,
         }),
         prices,

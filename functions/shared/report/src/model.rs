@@ -314,6 +314,9 @@ pub struct RetentionPlan {
     pub kept: usize,
     /// How many it expires.
     pub expired: usize,
+    /// How many things look as if Tidemark had made them and belong to no recovery point.
+    #[serde(default)]
+    pub strays: usize,
     /// Whether a person has ever acknowledged one; until then nothing is deleted.
     pub is_acknowledged: bool,
 }

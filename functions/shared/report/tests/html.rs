@@ -168,3 +168,11 @@ fn another_shape_is_refused() {
     assert!(matches!(error, Unreadable::Version(2)) && error.to_string().contains("version is 2"), "{error}");
     assert_eq!(Occasion::OnDemand.as_str(), "on-demand");
 }
+
+#[test]
+fn strays_are_counted_where_there_are_any() {
+    let mut report = report(1, 7);
+    assert!(!html(&report).contains("stray"));
+    report.retention.as_mut().unwrap().strays = 2;
+    assert!(html(&report).contains("It names 2 strays"));
+}

@@ -33,7 +33,10 @@ fn plan(report: &Report) -> Markup {
             (words::thousands(plan.expired as u64)) ". "
             @if plan.is_acknowledged { "Plans are acknowledged." }
             @else { b { "Nobody has acknowledged one, so it is a dry run and nothing is deleted." } }
-            " Its hash begins with " code { (words::plain(&plan.hash.chars().take(12).collect::<String>(), 12)) } "." }
+            " Its hash begins with " code { (words::plain(&plan.hash.chars().take(12).collect::<String>(), 12)) } "."
+            @if plan.strays > 0 {
+                " It names " (words::count(plan.strays, "stray")) ": what looks like Tidemark's own and belongs to no recovery point. Tidemark deletes none of that."
+            } }
     }
 }
 
