@@ -1,7 +1,7 @@
 //! What the plans will ask for.
 
-use domain::{RecoveryPointId, Severity, Slot};
-use rds::{Snapshot, SnapshotKind};
+use domain::{Severity, Slot};
+use rds::Snapshot;
 use rstest::rstest;
 
 use super::*;
@@ -10,33 +10,13 @@ impl World {
     /// A snapshot of an instance, of that many days ago.
     fn taken(&self, of: &str, days_ago: i64) -> Snapshot {
         let slot = Slot::at(self.now - SignedDuration::from_hours(24 * days_ago + 3));
-        let id = RecoveryPointId::new(of, &format!("db-{of}"), slot, 1).to_string();
-        let tags = [
-            (tag::PLAN, "default".to_owned()),
-            (tag::RESOURCE, format!("rds/{of}")),
-            (tag::SLOT, slot.to_string()),
-        ];
-        Snapshot {
-            arn: format!("arn:aws:rds:{HOME}:123456789012:snapshot:{id}"),
-            id,
-            instance: of.to_owned(),
-            incarnation: format!("db-{of}"),
-            kind: SnapshotKind::Manual,
-            status: "available".to_owned(),
-            percent: 100,
-            allocated_gib: 20,
-            created: Some(slot.instant()),
-            encrypted: true,
-            kms_key: None,
-            copied_from: None,
-            tags: tags.map(|(key, value)| (key.to_owned(), value)).into(),
-        }
+        Snapshot::fake(HOME, of, &format!("db-{of}"), slot)
     }
 
     /// The same, with its copy.
     fn snapshot(&self, of: &str, days_ago: i64) {
         let snapshot = self.taken(of, days_ago);
-        self.rds.put_snapshot(AWAY, Snapshot { copied_from: Some(snapshot.arn.clone()), ..snapshot.clone() });
+        self.rds.put_snapshot(AWAY, Snapshot::fake_copy(AWAY, &snapshot));
         self.rds.put_snapshot(HOME, snapshot);
     }
 

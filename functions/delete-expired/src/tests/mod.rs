@@ -13,7 +13,7 @@ use domain::{Finding, Findings, PlanDocument, RecoveryPointId, ResourceId, Slot,
 use inventory::Published;
 use jiff::{SignedDuration, Timestamp};
 use plan_retention::PlanRetention;
-use rds::{FakeAccount, Snapshot, SnapshotKind};
+use rds::{FakeAccount, Snapshot};
 use reconcile::{Budget, Deadline, Request, Result, Summary, run};
 use serde_json::{Value, json};
 use vault::{DefaultLock, FakeConfiguration, FakeLedger, FakeStore, Lock, Replication, Setup, point_prefix};
@@ -108,24 +108,7 @@ impl World {
 
     fn snapshot(&self, days_ago: i64) -> Snapshot {
         let slot = Slot::at(self.now - SignedDuration::from_hours(24 * days_ago + 2));
-        let id = RecoveryPointId::new("orders", "db-ABC", slot, 1).to_string();
-        let tags = [(tag::PLAN, "default"), (tag::RESOURCE, "rds/orders"), (tag::SLOT, &slot.to_string())]
-            .map(|(key, value)| (key.to_owned(), value.to_owned()));
-        Snapshot {
-            arn: format!("arn:aws:rds:{HOME}:123456789012:snapshot:{id}"),
-            id,
-            instance: "orders".to_owned(),
-            incarnation: "db-ABC".to_owned(),
-            kind: SnapshotKind::Manual,
-            status: "available".to_owned(),
-            percent: 100,
-            allocated_gib: 20,
-            created: Some(slot.instant()),
-            encrypted: true,
-            kms_key: None,
-            copied_from: None,
-            tags: tags.into(),
-        }
+        Snapshot::fake(HOME, "orders", "db-ABC", slot)
     }
 
     async fn plan(&self, payload: Value) -> Summary {

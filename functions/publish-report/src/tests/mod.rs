@@ -6,11 +6,11 @@ use std::{collections::BTreeMap, time::Duration};
 
 use domain::{
     DayOfAges, Engine, Finding, Findings, PlanDocument, RecoveryPointId, ResourceId, Severity, Slot,
-    Standing, retention::Region, tag,
+    Standing, retention::Region,
 };
 use inventory::{Mark, mark_key};
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
-use rds::{FakeAccount, Snapshot, SnapshotKind};
+use rds::{FakeAccount, Snapshot};
 use reconcile::{Budget, Deadline, Entry, Error, Ledger, Outcome, Request, Result, Summary, run};
 use report::{Occasion, Prices, Report, State};
 use rstest::rstest;
@@ -68,25 +68,8 @@ impl World {
     }
 
     fn snapshot(&self, days_ago: i64, region: &str) -> Snapshot {
-        let (slot, id) = (self.slot(days_ago), self.id(days_ago).to_string());
-        let tags = [(tag::PLAN, "default"), (tag::RESOURCE, "rds/orders"), (tag::SLOT, &slot.to_string())]
-            .map(|(key, value)| (key.to_owned(), value.to_owned()));
-        Snapshot {
-            arn: format!("arn:aws:rds:{region}:123456789012:snapshot:{id}"),
-            id,
-            instance: "orders".to_owned(),
-            incarnation: "db-ABC".to_owned(),
-            kind: SnapshotKind::Manual,
-            status: "available".to_owned(),
-            percent: 100,
-            allocated_gib: 20,
-            created: Some(slot.instant()),
-            encrypted: true,
-            kms_key: None,
-            copied_from: (region == AWAY)
-                .then(|| format!("arn:aws:rds:{HOME}:123456789012:snapshot:{}", self.id(days_ago))),
-            tags: tags.into(),
-        }
+        let taken = Snapshot::fake(HOME, "orders", "db-ABC", self.slot(days_ago));
+        if region == HOME { taken } else { Snapshot::fake_copy(region, &taken) }
     }
 
     /// What watch-rpo sees protected, and since how many days.

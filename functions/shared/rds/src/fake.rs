@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use domain::RecoveryPointState;
+use domain::{RecoveryPointId, RecoveryPointState, Slot, tag};
 use jiff::Timestamp;
 use reconcile::{Error, Result};
 
@@ -157,6 +157,40 @@ impl Instance {
             replica_of: None,
             tags: Tags::new(),
         }
+    }
+}
+
+impl Snapshot {
+    /// A recovery point of that slot, as backup-rds takes them under the plan `default`: available, and at once.
+    pub fn fake(region: &str, instance: &str, incarnation: &str, slot: Slot) -> Self {
+        let id = RecoveryPointId::new(instance, incarnation, slot, 1).to_string();
+        let tags = [
+            (tag::PLAN, "default".to_owned()),
+            (tag::RESOURCE, format!("rds/{instance}")),
+            (tag::SLOT, slot.to_string()),
+        ];
+        Self {
+            arn: format!("arn:aws:rds:{region}:123456789012:snapshot:{id}"),
+            id,
+            instance: instance.to_owned(),
+            incarnation: incarnation.to_owned(),
+            kind: SnapshotKind::Manual,
+            status: "available".to_owned(),
+            percent: 100,
+            allocated_gib: 20,
+            created: Some(slot.instant()),
+            encrypted: true,
+            kms_key: None,
+            copied_from: None,
+            tags: tags.map(|(key, value)| (key.to_owned(), value)).into(),
+        }
+    }
+
+    /// The same in another Region, copied from that one.
+    #[must_use]
+    pub fn fake_copy(region: &str, of: &Self) -> Self {
+        let arn = format!("arn:aws:rds:{region}:123456789012:snapshot:{}", of.id);
+        Self { arn, copied_from: Some(of.arn.clone()), ..of.clone() }
     }
 }
 

@@ -8,10 +8,10 @@ mod snapshots;
 use std::{cell::Cell, time::Duration};
 
 use bytes::Bytes;
-use domain::{Finding, Findings, RecoveryPointId, ResourceId, Slot, retention::Region, tag};
+use domain::{Finding, Findings, RecoveryPointId, ResourceId, Slot, retention::Region};
 use jiff::{SignedDuration, Timestamp};
 use kms::{FakeKms, Key};
-use rds::{FakeAccount, FakeRds, Snapshot, SnapshotKind};
+use rds::{FakeAccount, FakeRds, Snapshot};
 use reconcile::{Budget, Deadline, Reconciler as _, Request, Result, Summary, run};
 use redis::{content, rdb::Inspector};
 use serde_json::{Map, Value, json};
@@ -171,27 +171,10 @@ impl World {
     /// A snapshot and its copy.
     fn snapshot(&self, days_ago: i64) -> String {
         let slot = self.slot(days_ago);
-        let id = RecoveryPointId::new("orders", "db-ABC", slot, 1).to_string();
-        for (region, key) in [(HOME, KEY), (AWAY, VAULT_KEY)] {
-            let tags =
-                [(tag::PLAN, "default"), (tag::RESOURCE, "rds/orders"), (tag::SLOT, &slot.to_string())];
-            let snapshot = Snapshot {
-                arn: format!("arn:aws:rds:{region}:123456789012:snapshot:{id}"),
-                id: id.clone(),
-                instance: "orders".to_owned(),
-                incarnation: "db-ABC".to_owned(),
-                kind: SnapshotKind::Manual,
-                status: "available".to_owned(),
-                percent: 100,
-                allocated_gib: 20,
-                created: Some(slot.instant()),
-                encrypted: true,
-                kms_key: Some(key.to_owned()),
-                copied_from: (region == AWAY)
-                    .then(|| format!("arn:aws:rds:{HOME}:123456789012:snapshot:{id}")),
-                tags: tags.map(|(key, value)| (key.to_owned(), value.to_owned())).into(),
-            };
-            self.account.put_snapshot(region, snapshot);
+        let taken = Snapshot::fake(HOME, "orders", "db-ABC", slot);
+        let (copy, id) = (Snapshot::fake_copy(AWAY, &taken), taken.id.clone());
+        for (region, snapshot, key) in [(HOME, taken, KEY), (AWAY, copy, VAULT_KEY)] {
+            self.account.put_snapshot(region, Snapshot { kms_key: Some(key.to_owned()), ..snapshot });
         }
         id
     }

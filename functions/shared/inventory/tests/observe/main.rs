@@ -6,10 +6,10 @@ mod plans;
 mod points;
 mod strays;
 
-use domain::{RecoveryPointId, ResourceId, Slot, tag};
+use domain::{RecoveryPointId, ResourceId, Slot};
 use inventory::{Held, Inventory, Lineage, Mark, Places, mark_key};
 use jiff::{SignedDuration, Timestamp};
-use rds::{FakeAccount, Snapshot, SnapshotKind};
+use rds::{FakeAccount, Snapshot};
 use reconcile::Result;
 use vault::{FakeStore, point_prefix};
 
@@ -82,28 +82,9 @@ impl World {
 }
 
 fn snapshot(region: &str, slot: &str, status: &str) -> Snapshot {
-    let slot = Slot::at(at(slot));
-    let id = RecoveryPointId::new("orders", "db-ABC", slot, 1).to_string();
-    let tags = [
-        (tag::PLAN, "default".to_owned()),
-        (tag::RESOURCE, "rds/orders".to_owned()),
-        (tag::SLOT, slot.to_string()),
-    ];
-    Snapshot {
-        arn: format!("arn:aws:rds:{region}:123456789012:snapshot:{id}"),
-        id,
-        instance: "orders".to_owned(),
-        incarnation: "db-ABC".to_owned(),
-        kind: SnapshotKind::Manual,
-        status: status.to_owned(),
-        percent: 100,
-        allocated_gib: 20,
-        created: Some(slot.instant()),
-        encrypted: true,
-        kms_key: None,
-        copied_from: (region == AWAY).then(|| format!("arn:aws:rds:{HOME}:123456789012:snapshot:other")),
-        tags: tags.map(|(key, value)| (key.to_owned(), value)).into(),
-    }
+    let taken = Snapshot::fake(HOME, "orders", "db-ABC", Slot::at(at(slot)));
+    let there = if region == HOME { taken } else { Snapshot::fake_copy(region, &taken) };
+    Snapshot { status: status.to_owned(), ..there }
 }
 
 const SLOT: &str = "2026-11-22T03:00:00Z";
