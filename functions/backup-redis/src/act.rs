@@ -1,4 +1,5 @@
 use domain::{AppendOnlyArchive, RecoveryPointId, ResourceId, Slot};
+use inventory::LeftOverSince;
 use jiff::Timestamp;
 use plans::Plans;
 use reconcile::{Documents, Done, Entry, Error, Kind, Ledger, Metric, Outcome, Result};
@@ -38,6 +39,8 @@ pub enum Action {
     CopyAway { point: Box<Listed>, copy: Option<Box<Listed>>, region: String },
     /// Delete a snapshot that is of no more use: the plan keeps newer ones, or its cache is protected no more.
     Delete { resource: ResourceId, snapshot: Box<Snapshot> },
+    /// Write down since when snapshots are left over.
+    NoteLeftOver { since: LeftOverSince },
 }
 
 impl reconcile::Action for Action {
@@ -51,6 +54,7 @@ impl reconcile::Action for Action {
             Self::Record { .. } | Self::RecordPoint { .. } => "record",
             Self::CopyAway { .. } => "copy-recovery-point",
             Self::Delete { .. } => "delete-snapshot",
+            Self::NoteLeftOver { .. } => "note-left-over",
         }
     }
 
@@ -77,7 +81,11 @@ impl reconcile::Action for Action {
             Self::CopyAway { point, region, .. } => {
                 failed("copy-failed", &point.resource, point.slot, region, &point.id)
             }
-            Self::Note { .. } | Self::Record { .. } | Self::RecordPoint { .. } | Self::Delete { .. } => None,
+            Self::Note { .. }
+            | Self::Record { .. }
+            | Self::RecordPoint { .. }
+            | Self::Delete { .. }
+            | Self::NoteLeftOver { .. } => None,
         }
     }
 }
@@ -180,6 +188,11 @@ where
         Action::Delete { resource, snapshot } => {
             ensure::deleted(&function.caches, snapshot, resource).await?;
             Ok(Done::default().with("deleted", snapshot.name.clone()))
+        }
+        Action::NoteLeftOver { since } => {
+            // If another invocation writes at the same time, the next tick sees what that wrote.
+            let written = since.write(&function.documents).await?;
+            Ok(Done::default().with("written", written))
         }
     }
 }

@@ -2,6 +2,8 @@
 //! for whoever observes and whoever plans.
 
 use domain::{Engine, RecoveryPointId, ResourceId, Slot, tag};
+use inventory::Lineage;
+use jiff::Timestamp;
 use redis::elasticache::{Cache, Snapshot};
 
 use crate::observe::Live;
@@ -13,8 +15,25 @@ pub(crate) struct LeftOver<'l> {
     pub(crate) id: RecoveryPointId,
     pub(crate) slot: Slot,
     pub(crate) resource: ResourceId,
+    /// What stands for its cache's incarnation in the names of recovery points.
+    pub(crate) mark: String,
     /// Its cache, where that is still there and merely protected no more.
     pub(crate) cache: Option<&'l Cache>,
+}
+
+impl LeftOver<'_> {
+    pub(crate) fn lineage(&self) -> Lineage {
+        Lineage { resource: self.resource.clone(), mark: self.mark.clone() }
+    }
+
+    pub(crate) fn made_at(&self) -> Timestamp {
+        self.snapshot.created.unwrap_or(self.slot.instant())
+    }
+
+    /// Whether a recovery point is of the very cache that the snapshot is of.
+    pub(crate) fn is_of(&self, resource: &ResourceId, id: &RecoveryPointId) -> bool {
+        *resource == self.resource && id.parts().is_some_and(|parts| parts.mark == self.mark)
+    }
 }
 
 /// The snapshots that are left over, in the order in which they were listed.
@@ -25,17 +44,18 @@ pub(crate) struct LeftOver<'l> {
 ///
 /// The lists may lie. One that fails is an error, and nobody comes here. If the index of tags has nothing, no snapshot is
 /// known to be ours either. If caches are missing, or all of them, what is judged left over here by mistake stays all the same
-/// until it is a week old and verified in both vaults: so no list, however wrong, costs anything that could be restored.
+/// until it has been missing for a week, and is verified in both vaults: so no list, however wrong, costs anything that could
+/// be restored. That the index of tags lags behind costs no more than that.
 pub(crate) fn left_over(live: &Live) -> Vec<LeftOver<'_>> {
     let ours = live.snapshots.iter().filter_map(|snapshot| {
         let (id, slot, resource) = ours(snapshot)?;
-        let mark = id.parts()?.mark;
+        let mark = id.parts()?.mark.to_owned();
         let cache = live
             .caches
             .iter()
             .find(|cache| cache.name == snapshot.cache && RecoveryPointId::mark(&cache.incarnation) == mark);
         let is_protected = cache.is_some_and(|cache| tag::plan(&cache.tags).is_some());
-        (!is_protected).then_some(LeftOver { snapshot, id: id.clone(), slot, resource, cache })
+        (!is_protected).then_some(LeftOver { snapshot, id, slot, resource, mark, cache })
     });
     ours.collect()
 }

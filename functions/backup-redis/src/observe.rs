@@ -5,7 +5,7 @@ use std::{
 
 use domain::{Engine, PlanDocument, RecoveryPointId, ResourceId};
 use futures::{StreamExt, join, stream, try_join};
-use inventory::Marks;
+use inventory::{LeftOverSince, Marks};
 use jiff::{SignedDuration, Timestamp, ToSpan, civil::Date, tz::TimeZone};
 use plans::Plans;
 use reconcile::{Documents, EntryKey, Error, Ledger, Result};
@@ -90,8 +90,20 @@ pub struct Observed {
     /// The files of the archives.
     pub(crate) archives: BTreeMap<ResourceId, Result<Vec<Object>, Arc<Error>>>,
     pub(crate) notes: Result<Notes, Arc<Error>>,
-    /// Read only where something is left over. An error there stops what becomes of that.
-    pub(crate) marks: Result<Marks, Arc<Error>>,
+    /// Since when snapshots are left over. An error there stops what becomes of those, here and in the next.
+    pub(crate) since: Result<LeftOverSince, Arc<Error>>,
+    /// Asked for only where something is left over.
+    pub(crate) evidence: Result<Evidence, Arc<Error>>,
+}
+
+/// What else the vaults say of caches of which snapshots are left over.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Evidence {
+    /// The recovery points of days on which later ones than the snapshots may be, besides the days that are listed anyway.
+    pub(crate) home: BTreeMap<RecoveryPointId, Listed>,
+    pub(crate) away: BTreeMap<RecoveryPointId, Listed>,
+    /// Who holds what, and what was found damaged.
+    pub(crate) marks: Marks,
 }
 
 /// Work in progress, with the version of its document.
@@ -136,18 +148,23 @@ where
     P: Plans,
     D: Documents,
 {
-    let (plans, live, notes) = join!(function.plans.read(), live(function), note::read(&function.documents));
+    let (plans, live, notes, since) = join!(
+        function.plans.read(),
+        live(function),
+        note::read(&function.documents),
+        LeftOverSince::read(&function.documents, "backup-redis")
+    );
     let (plans, live) = (plans?, live.map_err(Arc::new));
     let caches = live.as_ref().map_or(&[][..], |live| &live.caches);
     let (protected, _) = protected(caches, &plans, now);
     let snapshots = live.as_ref().map_or(&[][..], |live| &live.snapshots);
     let days = days(&protected, snapshots, now);
     let left_over = live.as_ref().map_or_else(|_| Vec::new(), left_over);
-    let (home, away, recorded, marks) = join!(
+    let (home, away, recorded, evidence) = join!(
         points(&function.vault, &days),
         points(&function.recovery, &days),
         function.ledger.keys(&days),
-        marks(function, &left_over)
+        evidence(function, &left_over, since.as_ref().ok(), &days, now)
     );
     let home = home?;
     let unfinished = unfinished(&protected, &left_over, &home);
@@ -165,7 +182,8 @@ where
         intakes,
         archives,
         notes: notes.map_err(Arc::new),
-        marks: marks.map_err(Arc::new),
+        since: since.map_err(Arc::new),
+        evidence: evidence.map_err(Arc::new),
     })
 }
 
@@ -196,15 +214,27 @@ async fn points(store: &impl Store, days: &BTreeSet<Date>) -> Result<BTreeMap<Re
     Ok(listed.into_iter().map(|point| (point.id.clone(), point)).collect())
 }
 
-/// Who holds what, and what was found damaged: asked for only where somebody may want to delete by it.
-async fn marks<C, S: Store, B, L, P, D>(
+/// What is asked for only where somebody may want to delete by it. A later recovery point than a snapshot's may be of the day
+/// after, or of the last days on which its cache was protected.
+async fn evidence<C, S: Store, B, L, P, D>(
     function: &BackupRedis<C, S, B, L, P, D>,
     left_over: &[LeftOver<'_>],
-) -> Result<Marks> {
-    if left_over.is_empty() {
-        return Ok(Marks::default());
-    }
-    Marks::read(&[&function.vault, &function.recovery]).await
+    since: Option<&LeftOverSince>,
+    days: &BTreeSet<Date>,
+    now: Timestamp,
+) -> Result<Evidence> {
+    let Some(since) = since.filter(|_| !left_over.is_empty()) else { return Ok(Evidence::default()) };
+    let today = now.to_zoned(TimeZone::UTC).date();
+    let later = left_over.iter().flat_map(|one| {
+        let next = one.slot.utc_date().checked_add(1.day()).ok();
+        next.into_iter().chain(since.last_days(&one.lineage()))
+    });
+    let later: BTreeSet<Date> = later.filter(|day| *day <= today && !days.contains(day)).collect();
+    let later: BTreeSet<Date> = later.into_iter().rev().take(MOST_DAYS).collect();
+    let vaults = [&function.vault, &function.recovery];
+    let (home, away, marks) =
+        try_join!(points(&function.vault, &later), points(&function.recovery, &later), Marks::read(&vaults))?;
+    Ok(Evidence { home, away, marks })
 }
 
 /// The resources whose newest slot is not filled, or of which something is left over that is not in the vault.

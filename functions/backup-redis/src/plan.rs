@@ -151,6 +151,13 @@ impl<'o> Planner<'o> {
         FOR_GOOD.iter().find(|code| recorded.contains(&key(code))).copied()
     }
 
+    /// Whether both vaults have the recovery point so that nobody needs its snapshot any more: neither lacks what the other has.
+    fn is_in_both_vaults(&self, id: &RecoveryPointId) -> bool {
+        let Ok(away) = &self.observed.away else { return false };
+        let pair = self.observed.home.get(id).zip(away.get(id));
+        pair.is_some_and(|(home, copy)| home.is_whole_with(copy))
+    }
+
     /// The recovery point in both Regions, whole in each.
     fn copied(&self, id: &RecoveryPointId) -> bool {
         let Ok(away) = &self.observed.away else { return false };

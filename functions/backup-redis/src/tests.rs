@@ -4,4 +4,5 @@ mod archives;
 mod caches;
 mod left_over;
 mod random;
+mod superseded;
 mod world;

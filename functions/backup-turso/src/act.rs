@@ -1,14 +1,15 @@
 use bytes::Bytes;
 use domain::{RecoveryPointId, ResourceId, Slot};
+use inventory::LeftOverSince;
 use jiff::Timestamp;
 use plans::Plans;
 use reconcile::{Documents, Done, Entry, Error, Kind, Ledger, Metric, Outcome, Result};
 use secrets::PlainSecrets;
 use serde_json::{Map, Value};
-use turso::{Connect, CurrentPoint, Database, NewBranch, Turso};
+use turso::{Connect, CurrentPoint, Database, NewBranch};
 use vault::{Created, Encryption, Listed, MANIFEST, Manifest, Object, Source, Store, point_prefix};
 
-use crate::{observe::BackupTurso, take};
+use crate::{branches, made::Change, observe::BackupTurso, take};
 
 /// What backup-turso can do. It deletes no recovery point; of branches at Turso it deletes those of its own making.
 #[derive(Clone, Debug, PartialEq)]
@@ -19,12 +20,18 @@ pub enum Action {
     Copy { point: Listed, missing: Vec<Object>, region: String },
     /// Write down what was found to have happened.
     Record { kind: &'static str, point: Listed, region: String, at_home: bool },
-    /// Make the slot's branch.
+    /// Make the slot's branch, and close it to writes.
     Branch { slot: Slot, new: NewBranch },
+    /// Close a branch to writes that was made a moment ago.
+    Close { branch: Box<Database> },
     /// Delete a branch that newer ones have made superfluous.
-    Unbranch { name: String },
+    Unbranch { branch: Box<Database> },
     /// Delete a branch of a database that is gone, or else protected no more.
     RemoveLeftOver { branch: Box<Database>, is_gone: bool },
+    /// Write down what has become of branches.
+    NoteBranches { changes: Vec<Change> },
+    /// Write down since when branches are left over.
+    NoteLeftOver { since: LeftOverSince },
 }
 
 /// A copy to be made.
@@ -63,7 +70,10 @@ impl reconcile::Action for Action {
             Self::Copy { .. } => "copy-recovery-point",
             Self::Record { .. } => "record",
             Self::Branch { .. } => "make-branch",
+            Self::Close { .. } => "close-branch",
             Self::Unbranch { .. } | Self::RemoveLeftOver { .. } => "delete-branch",
+            Self::NoteBranches { .. } => "note-branches",
+            Self::NoteLeftOver { .. } => "note-left-over",
         }
     }
 
@@ -161,37 +171,17 @@ where
             let manifest = manifest(store, point).await?;
             Ok(completed(kind, &manifest, region, (function.pace.clock)()))
         }
-        Action::Branch { new, .. } => match function.account()?.turso.branch(new).await {
-            // Its name says of what and of when it is: the one that is there is the same.
-            Err(error) if error.code() != "TursoConflict" => Err(error),
-            // The next tick sees whether an older one has to go.
-            _ => Ok(Done::underway().with("branch", new.name.clone())),
-        },
-        Action::Unbranch { name } => {
-            function.account()?.turso.delete(name).await?;
-            Ok(Done::default().with("branch", name.clone()))
-        }
-        Action::RemoveLeftOver { branch, is_gone } => {
-            remove_left_over(&function.account()?.turso, branch, *is_gone).await
+        Action::Branch { new, .. } => branches::make(function, new).await,
+        Action::Close { branch } => branches::close(function, branch).await,
+        Action::Unbranch { branch } => branches::delete(function, branch, false).await,
+        Action::RemoveLeftOver { branch, is_gone } => branches::delete(function, branch, *is_gone).await,
+        Action::NoteBranches { changes } => branches::note(function, changes).await,
+        Action::NoteLeftOver { since } => {
+            // If another invocation writes at the same time, the next tick sees what that wrote.
+            let written = since.write(&function.documents).await?;
+            Ok(Done::default().with("written", written))
         }
     }
-}
-
-/// Looks once more first: it is deleted by its name, which may be another's by now, and a list may have lacked its source.
-async fn remove_left_over(turso: &impl Turso, branch: &Database, is_gone: bool) -> Result<Done> {
-    let there = turso.database(&branch.name).await?;
-    let is_it = |there: &Database| (&there.id, &there.parent) == (&branch.id, &branch.parent);
-    if there.is_some_and(|there| !is_it(&there) || there.delete_protection) {
-        return Ok(Done::default().with("left", branch.name.clone()));
-    }
-    if let Some(parent) = branch.parent.as_ref().filter(|_| is_gone) {
-        let source = turso.database(&parent.name).await?;
-        if source.is_some_and(|source| source.id == parent.id) {
-            return Ok(Done::default().with("left", branch.name.clone()));
-        }
-    }
-    turso.delete(&branch.name).await?;
-    Ok(Done::default().with("branch", branch.name.clone()))
 }
 
 async fn manifest(store: &impl Store, point: &Listed) -> Result<Manifest> {

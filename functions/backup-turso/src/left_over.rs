@@ -3,8 +3,11 @@
 
 use std::collections::BTreeMap;
 
-use domain::{BackupPlan, PlanDocument, ResourceId, Slot};
-use turso::{Database, is_own_branch, own_branch_slot, own_branch_source};
+use domain::{BackupPlan, PlanDocument, RecoveryPointId, ResourceId, Slot};
+use inventory::Lineage;
+use turso::{Current, Database, is_own_branch, own_branch_slot, own_branch_source};
+
+use crate::made::Made;
 
 /// A branch of ours that is left over.
 #[derive(Clone, Debug)]
@@ -22,15 +25,28 @@ impl LeftOver<'_> {
     pub(crate) fn resource(&self) -> ResourceId {
         ResourceId::turso(self.name)
     }
+
+    pub(crate) fn lineage(&self) -> Lineage {
+        Lineage { resource: self.resource(), mark: RecoveryPointId::mark(self.id) }
+    }
 }
 
-/// The branches that are left over.
+/// The branches that are left over, of those that this deployment can judge.
+///
+/// Several deployments may share an organization, and a name says of no branch which of them made it. So it takes a word of this
+/// one's own: that it made the branch, or a recovery point of the very database that the branch is of. What another one tends, or
+/// a person has made under such a name, is neither deleted nor told of.
 ///
 /// One that says of no database that it is of it, or has another name than we would give a branch of that, is not ours. A
 /// database that several plans name is refused, and protected all the same. Branches and their sources are in one list: if that
-/// fails or is empty, nothing is left over; if it lacks a source, its branches stay until they are a week old, their
-/// databases verified in both vaults, and Turso was asked for the source by its name.
-pub(crate) fn left_over<'l>(databases: &'l [Database], plans: &PlanDocument) -> Vec<LeftOver<'l>> {
+/// fails or is empty, nothing is left over; if it lacks a source, its branches stay until it has lacked it for a week, their
+/// databases are verified in both vaults, and Turso was asked for the source by its name.
+pub(crate) fn left_over<'l>(
+    databases: &'l [Database],
+    plans: &PlanDocument,
+    current: &Current,
+    made: &Made,
+) -> Vec<LeftOver<'l>> {
     let by_id: BTreeMap<&str, &Database> = databases.iter().map(|one| (one.id.as_str(), one)).collect();
     let by_name: BTreeMap<&str, &Database> = databases.iter().map(|one| (one.name.as_str(), one)).collect();
     let left = databases.iter().filter(|one| is_own_branch(one)).filter_map(|branch| {
@@ -47,7 +63,7 @@ pub(crate) fn left_over<'l>(databases: &'l [Database], plans: &PlanDocument) -> 
         let is_gone = !by_id.contains_key(parent.id.as_str());
         is_gone.then_some(LeftOver { branch, slot, name: &parent.name, id: &parent.id, is_gone })
     });
-    left.collect()
+    left.filter(|one| made.knows(one.branch) || current.of_incarnation(one.name, one.id).is_some()).collect()
 }
 
 /// Whether the plan protects the database.

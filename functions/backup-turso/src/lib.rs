@@ -3,7 +3,9 @@
 
 mod act;
 mod attempt;
+mod branches;
 mod left_over;
+mod made;
 mod observe;
 mod plan;
 mod refusal;

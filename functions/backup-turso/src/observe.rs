@@ -2,17 +2,18 @@ use std::{cell::RefCell, collections::BTreeSet, fmt, path::PathBuf, rc::Rc, sync
 
 use domain::{Engine, PlanDocument};
 use futures::{join, try_join};
-use inventory::Marks;
+use inventory::{LeftOverSince, Marks};
 use jiff::{SignedDuration, Timestamp, ToSpan, civil::Date, tz::TimeZone};
 use plans::Plans;
 use reconcile::{Documents, EntryKey, Error, Ledger, Result};
 use secrets::PlainSecrets;
-use tokio::sync::Semaphore;
+use tokio::sync::{Mutex, Semaphore};
 use turso::{Connect, Current, Database, Keys, Organization, Turso};
 use vault::{Listed, Store};
 
 use crate::{
     left_over::{LeftOver, left_over},
+    made::Made,
     staging::Turn,
 };
 
@@ -55,6 +56,8 @@ pub struct Pace {
     pub turn: Turn,
     /// Who copies.
     pub(crate) at_work: Semaphore,
+    /// Who writes down what becomes of branches: of several at once all but one would have to try again.
+    pub(crate) at_branches: Mutex<()>,
 }
 
 impl Pace {
@@ -62,7 +65,15 @@ impl Pace {
     pub fn new(folder: impl Into<PathBuf>, part_bytes: u64, clock: fn() -> Timestamp) -> Self {
         let lease = SignedDuration::from_mins(15);
         let turn = Turn { time: lease, staged_from: u64::MAX };
-        Self { folder: folder.into(), part_bytes, clock, lease, turn, at_work: Semaphore::new(1) }
+        Self {
+            folder: folder.into(),
+            part_bytes,
+            clock,
+            lease,
+            turn,
+            at_work: Semaphore::new(1),
+            at_branches: Mutex::default(),
+        }
     }
 
     /// On Lambda's own disk. Parts of 8 MiB: 80 GB fit into the 10,000 of an upload, and two of them into memory.
@@ -99,8 +110,19 @@ pub struct Observed {
     pub(crate) current: Current,
     /// An error there stops the recording, and nothing else.
     pub(crate) recorded: Result<BTreeSet<EntryKey>, Arc<Error>>,
+    /// What is known of our branches. An error there stops all that becomes of branches, and nothing else.
+    pub(crate) known: Result<Known, Arc<Error>>,
     /// An error there stops what becomes of branches that are left over, and nothing else.
     pub(crate) evidence: Result<Evidence, Arc<Error>>,
+}
+
+/// What this function remembers of branches.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Known {
+    /// Those that it made.
+    pub(crate) made: Made,
+    /// Since when some are left over.
+    pub(crate) since: LeftOverSince,
 }
 
 /// What the vaults say of the databases of which branches are left over; nothing where none are.
@@ -138,16 +160,22 @@ where
     let wants_branches = plans.iter().any(|plan| plan.turso.branches > 0);
     let home = async {
         try_join!(
-            function.look(wants_branches),
+            function.look_at_branches(wants_branches),
             vault::list(&function.home, Engine::Turso, days.iter().copied()),
             Current::read(&function.documents)
         )
     };
     let recovery = vault::list(&function.recovery, Engine::Turso, days.iter().copied());
     let (home, recovery, recorded) = join!(home, recovery, function.ledger.keys(&days));
-    let ((databases, organization), home, current) = home?;
-    let left_over = left_over(databases.as_deref().unwrap_or_default(), &plans);
-    let evidence = evidence(function, &left_over, &current).await.map_err(Arc::new);
+    let (((databases, organization), known), home, current) = home?;
+    let evidence = match &known {
+        Ok(known) => {
+            let databases = databases.as_deref().unwrap_or_default();
+            let left_over = left_over(databases, &plans, &current, &known.made);
+            evidence(function, &left_over, &current, &known.since).await
+        }
+        Err(_) => Ok(Evidence::default()),
+    };
     Ok(Observed {
         plans,
         databases,
@@ -158,7 +186,8 @@ where
         recovery_region: function.recovery.region().to_owned(),
         current,
         recorded: recorded.map_err(Arc::new),
-        evidence,
+        known: known.map_err(Arc::new),
+        evidence: evidence.map_err(Arc::new),
     })
 }
 
@@ -172,11 +201,13 @@ fn days(plans: &PlanDocument, now: Timestamp) -> BTreeSet<Date> {
 }
 
 /// The days on which recovery points are as late as the branches: of each its own, the next one, which begins with a copy
-/// whether or not anything was written, and the one of the database's newest recovery point.
+/// whether or not anything was written, the one of the database's newest recovery point, and the last ones of its protection,
+/// of a database that was copied by rows.
 async fn evidence<C: Connect, K, S: Store, L, D, P>(
     function: &BackupTurso<C, K, S, L, D, P>,
     left_over: &[LeftOver<'_>],
     current: &Current,
+    since: &LeftOverSince,
 ) -> Result<Evidence> {
     if left_over.is_empty() {
         return Ok(Evidence::default());
@@ -184,10 +215,11 @@ async fn evidence<C: Connect, K, S: Store, L, D, P>(
     let days: BTreeSet<Date> = left_over
         .iter()
         .flat_map(|one| {
-            let newest = current.databases.get(one.name).filter(|newest| newest.incarnation == one.id);
+            let newest = current.of_incarnation(one.name, one.id);
             let newest = newest.and_then(|newest| Some(newest.id.parts()?.slot.utc_date()));
             let day = one.slot.utc_date();
-            [Some(day), day.checked_add(1.day()).ok(), newest].into_iter().flatten()
+            let days = [Some(day), day.checked_add(1.day()).ok(), newest].into_iter().flatten();
+            days.chain(since.last_days(&one.lineage()))
         })
         .collect();
     let days: BTreeSet<Date> = days.into_iter().rev().take(MOST_DAYS).collect();
@@ -198,6 +230,23 @@ async fn evidence<C: Connect, K, S: Store, L, D, P>(
         Marks::read(&vaults)
     )?;
     Ok(Evidence { days, home, away, marks })
+}
+
+/// The databases, if there is an organization, and what is known of our branches among them.
+type Look = ((Option<Vec<Database>>, Option<Organization>), Result<Known>);
+
+impl<C: Connect, K: PlainSecrets, S, L, D: Documents, P> BackupTurso<C, K, S, L, D, P> {
+    /// What is known of branches is read first: of one that is closed meanwhile the list must not say that somebody has opened
+    /// what was closed.
+    async fn look_at_branches(&self, wants_branches: bool) -> Result<Look> {
+        let known = async {
+            let (made, since) =
+                try_join!(Made::read(&self.documents), LeftOverSince::read(&self.documents, "backup-turso"))?;
+            Ok(Known { made, since })
+        };
+        let known = if self.organization.is_some() { known.await } else { Ok(Known::default()) };
+        Ok((self.look(wants_branches).await?, known))
+    }
 }
 
 impl<C: Connect, K: PlainSecrets, S, L, D, P> BackupTurso<C, K, S, L, D, P> {
@@ -212,7 +261,9 @@ impl<C: Connect, K: PlainSecrets, S, L, D, P> BackupTurso<C, K, S, L, D, P> {
         let (databases, organization) = try_join!(account.turso.databases(), organization)?;
         Ok((Some(databases), organization))
     }
+}
 
+impl<C: Connect, K, S, L, D, P> BackupTurso<C, K, S, L, D, P> {
     /// The organization as it was opened for this pass.
     pub(crate) fn account(&self) -> Result<Rc<Account<C::Turso>>> {
         self.account.borrow().clone().ok_or_else(|| {

@@ -1,13 +1,14 @@
 //! What should be done: pure, so that every case is a test.
 
+mod branches;
 mod left_over;
 
-use std::{cmp::Reverse, collections::BTreeMap};
+use std::cmp::Reverse;
 
 use domain::{BackupPlan, Engine, Finding, RecoveryPointId, ResourceId, Severity, Slot, Standing};
 use jiff::{SignedDuration, Timestamp};
 use reconcile::Plan;
-use turso::{CurrentPoint, Database, NewBranch, branch_name, is_own_branch, own_branch_slot};
+use turso::{CurrentPoint, Database, is_own_branch};
 use vault::{Listed, Object};
 
 use crate::{
@@ -131,7 +132,12 @@ impl<'o> Planner<'o> {
             }
         }
         self.name_idle_patterns(&here, &plans, &protected);
-        self.tend_left_over(&here, databases);
+        let known = match &observed.known {
+            Ok(known) => known,
+            Err(error) => return self.plan.miss("branches", error, &[left_over::STRANDED]),
+        };
+        self.close_new_branches(&here, databases, known);
+        self.tend_left_over(&here, databases, known);
     }
 
     /// A pattern without a database may be a slip of the pen: then something is not protected.
@@ -241,39 +247,6 @@ impl<'o> Planner<'o> {
         };
         let reason = format!("slot {slot} of plan {} has no recovery point", plan.name);
         self.plan.act(resource, Action::Take(Box::new(take)), reason);
-    }
-
-    /// The newest slots have a branch at Turso, where the plan wants that. Older ones of our own making go, and only when
-    /// that many newer ones are there.
-    fn tend_branches(
-        &mut self,
-        database: &Database,
-        resource: &ResourceId,
-        plan: &BackupPlan,
-        slot: Slot,
-        databases: &[Database],
-    ) {
-        let Some(keep) = usize::try_from(plan.turso.branches).ok().filter(|keep| *keep > 0) else { return };
-        let own: BTreeMap<Slot, &Database> = databases
-            .iter()
-            .filter_map(|branch| Some((own_branch_slot(database, branch)?, branch)))
-            .collect();
-        let window = self.observed.organization.as_ref().map(turso::Organization::pitr_window);
-        let is_within = window.is_some_and(|window| self.now.duration_since(slot.instant()) < window);
-        // Turso does not tell since when a database exists. One with an older recovery point did at its newest slot; in a new
-        // one's first slot it may not have, and no branch begins before its source.
-        let existed = self.points(database).any(|point| point.slot < slot);
-        if !own.contains_key(&slot) && is_within && existed && !database.archived {
-            let name = branch_name(database, slot);
-            let (group, of) = (database.group.clone(), database.name.clone());
-            let new = NewBranch { name, group, of, at: slot.instant() };
-            self.plan.act(resource, Action::Branch { slot, new }, format!("slot {slot} has no branch"));
-        }
-        for branch in own.values().rev().skip(keep).filter(|branch| !branch.delete_protection) {
-            let action = Action::Unbranch { name: branch.name.clone() };
-            let reason = format!("{keep} newer branches are there than {}", branch.name);
-            self.plan.act(resource, action, reason);
-        }
     }
 }
 

@@ -2,8 +2,10 @@
 
 mod adversity;
 mod branches;
+mod evidence;
 mod large;
 mod left_over;
+mod open;
 
 use std::{
     cell::{Cell, RefCell},

@@ -179,11 +179,14 @@ fn in_the_state(role: &str) -> BTreeSet<(String, String)> {
     match function.name {
         "backup-redis" => {
             all.extend(keeps("intake/redis/*"));
+            all.extend(keeps("left-over/backup-redis.json"));
             all.extend(keeps("notes/backup-redis.json"));
         }
         "backup-turso" => {
             all.extend(keeps("intake/turso/*"));
+            all.extend(keeps("left-over/backup-turso.json"));
             all.extend(keeps("staging/turso/*"));
+            all.extend(keeps("turso/branches.json"));
             all.extend(keeps("turso/current.json"));
         }
         "delete-expired" => all.extend(keeps("retention/locks.json")),

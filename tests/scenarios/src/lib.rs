@@ -6,6 +6,7 @@ mod caches;
 mod database;
 mod end;
 mod libsql;
+mod memory;
 mod own_server;
 mod removal;
 mod steps;

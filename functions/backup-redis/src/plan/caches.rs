@@ -344,7 +344,7 @@ impl<'o> Planner<'o> {
             let Some(slot) = id.parts().map(|parts| parts.slot) else { continue };
             let is_ours =
                 one.is_of(&id) && snapshot.tags.get(tag::RESOURCE) == Some(&one.resource.to_string());
-            if is_ours && self.copied(&id) {
+            if is_ours && self.is_in_both_vaults(&id) {
                 ours.push((id, slot, snapshot));
             }
         }

@@ -5,20 +5,19 @@ use std::{
     collections::{BTreeMap, BTreeSet},
 };
 
-use domain::{Finding, RecoveryPointId, ResourceId, Severity, retention::Region, tag};
-use inventory::Marks;
-use jiff::SignedDuration;
+use domain::{Finding, RecoveryPointId, ResourceId, Severity, tag};
+use inventory::{Kept, LeftOverSince, Marks};
+use reconcile::EntryKey;
 use redis::elasticache::{SnapshotState, ensure};
+use vault::Listed;
 
-use super::{Planner, Work, caches::is_failed};
+use super::{Planner, Work, again, caches::is_failed};
 use crate::{
-    act::Action,
+    act::{Action, entry},
     intake::Intake,
     left_over::{LeftOver, left_over},
+    observe::Evidence,
 };
-
-/// Whoever ended the protection by mistake still has the snapshot for so long: it restores faster than the vault does.
-const KEPT: SignedDuration = SignedDuration::from_hours(7 * 24);
 
 /// Nobody tends what is left of a resource, and the vault does not have it.
 const STRANDED: &str = "left-over-stranded";
@@ -27,51 +26,130 @@ const STRANDED: &str = "left-over-stranded";
 const NAMED: usize = 5;
 
 impl<'o> Planner<'o> {
-    /// What is left over goes once it is a week old and verified in both vaults. What is not in the vault never goes: it may be
-    /// the last state of its cache. It is brought there, where that can be done, and otherwise told of.
+    /// What is left over goes once it has been that for a week, if both vaults have it, or a later state of the same cache. What they
+    /// do not have never goes: it may be the last state of its cache. It is brought there, where that can be done, and
+    /// otherwise told of.
     ///
     /// `tended` are the resources that are protected, or should be: under their names others are at work.
     pub(super) fn tend_left_over(&mut self, tended: &BTreeSet<ResourceId>) {
         let observed = self.observed;
-        // Without any of these nobody knows what is left over, or what the vaults have of it. That was said already.
-        let (Ok(live), Ok(_)) = (&observed.live, &observed.away) else { return };
-        let marks = match &observed.marks {
-            Ok(marks) => marks,
-            Err(error) => return self.plan.miss("marks", error, &[STRANDED]),
+        // Without that nobody knows what is left over. That was said already.
+        let Ok(live) = &observed.live else { return };
+        let mut left = left_over(live);
+        left.sort_by_key(|one| Reverse(one.slot));
+        let (since, evidence) = match (&observed.since, &observed.evidence) {
+            (Ok(since), Ok(evidence)) => (since, evidence),
+            (Err(error), _) | (_, Err(error)) => return self.plan.miss("left-over", error, &[STRANDED]),
         };
+        self.remember(&left, since);
+        if observed.away.is_err() {
+            return;
+        }
         let mut unkept: BTreeMap<ResourceId, Vec<LeftOver<'o>>> = BTreeMap::new();
         // Of a day that was not listed nobody knows what the vault has.
-        for one in left_over(live).into_iter().filter(|one| observed.days.contains(&one.slot.utc_date())) {
-            let is_kept = observed.home.get(&one.id).is_some_and(|point| point.completed().is_some());
-            if !is_kept || is_doubted(marks, &one) {
-                unkept.entry(one.resource.clone()).or_default().push(one);
-            } else if self.copied(&one.id) {
-                self.release(&one, marks);
+        for one in left.into_iter().filter(|one| observed.days.contains(&one.slot.utc_date())) {
+            match self.kept(&one, evidence) {
+                Kept::Twice => self.release(&one, since, &evidence.marks),
+                Kept::Once => {
+                    let reason = format!("{} is left over, and not in both vaults yet", one.id);
+                    self.plan.settled(&one.resource, reason);
+                }
+                Kept::No => unkept.entry(one.resource.clone()).or_default().push(one),
             }
         }
-        for (resource, mut left) in unkept {
-            // The newest first: it is the likeliest to be the cache's last state.
-            left.sort_by_key(|one| Reverse(one.slot));
-            if !tended.contains(&resource) {
-                self.go_on_with(&resource, &mut left);
-            }
-            self.find_stranded(&resource, &left);
+        for (resource, left) in unkept {
+            self.tend_unkept(&resource, left, tended.contains(&resource), &evidence.marks);
         }
     }
 
-    /// Deletes what the vaults of both Regions have, once it is old enough and nobody holds it.
-    fn release(&mut self, one: &LeftOver<'_>, marks: &Marks) {
-        let LeftOver { snapshot, id, resource, slot, .. } = one;
-        let age = self.now.duration_since(snapshot.created.unwrap_or(slot.instant()));
-        let is_held = marks.is_held(resource, id) || snapshot.tags.contains_key(tag::LEGAL_HOLD);
-        if is_held || age < KEPT || snapshot.state() != SnapshotState::Available {
-            let reason = if is_held { "is held" } else { "stays for a week" };
-            return self.plan.settled(resource, format!("{id} is left over, and {reason}"));
+    /// Since when something is left over of which cache.
+    fn remember(&mut self, left: &[LeftOver<'_>], since: &LeftOverSince) {
+        let lineages: BTreeSet<_> = left.iter().map(LeftOver::lineage).collect();
+        if let Some(next) = since.next(&lineages, self.now) {
+            let here = ResourceId::tidemark("backup-redis");
+            let reason = "other caches have snapshots left over than before";
+            self.plan.act(&here, Action::NoteLeftOver { since: next }, reason);
         }
-        let why = why(one);
-        let reason = format!("{why}, and {id} is {} hours old and in both vaults", age.as_hours());
+    }
+
+    /// What the vaults have of its cache that is as late as the snapshot: its own recovery point, or a later one.
+    fn kept(&self, one: &LeftOver<'_>, evidence: &Evidence) -> Kept {
+        let Ok(away) = &self.observed.away else { return Kept::No };
+        let points = self.observed.home.values().chain(evidence.home.values());
+        let as_late = points.filter(|point| point.slot >= one.slot && one.is_of(&point.resource, &point.id));
+        let copy_of = |id: &RecoveryPointId| away.get(id).or_else(|| evidence.away.get(id));
+        Kept::of(as_late.map(|point: &Listed| (point, copy_of(&point.id))), &evidence.marks)
+    }
+
+    /// Deletes what the vaults of both Regions have, once it has been left over for long enough and nobody holds it.
+    fn release(&mut self, one: &LeftOver<'_>, since: &LeftOverSince, marks: &Marks) {
+        let LeftOver { snapshot, id, resource, .. } = one;
+        let stays = if is_held(one, marks) {
+            Some("is held")
+        } else if !since.is_over(&one.lineage(), one.made_at(), self.now) {
+            Some("stays for a week")
+        } else if snapshot.state() != SnapshotState::Available {
+            Some("cannot be deleted as it is")
+        } else {
+            None
+        };
+        if let Some(stays) = stays {
+            let reason = format!("{id} ({}) is left over, and {stays}", snapshot.status);
+            return self.plan.settled(resource, reason);
+        }
+        let reason = format!("{}, and both vaults have it as late as {id}", why(one));
         let action = Action::Delete { resource: resource.clone(), snapshot: Box::new((*snapshot).clone()) };
         self.plan.act(resource, action, reason);
+    }
+
+    /// Of the snapshots that the vaults do not have, the newest first: those of which something can be made are brought there or
+    /// told of.
+    fn tend_unkept(
+        &mut self,
+        resource: &ResourceId,
+        left: Vec<LeftOver<'o>>,
+        is_tended: bool,
+        marks: &Marks,
+    ) {
+        // Whether the vault once had it is not known, nor what failed: that was said already, and ends no finding.
+        if self.observed.recorded.is_err() {
+            return;
+        }
+        let mut rest = Vec::new();
+        for one in left {
+            let why = if is_failed(one.snapshot) {
+                "holds nothing"
+            } else if self.was_let_go(&one) {
+                "was in the vault, and retention has let it go there"
+            } else {
+                rest.push(one);
+                continue;
+            };
+            let reason = format!("{} ({}) is left over, and {why}", one.id, one.snapshot.status);
+            self.plan.settled(resource, reason);
+        }
+        if !is_tended {
+            if let Some(Err(error)) = self.observed.intakes.get(resource) {
+                // One of them may be on its way.
+                self.plan.leave_resource(resource);
+                return self.plan.refuse(resource, again(error));
+            }
+            self.go_on_with(resource, &mut rest);
+        }
+        let (held, rest): (Vec<_>, Vec<_>) = rest.into_iter().partition(|one| is_held(one, marks));
+        for one in held {
+            self.plan.settled(resource, format!("{} is left over, and is held", one.id));
+        }
+        self.find_stranded(resource, &rest);
+    }
+
+    /// Whether its recovery point was completed once, and its manifest is in the vault no more.
+    fn was_let_go(&self, one: &LeftOver<'_>) -> bool {
+        let Ok(recorded) = &self.observed.recorded else { return false };
+        let (resource, region) = (one.resource.clone(), &self.observed.region);
+        let completed: EntryKey =
+            entry("recovery-point-completed", resource, one.slot, region, &one.id, self.now).key();
+        recorded.contains(&completed) && !self.is_completed(&one.id)
     }
 
     /// Brings one snapshot of the resource into the vault, if there is one of which all is known that a manifest has to say.
@@ -122,8 +200,8 @@ impl<'o> Planner<'o> {
             more => format!(" and {more} more"),
         };
         let says = format!(
-            "{}. Of what Tidemark left of it at ElastiCache, the vault has no verified recovery point of {}{more}: that may be its \
-             last state, and stays.",
+            "{}. Of what Tidemark left of it at ElastiCache, the vaults have neither {}{more} nor a later state, verified in both: \
+             that may be its last one, and stays.",
             why(newest),
             names.join(", ")
         );
@@ -137,9 +215,9 @@ impl<'o> Planner<'o> {
     }
 }
 
-/// Whether a later look found the recovery point damaged in either Region: then the snapshot may be better than it.
-fn is_doubted(marks: &Marks, one: &LeftOver<'_>) -> bool {
-    Region::ALL.into_iter().any(|region| marks.is_doubted(&one.resource, &one.id, region))
+/// By its recovery point, or by its own tag.
+fn is_held(one: &LeftOver<'_>, marks: &Marks) -> bool {
+    marks.is_held(&one.resource, &one.id) || one.snapshot.tags.contains_key(tag::LEGAL_HOLD)
 }
 
 fn why(one: &LeftOver<'_>) -> String {

@@ -197,16 +197,24 @@ proptest! {
         })?;
     }
 
-    /// Of what is left over only what is ours, a week old, whole in both vaults, held by nobody and found damaged by nobody goes.
+    /// Of what is left over only that goes which is ours, a week old and left over for a week, held by nobody, and as late as
+    /// something that is whole in both vaults and found damaged by nobody.
     #[test]
     fn nothing_that_is_left_over_goes_without_all_of_its_conditions(
         left in prop::collection::vec((0_i64..15, prop::array::uniform6(prop::bool::weighted(0.8))), 1..8),
+        days_left in prop::option::weighted(0.9, 4_i64..15),
     ) {
         runtime().block_on(async {
             let world = World::new(&[]);
             world.vault.replicate_to(&world.recovery, Replication::Off);
             let resource = domain::ResourceId::redis("sessions");
-            let mut expected = Vec::new();
+            let (mut expected, mut kept) = (Vec::new(), Vec::new());
+            if let Some(days) = days_left {
+                let since = world.now - jiff::SignedDuration::from_hours(24 * days);
+                let key = format!("{resource}/{}", domain::RecoveryPointId::mark("x"));
+                let text = serde_json::json!({key: since}).to_string();
+                world.ledger.documents.put("left-over/backup-redis.json", &text);
+            }
             for (number, (days, conditions)) in left.iter().enumerate() {
                 let [tagged, manifest, copied, available, unheld, undoubted] = *conditions;
                 let slot = domain::Slot::at(world.now - jiff::SignedDuration::from_hours(24 * days));
@@ -231,10 +239,15 @@ proptest! {
                 for (_, mark) in marks.into_iter().filter(|(is_not, _)| !is_not) {
                     world.vault.put(&mark_key(&resource, &id, world.now, mark), "");
                 }
-                if *days >= 7 && conditions.iter().all(|one| *one) {
-                    expected.push(id.to_string());
+                if manifest && copied && undoubted {
+                    kept.push(slot);
+                }
+                if *days >= 7 && days_left.is_some_and(|days| days >= 7) && tagged && available && unheld {
+                    expected.push((slot, id.to_string()));
                 }
             }
+            expected.retain(|(slot, _)| kept.iter().any(|kept| kept >= slot));
+            let mut expected: Vec<String> = expected.into_iter().map(|(_, id)| id).collect();
             let observed = world.function().observe(Wake::Tick, world.now).await.unwrap();
             let plan = crate::plan::plan(&observed, world.now);
             let mut deleted: Vec<String> = plan.decisions.iter().filter_map(|decision| match &decision.verdict {

@@ -1,8 +1,9 @@
 //! Branches at Turso, and whose they are.
 
+use serde_json::json;
 use turso::{FakeTurso, Parent, branch_name};
 
-use super::*;
+use super::{left_over::record, *};
 
 const BRANCHES: &str = r#"{"plans": {"default": {"schedule": {"turso": "0 * * * *"}, "turso": {"databases": ["production/*"], "branches": 2}}}}"#;
 
@@ -48,6 +49,10 @@ async fn what_only_looks_like_ours_is_left_alone() {
         put("orders-before-upgrade".to_owned(), parent("id-of-orders")),
     ];
     let ours = put(branch_name(&orders, slot("2026-11-20T04:00:00Z")), parent("id-of-orders"));
+    for name in theirs.iter().chain([&ours]) {
+        world.turso.change(name, |one| one.listed.block_writes = true);
+        record(&world, name, json!({"closed": name}));
+    }
     for _ in 0..3 {
         world.settle().await;
         world.later(60);

@@ -2,40 +2,41 @@
 
 use domain::{RecoveryPointId, retention::Region};
 use inventory::{Mark, mark_key};
+use serde_json::{Value, json};
 use turso::{Database, FakeTurso, Parent, branch_name};
 
 use super::*;
 
 /// What another plan names stays protected throughout.
-const BOTH: &str = r#"{"plans": {
+pub(super) const BOTH: &str = r#"{"plans": {
     "default": {"schedule": {"turso": "0 3 22 11 *"}, "turso": {"databases": ["production/*"], "branches": 3}},
     "other": {"schedule": {"turso": "0 3 22 11 *"}, "turso": {"databases": ["staging/*"]}}}}"#;
-const OTHER: &str =
+pub(super) const OTHER: &str =
     r#"{"plans": {"other": {"schedule": {"turso": "0 3 22 11 *"}, "turso": {"databases": ["staging/*"]}}}}"#;
 const NONE: &str = r#"{"plans": {"default": {}}}"#;
 
-const WEEK: SignedDuration = SignedDuration::from_hours(7 * 24);
+pub(super) const WEEK: SignedDuration = SignedDuration::from_hours(7 * 24);
 
 /// How a database comes to be protected no more.
 #[derive(Clone, Copy, Debug)]
-enum End {
+pub(super) enum End {
     Gone,
     Unnamed,
 }
 
-fn end(world: &mut World, end: End) {
+pub(super) fn end(world: &mut World, end: End) {
     match end {
         End::Gone => world.turso.remove("orders"),
         End::Unnamed => world.plans = OTHER,
     }
 }
 
-fn slot(text: &str) -> Slot {
+pub(super) fn slot(text: &str) -> Slot {
     Slot::at(text.parse().unwrap())
 }
 
 /// The slot of the recovery point that the vaults have.
-fn kept() -> Slot {
+pub(super) fn kept() -> Slot {
     slot("2026-11-22T03:00:00Z")
 }
 
@@ -43,8 +44,16 @@ fn orders() -> ResourceId {
     ResourceId::turso("orders")
 }
 
-/// A branch of orders as Tidemark makes them.
-fn branch(world: &World, slot: Slot) -> String {
+/// A branch of orders as Tidemark makes them: closed to writes, and on record.
+pub(super) fn branch(world: &World, slot: Slot) -> String {
+    let name = open_branch(world, slot);
+    world.turso.change(&name, |one| one.listed.block_writes = true);
+    record(world, &name, json!({"closed": name}));
+    name
+}
+
+/// The same as an earlier version made them.
+pub(super) fn open_branch(world: &World, slot: Slot) -> String {
     let source = FakeTurso::listed("orders", "id-of-orders", "production");
     let name = branch_name(&source, slot);
     let parent = Some(Parent { id: source.id, name: source.name });
@@ -52,8 +61,21 @@ fn branch(world: &World, slot: Slot) -> String {
     name
 }
 
+/// Puts on record how far that branch has come.
+pub(super) fn record(world: &World, name: &str, stage: Value) {
+    let mut made = recorded(world);
+    made[name] = stage;
+    world.ledger.documents.put("turso/branches.json", &made.to_string());
+}
+
+/// What is on record of branches.
+pub(super) fn recorded(world: &World) -> Value {
+    let text = world.ledger.documents.text("turso/branches.json");
+    serde_json::from_str(&text.unwrap_or_else(|| "{}".to_owned())).unwrap()
+}
+
 /// A database with a recovery point in both vaults, and a branch of the same slot.
-async fn backed_up() -> (World, String) {
+pub(super) async fn backed_up() -> (World, String) {
     let mut world = World::new(&["orders"]);
     world.plans = BOTH;
     world.settle().await;
@@ -62,22 +84,35 @@ async fn backed_up() -> (World, String) {
     (world, name)
 }
 
-fn is_still(summary: &Summary) -> bool {
+pub(super) fn is_still(summary: &Summary) -> bool {
     World::actions(summary).is_empty() && summary.unfinished == 0
 }
 
-fn has(world: &World, name: &str) -> bool {
+/// The tick that sees first that something is left over, or that nothing is any more: it writes that down, and no more.
+pub(super) async fn note(world: &World) {
+    let summary = world.tick().await;
+    assert_eq!((World::actions(&summary), summary.unfinished), (vec!["note-left-over"], 0));
+}
+
+/// The tick after branches went: that is written down.
+async fn note_the_end(world: &World) {
+    let mut actions = World::actions(&world.tick().await);
+    actions.retain(|one| *one != "note-left-over");
+    assert_eq!(actions, ["note-branches"]);
+}
+
+pub(super) fn has(world: &World, name: &str) -> bool {
     world.turso.names().iter().any(|there| there == name)
 }
 
 /// What stands on the board, but for patterns that the end of a database leaves idle.
-fn told(world: &World) -> Vec<String> {
+pub(super) fn told(world: &World) -> Vec<String> {
     let idle = |finding: &&Finding| finding.kind != "pattern-matches-nothing";
     world.board().iter().filter(idle).map(|one| format!("{} {}", one.resource, one.condition())).collect()
 }
 
-const STRANDED: [&str; 1] = ["turso/orders left-over-stranded"];
-const NOTHING: [&str; 0] = [];
+pub(super) const STRANDED: [&str; 1] = ["turso/orders left-over-stranded"];
+pub(super) const NOTHING: [&str; 0] = [];
 
 #[rstest]
 #[case::gone(End::Gone)]
@@ -87,13 +122,14 @@ async fn what_both_vaults_have_goes_after_a_week(#[case] how: End) {
     let (mut world, name) = backed_up().await;
     let vaults = (world.home.objects(), world.away.objects());
     end(&mut world, how);
-    assert!(is_still(&world.tick().await));
+    note(&world).await;
     world.later_by(WEEK - SignedDuration::from_hours(1));
     assert!(is_still(&world.tick().await) && has(&world, &name), "whoever ended it by mistake still has it");
     world.later(60);
     assert_eq!(World::actions(&world.tick().await), ["delete-branch"]);
     assert!(!has(&world, &name));
     assert_eq!(told(&world), NOTHING);
+    note_the_end(&world).await;
     assert!(is_still(&world.tick().await));
     assert_eq!((world.home.objects(), world.away.objects()), vaults);
     assert_eq!(
@@ -127,6 +163,9 @@ async fn where_no_plan_names_anything_any_more_nothing_goes_and_that_is_told() {
     assert_eq!(told(&world), ["tidemark/backup-turso left-over-stranded"]);
     assert!(world.board()[0].says.contains(&name), "{}", world.board()[0].says);
     world.plans = OTHER;
+    note(&world).await;
+    assert!(is_still(&world.tick().await), "the slip was no week's notice");
+    world.later_by(WEEK);
     assert_eq!(World::actions(&world.tick().await), ["delete-branch"]);
     assert_eq!(told(&world), NOTHING);
 }
@@ -155,6 +194,7 @@ async fn what_is_not_surely_ours_or_is_protected_by_a_person_stays(#[case] chang
     // Neither does any plan name what it may be taken for.
     world.turso.change(&name, |database| "nowhere".clone_into(&mut database.listed.group));
     end(&mut world, End::Gone);
+    world.tick().await;
     world.later_by(WEEK * 10);
     assert!(is_still(&world.tick().await));
     assert!(has(&world, &name));
@@ -164,6 +204,7 @@ async fn what_is_not_surely_ours_or_is_protected_by_a_person_stays(#[case] chang
 #[rstest]
 #[case::another_under_its_name(|world: &World, name: &str| world.turso.put(FakeTurso::listed(name, "id-x", "production"), ""))]
 #[case::delete_protection(|world: &World, name: &str| world.turso.change(name, |one| one.listed.delete_protection = true))]
+#[case::opened(|world: &World, name: &str| world.turso.change(name, |one| one.listed.block_writes = false))]
 #[case::its_source_is_there(|world: &World, _: &str| database(&world.turso, "orders"))]
 #[tokio::test]
 async fn what_changed_since_it_was_listed_is_left(#[case] change: fn(&World, &str)) {
@@ -188,6 +229,7 @@ async fn what_changed_since_it_was_listed_is_left(#[case] change: fn(&World, &st
 async fn of_what_a_person_holds_the_branch_stays_until_it_is_released(#[case] at_home: bool) {
     let (mut world, name) = backed_up().await;
     end(&mut world, End::Gone);
+    note(&world).await;
     let mark = |world: &World, mark| {
         let vault = if at_home { &world.home } else { &world.away };
         let id = RecoveryPointId::new("orders", "id-of-orders", kept(), 1);
@@ -207,6 +249,7 @@ async fn of_what_a_person_holds_the_branch_stays_until_it_is_released(#[case] at
 async fn of_what_a_later_look_found_damaged_the_branch_stays_and_is_told_of(#[case] region: Region) {
     let (mut world, name) = backed_up().await;
     end(&mut world, End::Gone);
+    note(&world).await;
     world.later_by(WEEK);
     let id = RecoveryPointId::new("orders", "id-of-orders", kept(), 1);
     world.home.put(&mark_key(&orders(), &id, NOW.get(), Mark::Unverified(region)), "");
@@ -223,6 +266,7 @@ async fn what_the_vault_does_not_have_stays_for_ever_and_is_told_of() {
     let mut world = World::new(&[]);
     world.plans = BOTH;
     let name = branch(&world, kept());
+    note(&world).await;
     for _ in 0..3 {
         assert!(is_still(&world.tick().await));
         assert_eq!(told(&world), STRANDED);
@@ -241,6 +285,7 @@ async fn a_branch_that_is_later_than_all_that_the_vault_has_may_be_the_last_stat
     let (mut world, name) = backed_up().await;
     let later = branch(&world, slot("2026-11-22T04:00:00Z"));
     end(&mut world, End::Gone);
+    note(&world).await;
     world.later_by(WEEK * 2);
     assert_eq!(World::actions(&world.tick().await), ["delete-branch"]);
     assert!(!has(&world, &name) && has(&world, &later));
@@ -259,6 +304,7 @@ async fn where_nothing_was_written_since_an_earlier_recovery_point_is_as_late() 
     assert_eq!(world.manifests(&world.home).len(), 1, "nothing was written");
     let name = branch(&world, slot("2026-11-22T04:00:00Z"));
     end(&mut world, End::Gone);
+    note(&world).await;
     world.later_by(WEEK);
     assert_eq!(World::actions(&world.tick().await), ["delete-branch"]);
     assert!(!has(&world, &name));
@@ -269,8 +315,10 @@ async fn an_older_one_is_as_good_as_any_later_recovery_point() {
     let (mut world, name) = backed_up().await;
     let older = branch(&world, slot("2026-11-10T03:00:00Z"));
     end(&mut world, End::Gone);
-    assert_eq!(World::actions(&world.tick().await), ["delete-branch"]);
-    assert!(!has(&world, &older) && has(&world, &name));
+    note(&world).await;
+    world.later_by(WEEK);
+    assert_eq!(World::actions(&world.tick().await), ["delete-branch", "delete-branch"]);
+    assert!(!has(&world, &older) && !has(&world, &name));
     assert_eq!(told(&world), NOTHING);
 }
 
@@ -326,6 +374,7 @@ async fn where_anything_does_not_answer_nothing_goes(#[case] what: &'static str)
 async fn evidence_that_cannot_be_read_keeps_everything() {
     let (mut world, name) = backed_up().await;
     end(&mut world, End::Gone);
+    note(&world).await;
     world.later_by(WEEK);
     let folder = TempDir::new().unwrap();
     let mut observed = crate::observe::observe(&world.function(&folder), NOW.get()).await.unwrap();
@@ -342,6 +391,7 @@ async fn killed_after_the_deletion_or_done_twice_it_is_the_same() {
     for both in [false, true] {
         let (mut world, name) = backed_up().await;
         end(&mut world, End::Gone);
+        note(&world).await;
         world.later_by(WEEK);
         if both {
             let (a, b) = tokio::join!(world.tick(), world.tick());
@@ -350,6 +400,7 @@ async fn killed_after_the_deletion_or_done_twice_it_is_the_same() {
             world.turso.lose_answer_of_next("delete");
             assert_eq!(world.tick().await.failed.len(), 1);
         }
+        world.tick().await;
         assert!(is_still(&world.tick().await) && !has(&world, &name));
         assert_eq!(told(&world), NOTHING);
     }

@@ -9,6 +9,7 @@ mod agreement;
 mod backup_plans;
 mod held;
 mod judgement;
+mod left_over;
 mod marks;
 mod published;
 mod snapshots;
@@ -29,6 +30,7 @@ pub use self::{
     backup_plans::BackupPlans,
     held::{Held, Holding, What},
     judgement::Judgement,
+    left_over::{GRACE, Kept, LeftOverSince},
     marks::{Mark, Marks, mark_key, mark_prefix},
     published::{Published, acknowledged_since, acknowledgement_key, is_acknowledged, short_hash},
     snapshots::lineages as rds_lineages,

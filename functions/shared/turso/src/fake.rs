@@ -342,6 +342,15 @@ impl Turso for FakeTurso {
         self.platform("branch", &new.name, make).await
     }
 
+    async fn block_writes(&self, name: &str) -> Result<()> {
+        let close = |state: &mut State| {
+            let database = state.databases.get_mut(name).ok_or_else(|| not_found(name))?;
+            database.listed.block_writes = true;
+            Ok(())
+        };
+        self.platform("block-writes", name, close).await
+    }
+
     async fn create_for_upload(&self, name: &str, group: &str) -> Result<Database> {
         self.platform("create", name, |state| state.add(name, group, None, None)).await
     }

@@ -223,6 +223,16 @@ impl Turso for HttpTurso {
         self.create(format!("make branch {name} of {of}"), body).await.map(drop)
     }
 
+    async fn block_writes(&self, name: &str) -> Result<()> {
+        let path = format!("/databases/{}/configuration", segment(name));
+        let body = json!({"block_writes": true});
+        let call = self.platform(format!("block writes to {name}"), Method::PATCH, &path, Some(body));
+        if wire::blocks_writes(&self.ask(&call).await?) {
+            return Ok(());
+        }
+        Err(wire::unreadable(&call.doing, "does not say that writes are blocked now"))
+    }
+
     async fn create_for_upload(&self, name: &str, group: &str) -> Result<Database> {
         let doing = format!("make database {name}");
         let body = json!({"name": name, "group": group, "seed": {"type": "database_upload"}});

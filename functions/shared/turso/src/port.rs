@@ -168,6 +168,8 @@ pub trait Turso {
     ) -> impl Future<Output = Result<SecretString>>;
     /// Makes a branch. One of that name that is there already is an error, `TursoConflict`.
     fn branch(&self, new: &NewBranch) -> impl Future<Output = Result<()>>;
+    /// Lets nobody write to a database. It is read, and branched, as before. No error only if Turso says that it is so.
+    fn block_writes(&self, name: &str) -> impl Future<Output = Result<()>>;
     /// Makes a database that waits for a file. One of that name that is there already is an error, `TursoConflict`.
     fn create_for_upload(&self, name: &str, group: &str) -> impl Future<Output = Result<Database>>;
     /// Deletes a database. One that is gone already is no error.

@@ -81,7 +81,7 @@ pub(crate) fn database(doing: &str, value: &Value) -> Result<Database> {
         group: text(value, &["group", "Group"]).unwrap_or_default(),
         locations,
         block_reads: flag(value, &["block_reads", "blockReads"]),
-        block_writes: flag(value, &["block_writes", "blockWrites"]),
+        block_writes: blocks_writes(value),
         delete_protection: flag(value, &["delete_protection"]),
         sleeping: flag(value, &["sleeping"]),
         archived: flag(value, &["archived"]),
@@ -108,6 +108,11 @@ pub(crate) fn databases(doing: &str, value: &Value) -> Result<(Vec<Database>, Op
     let list = list.ok_or_else(|| unreadable(doing, "has no list of databases"))?;
     let next = value.get("pagination").and_then(|pages| text(pages, &["next", "next_cursor"]));
     Ok((list.iter().map(|one| database(doing, one)).collect::<Result<_>>()?, next))
+}
+
+/// Whether a database, or its configuration, says so.
+pub(crate) fn blocks_writes(value: &Value) -> bool {
+    flag(value, &["block_writes", "blockWrites"])
 }
 
 pub(crate) fn configuration(value: &Value) -> Configuration {

@@ -81,14 +81,19 @@ impl World {
     }
 
     async fn execute(&self, at: &Session, sql: &str) {
+        let text = self.answer(at, sql).await;
+        assert!(text.contains("step_end"), "{sql}: {text}");
+    }
+
+    /// What a database answers to a statement.
+    async fn answer(&self, at: &Session, sql: &str) -> String {
         let request = json!({"baton": null, "batch": {"steps": [{"stmt": {"sql": sql}}]}});
         let mut body = self.turso.cursor(at, &request).await.unwrap();
         let mut text = Vec::new();
         while let Some(piece) = body.next().await {
             text.extend_from_slice(&piece.unwrap());
         }
-        let text = String::from_utf8_lossy(&text).into_owned();
-        assert!(text.contains("step_end"), "{sql}: {text}");
+        String::from_utf8_lossy(&text).into_owned()
     }
 
     fn path(&self, name: &str) -> std::path::PathBuf {
@@ -208,6 +213,40 @@ async fn the_platform_answers_as_our_types_say() {
     assert!(!pages::is_unchanged(&world.turso, &at, copied.generation, copied.frame).await.unwrap());
     let agents = world.local.calls();
     assert!(!agents.is_empty());
+    world.local.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_branch_that_is_closed_to_writes_is_read_and_branched_as_before() {
+    let world = World::start().await;
+    world.uploaded("orders").await;
+    let branch = async |of: &str, name: &str| {
+        world.local.archive_now(of).await.unwrap();
+        let (name, group, of) = (name.to_owned(), "default".to_owned(), of.to_owned());
+        world.turso.branch(&NewBranch { name, group, of, at: Timestamp::now() }).await.unwrap();
+    };
+    branch("orders", "closed").await;
+    world.turso.block_writes("closed").await.unwrap();
+    world.turso.block_writes("closed").await.unwrap();
+    assert!(world.turso.database("closed").await.unwrap().unwrap().block_writes);
+    assert!(!world.turso.database("orders").await.unwrap().unwrap().block_writes);
+    let refused = world.answer(&world.session("closed", Access::Full).await, "CREATE TABLE x(y)").await;
+    assert!(refused.contains("error") && refused.contains("block"), "{refused}");
+    // By whoever reads it, by either way of copying, and as the source of another.
+    branch("closed", "again").await;
+    for name in ["closed", "again"] {
+        let read = world.session(name, Access::ReadOnly).await;
+        let (by_pages, by_rows) = (world.path("by-pages"), world.path("by-rows"));
+        pages::copy(&world.turso, &read, &by_pages, ROOM, &Unstaged).await.unwrap();
+        cursor::copy(&world.turso, &read, &by_rows, ROOM).await.unwrap();
+        same(&world.path("orders-source"), &by_pages);
+        std::fs::remove_file(by_pages).unwrap();
+        std::fs::remove_file(by_rows).unwrap();
+    }
+    world.execute(&world.session("again", Access::Full).await, "CREATE TABLE x(y)").await;
+    assert_eq!(world.turso.block_writes("nobody").await.unwrap_err().code(), "TursoNotFound");
+    let read_only = connect(&world.local, &world.local.tokens().read_only);
+    assert_eq!(read_only.block_writes("again").await.unwrap_err().code(), "TursoForbidden");
     world.local.stop().await;
 }
 

@@ -169,6 +169,9 @@ impl Turso for Script {
     async fn branch(&self, new: &turso::NewBranch) -> Result<()> {
         self.inner.branch(new).await
     }
+    async fn block_writes(&self, name: &str) -> Result<()> {
+        self.inner.block_writes(name).await
+    }
     async fn create_for_upload(&self, name: &str, group: &str) -> Result<turso::Database> {
         self.inner.create_for_upload(name, group).await
     }

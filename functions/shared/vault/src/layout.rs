@@ -68,6 +68,13 @@ impl Listed {
             .iter()
             .all(|(name, object)| copy.objects.get(name).is_some_and(|copied| copied.bytes == object.bytes))
     }
+
+    /// Whether this one and its `copy` are both whole: each has its manifest and more than that, and neither lacks what the
+    /// other has. As much is asked before anything is deleted because the vaults have it.
+    pub fn is_whole_with(&self, copy: &Self) -> bool {
+        let is_whole = |one: &Self| one.completed().is_some() && !one.is_bare();
+        is_whole(self) && is_whole(copy) && self.is_held_by(copy) && !self.lacks_of(copy)
+    }
 }
 
 /// What the keys of an engine's recovery points of one day begin with.

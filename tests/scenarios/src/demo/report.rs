@@ -134,12 +134,14 @@ impl Report {
             "binary",
         ]);
         for (name, cost) in &self.functions {
+            // What had no work in this story has no figures but its size.
+            let measured = |text: String| if cost.invocations == 0 { "–".to_owned() } else { text };
             functions.add_row([
                 name.clone(),
                 cost.invocations.to_string(),
-                format!("{:.0} ms", cost.init_ms_median),
-                format!("{:.0} ms", cost.duration_ms_median),
-                mebibytes(cost.peak_rss_bytes),
+                measured(format!("{:.0} ms", cost.init_ms_median)),
+                measured(format!("{:.0} ms", cost.duration_ms_median)),
+                measured(mebibytes(cost.peak_rss_bytes)),
                 mebibytes(cost.binary_bytes),
             ]);
         }

@@ -56,12 +56,15 @@ async fn a_snapshot_that_both_vaults_have_goes_after_a_week(
         End::Gone => estate.delete_cache(name).await?,
         End::Forsaken => estate.forsake_cache(name).await?,
     }
-    for days in [0, 6] {
-        cloud().elasticache().age_snapshot(estate.home(), &snapshot, DAY * days)?;
-        cloud().fire_schedule("backup-redis-tick").await?;
-        assert_eq!(snapshots(&estate, name).await?, [snapshot.as_str()], "after {days} days");
-    }
-    cloud().elasticache().age_snapshot(estate.home(), &snapshot, DAY)?;
+    // It is older than a week already: what counts is since when it is left over.
+    cloud().elasticache().age_snapshot(estate.home(), &snapshot, DAY * 8)?;
+    cloud().fire_schedule("backup-redis-tick").await?;
+    assert_eq!(snapshots(&estate, name).await?, [snapshot.as_str()]);
+    let resource = format!("redis/{name}");
+    estate.age_left_over("backup-redis", &resource, DAY * 6).await?;
+    cloud().fire_schedule("backup-redis-tick").await?;
+    assert_eq!(snapshots(&estate, name).await?, [snapshot.as_str()], "after six days");
+    estate.age_left_over("backup-redis", &resource, DAY).await?;
     poll(&format!("{snapshot} gone"), async || {
         cloud().fire_schedule("backup-redis-tick").await?;
         Ok(snapshots(&estate, name).await?.is_empty().then_some(()))
@@ -69,12 +72,13 @@ async fn a_snapshot_that_both_vaults_have_goes_after_a_week(
     .await?;
     assert!(is_in_both_vaults(&snapshot).await?);
     let told = estate.findings("backup-redis").await?;
-    assert!(told.iter().all(|finding| finding["resource"] != format!("redis/{name}")), "{told:#?}");
+    assert!(told.iter().all(|finding| finding["resource"] != resource), "{told:#?}");
     Ok(())
 }
 
-/// Makes a branch of `name` under the name that it would have had at the slot of so many days ago.
-async fn branch(name: &str, group: &str, days: i64) -> Result<String> {
+/// Makes a branch of `name` under the name that it would have had at the slot of so many days ago: closed to writes, and on record,
+/// as backup-turso does.
+async fn branch(estate: &Estate<'_>, name: &str, group: &str, days: i64) -> Result<String> {
     let found = platform(cloud(), Method::GET, &format!("databases/{name}"), None).await?;
     let id = found["database"]["DbId"].as_str().context("a database without an id")?;
     let slot = Slot::at("2026-01-01T03:00:00Z".parse::<Timestamp>()?);
@@ -83,8 +87,16 @@ async fn branch(name: &str, group: &str, days: i64) -> Result<String> {
     let branch = branch_name(&Database { id: id.to_owned(), ..FakeTurso::listed(name, id, group) }, slot);
     let seed = json!({"type": "database", "name": name});
     let body = json!({"name": branch, "group": group, "seed": seed});
-    platform(cloud(), Method::POST, "databases", Some(body)).await?;
+    let made = platform(cloud(), Method::POST, "databases", Some(body)).await?;
+    block_writes(&branch, true).await?;
+    let closed = json!({"closed": made["database"]["DbId"]});
+    estate.change_document("turso/branches.json", |made| made[&branch] = closed.clone()).await?;
     Ok(branch)
+}
+
+async fn block_writes(database: &str, blocked: bool) -> Result<()> {
+    let (path, body) = (format!("databases/{database}/configuration"), json!({"block_writes": blocked}));
+    platform(cloud(), Method::PATCH, &path, Some(body)).await.map(drop)
 }
 
 async fn is_there(database: &str) -> Result<bool> {
@@ -109,18 +121,31 @@ async fn branches_that_both_vaults_have_go_after_a_week() -> Result<()> {
     let mut for_now: Value = plans();
     for_now["plans"]["leaving"] = json!({"turso": {"databases": ["leaving/*"]}});
     estate.set_plans(&for_now).await?;
-    let (mut old, mut young) = (Vec::new(), Vec::new());
+    let (mut old, mut young, mut opened) = (Vec::new(), Vec::new(), Vec::new());
     for name in ["left-deleted", "left-forsaken"] {
         back_up(&estate, "backup-turso", &format!("turso/{name}")).await?;
-        old.push(branch(name, "leaving", 9).await?);
-        young.push(branch(name, "leaving", 2).await?);
+        old.push(branch(&estate, name, "leaving", 9).await?);
+        young.push(branch(&estate, name, "leaving", 2).await?);
+        opened.push(branch(&estate, name, "leaving", 8).await?);
     }
     cloud().fire_schedule("backup-turso-tick").await?;
-    for name in old.iter().chain(&young) {
+    for name in old.iter().chain(&young).chain(&opened) {
         ensure!(is_there(name).await?, "{name} went, although its database is protected");
     }
     estate.set_plans(&plans()).await?;
     platform(cloud(), Method::DELETE, "databases/left-deleted", None).await?;
+    for name in &opened {
+        // An application runs on it from now on.
+        block_writes(name, false).await?;
+        Libsql::open(cloud(), name).await?.run(&["CREATE TABLE sold (x)".to_owned()]).await?;
+    }
+    cloud().fire_schedule("backup-turso-tick").await?;
+    for name in old.iter().chain(&young).chain(&opened) {
+        ensure!(is_there(name).await?, "{name} went, although nobody had a week to see it");
+    }
+    for name in ["left-deleted", "left-forsaken"] {
+        estate.age_left_over("backup-turso", &format!("turso/{name}"), DAY * 7).await?;
+    }
     for name in &old {
         poll(&format!("{name} gone"), async || {
             cloud().fire_schedule("backup-turso-tick").await?;
@@ -128,8 +153,14 @@ async fn branches_that_both_vaults_have_go_after_a_week() -> Result<()> {
         })
         .await?;
     }
-    for name in young.iter().map(String::as_str).chain(["left-forsaken"]) {
+    for name in young.iter().chain(&opened).map(String::as_str).chain(["left-forsaken"]) {
         assert!(is_there(name).await?, "{name}");
+    }
+    let told = estate.findings("backup-turso").await?;
+    for (name, opened) in ["left-deleted", "left-forsaken"].into_iter().zip(opened) {
+        let of_it = told.iter().find(|finding| finding["resource"] == format!("turso/{name}"));
+        let says = of_it.and_then(|finding| finding["says"].as_str()).unwrap_or_default();
+        assert!(says.contains(&opened) && says.contains("open to writes"), "{told:#?}");
     }
     Ok(())
 }
@@ -139,7 +170,7 @@ async fn a_branch_that_no_vault_has_stays_and_is_told_of() -> Result<()> {
     let estate = estate().await?;
     group("stray").await?;
     Libsql::create_in(cloud(), "stray", "left-stray").await?.fill(100).await?;
-    let branch = branch("left-stray", "stray", 30).await?;
+    let branch = branch(&estate, "left-stray", "stray", 30).await?;
     platform(cloud(), Method::DELETE, "databases/left-stray", None).await?;
     let told = poll("the finding", async || {
         cloud().fire_schedule("backup-turso-tick").await?;

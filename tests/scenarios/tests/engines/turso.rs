@@ -82,7 +82,11 @@ async fn the_newest_slot_has_a_branch_and_the_one_before_no_more() -> Result<()>
         branches().await
     };
     let first = poll("a branch", async || Ok(ticked().await?.pop())).await?;
-    assert_eq!(Libsql::open(cloud(), &first).await?.contents().await?, before);
+    // It is read like any other, and nobody writes to it who has not opened it.
+    let branch = Libsql::open(cloud(), &first).await?;
+    assert_eq!(branch.contents().await?, before);
+    let refused = branch.run(&["DROP TABLE orders".to_owned()]).await;
+    assert!(refused.is_err_and(|error| error.to_string().contains("block")), "it can be written to");
     let then = poll("the next slot's branch alone", async || {
         let there = ticked().await?;
         Ok(matches!(there.as_slice(), [next] if *next > first).then_some(there))
