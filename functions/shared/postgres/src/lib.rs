@@ -1,4 +1,7 @@
-//! A PostgreSQL server as a client meets it: over TLS, the certificate checked against the roots of Amazon RDS.
+//! A PostgreSQL server as a client meets it: over TLS, the certificate checked against the roots of Amazon RDS. And what a drill
+//! checks on one that was restored.
+
+pub mod checks;
 
 use std::{future::Future, io, path::Path, sync::Arc, time::Duration};
 
