@@ -1,10 +1,16 @@
 //! Drills: what is restored next, and when restores will take longer than the objective allows. Pure.
 
+pub mod history;
+
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::{RecoveryPointId, retention::Region};
+
+/// What the names of databases that drills restore begin with, and no others: what tears down looks at the name where it cannot
+/// see tags, and again where it can.
+pub const PREFIX: &str = "tidemark-drill-";
 
 /// What a drill restores from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

@@ -4,6 +4,7 @@
 
 mod ages;
 pub mod drill;
+mod drills;
 mod finding;
 mod plan;
 mod plan_document;
@@ -14,6 +15,7 @@ mod slot;
 mod sources;
 
 pub use ages::{Ages, DayOfAges, MeasuredAge};
+pub use drills::{CrossAssertion, DrillClass, DrillPlan, LONGEST_WITHOUT, Question, RecoverySet, Side};
 pub use finding::{Finding, Findings, Severity, Standing};
 pub use plan::{BackupPlan, Objectives, PlanName, Retention};
 pub use plan_document::{InvalidPlanDocument, PlanDocument, Problem};

@@ -2,7 +2,7 @@ use std::{borrow::Borrow, collections::BTreeMap, fmt};
 
 use jiff::{SignedDuration, tz::TimeZone};
 
-use crate::{Engine, RedisSources, Schedule, TursoSources, retention::Policy};
+use crate::{DrillPlan, Engine, RedisSources, ResourceId, Schedule, TursoSources, retention::Policy};
 
 /// The name of a backup plan, as it stands in a database's `tidemark:plan` tag: 1 to 64 of `a-z 0-9 -`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -51,6 +51,10 @@ pub struct BackupPlan {
     pub turso: TursoSources,
     /// How much may be lost, and how long a restore may take.
     pub objectives: Objectives,
+    /// How they are drilled; `None` if nobody wants that.
+    pub drill: Option<DrillPlan>,
+    /// Which of them get heartbeats: the secret with the writer's credentials.
+    pub heartbeats: BTreeMap<ResourceId, String>,
 }
 
 /// Grandfather-father-son: how many recovery points each tier holds, and what is kept besides ([`crate::retention`]).

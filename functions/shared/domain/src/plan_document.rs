@@ -9,14 +9,16 @@ use jiff::{SignedDuration, tz::TimeZone};
 use serde_json::{Map, Value};
 
 use crate::{
-    BackupPlan, DatabasePattern, Engine, Objectives, PlanName, Retention, Schedule, retention::LEAST_AGE, tag,
+    BackupPlan, DatabasePattern, Engine, Objectives, PlanName, RecoverySet, Retention, Schedule,
+    retention::LEAST_AGE, tag,
 };
 
 /// Every backup plan of a deployment.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct PlanDocument {
     plans: BTreeMap<PlanName, BackupPlan>,
     unprotected: Vec<DatabasePattern>,
+    recovery_sets: Vec<RecoverySet>,
 }
 
 /// One mistake in a plan document.
@@ -53,9 +55,9 @@ impl PlanDocument {
             problems: vec![Problem { path: "$".to_owned(), message: format!("is not JSON: {error}") }],
         })?;
         let mut reader = Reader { problems: Vec::new() };
-        let (plans, unprotected) = reader.document(&value);
+        let document = reader.document(&value);
         if reader.problems.is_empty() {
-            Ok(Self { plans, unprotected })
+            Ok(document)
         } else {
             Err(InvalidPlanDocument { problems: reader.problems })
         }
@@ -74,6 +76,11 @@ impl PlanDocument {
     /// The Turso databases that nobody means to protect. One that a plan names is protected all the same.
     pub fn unprotected(&self) -> &[DatabasePattern] {
         &self.unprotected
+    }
+
+    /// The databases that belong together, by the set's name.
+    pub fn recovery_sets(&self) -> &[RecoverySet] {
+        &self.recovery_sets
     }
 
     /// The names there are, for error messages.
@@ -96,22 +103,24 @@ impl Reader {
         self.problems.push(Problem { path: path.to_owned(), message: message.into() });
     }
 
-    fn document(&mut self, value: &Value) -> (BTreeMap<PlanName, BackupPlan>, Vec<DatabasePattern>) {
-        let Some(root) = self.object("$", value, &["plans", "unprotected"]) else {
-            return Default::default();
+    fn document(&mut self, value: &Value) -> PlanDocument {
+        let mut document = PlanDocument::default();
+        let Some(root) = self.object("$", value, &["plans", "unprotected", "recovery_sets"]) else {
+            return document;
         };
-        let unprotected = self.unprotected("unprotected", root.get("unprotected"));
+        document.unprotected = self.unprotected("unprotected", root.get("unprotected"));
+        document.recovery_sets = self.recovery_sets(root.get("recovery_sets"));
         let Some(plans) = root.get("plans") else {
             self.problem("plans", "is missing; it holds the backup plans by name");
-            return Default::default();
+            return document;
         };
         let Some(plans) = plans.as_object().filter(|plans| !plans.is_empty()) else {
             // An empty policy would quietly protect nothing.
             self.problem("plans", "must be an object with at least one plan");
-            return Default::default();
+            return document;
         };
-        let plans = plans.iter().filter_map(|(name, value)| self.plan(name, value)).collect();
-        (plans, unprotected)
+        document.plans = plans.iter().filter_map(|(name, value)| self.plan(name, value)).collect();
+        document
     }
 
     fn unprotected(&mut self, path: &str, value: Option<&Value>) -> Vec<DatabasePattern> {
@@ -134,17 +143,30 @@ impl Reader {
             );
             self.problem(&path, says);
         }
-        let plan =
-            self.object(&path, value, &["time_zone", "schedule", "keep", "objectives", "redis", "turso"])?;
+        let keys = ["time_zone", "schedule", "keep", "objectives", "redis", "turso", "drill", "heartbeats"];
+        let plan = self.object(&path, value, &keys)?;
         let time_zone = self.time_zone(&format!("{path}.time_zone"), plan.get("time_zone"));
         let schedules = self.schedules(&format!("{path}.schedule"), plan.get("schedule"), &time_zone);
+        let drill = self.drill(&format!("{path}.drill"), plan.get("drill"), &time_zone);
         let time_zone = TimeZone::get(&time_zone).unwrap_or(TimeZone::UTC);
         let keep = self.retention(&format!("{path}.keep"), plan.get("keep"));
         let objectives = self.objectives(&format!("{path}.objectives"), plan.get("objectives"));
         let redis = self.redis(&format!("{path}.redis"), plan.get("redis"));
         let turso = self.turso(&format!("{path}.turso"), plan.get("turso"));
+        let heartbeats = self.heartbeats(&format!("{path}.heartbeats"), plan.get("heartbeats"));
         let name = parsed?;
-        Some((name.clone(), BackupPlan { name, time_zone, schedules, keep, redis, turso, objectives }))
+        let plan = BackupPlan {
+            name: name.clone(),
+            time_zone,
+            schedules,
+            keep,
+            redis,
+            turso,
+            objectives,
+            drill,
+            heartbeats,
+        };
+        Some((name, plan))
     }
 
     fn time_zone(&mut self, path: &str, value: Option<&Value>) -> String {
