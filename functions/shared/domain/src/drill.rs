@@ -73,10 +73,11 @@ pub fn choose(choices: Choices<'_>, history: &[Way], lot: &str) -> Option<Choice
     if since_copy + 1 >= COPY_EVERY {
         ways.sort_by_key(|way| *way != Way::Copy);
     }
-    ways.into_iter().find_map(|way| choice(choices, way, lot))
+    ways.into_iter().find_map(|way| choose_way(choices, way, lot))
 }
 
-fn choice(choices: Choices<'_>, way: Way, lot: &str) -> Option<Choice> {
+/// Chooses in that way, if that is possible.
+pub fn choose_way(choices: Choices<'_>, way: Way, lot: &str) -> Option<Choice> {
     let (region, to) = match way {
         Way::Instant => (Region::Home, To::Instant(second(choices.window?, lot)?)),
         Way::Newest => (Region::Home, To::Point(choices.home.last()?.clone())),
@@ -129,6 +130,39 @@ pub struct Forecast {
     pub now_ms: u64,
 }
 
+/// How long a restore takes, by how large the source is: the line through what was measured, by two of its points.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fit {
+    /// For the smallest size of those that were measured.
+    pub from: OfSize,
+    /// For the largest.
+    pub to: OfSize,
+}
+
+/// How long a restore of that size takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OfSize {
+    /// How large.
+    pub bytes: u64,
+    /// How long, in milliseconds.
+    pub duration_ms: u64,
+}
+
+/// The fit of duration against size. `None` of so few that it tells nothing, and where all are of one size.
+pub fn fit(history: &[Measured]) -> Option<Fit> {
+    if history.len() < FEWEST {
+        return None;
+    }
+    let line = durations(history)?;
+    let of = |one: &Measured| OfSize { bytes: one.bytes, duration_ms: whole(line.at(float(one.bytes))) };
+    let by_size = |one: &&Measured| one.bytes;
+    Some(Fit { from: of(history.iter().min_by_key(by_size)?), to: of(history.iter().max_by_key(by_size)?) })
+}
+
+fn durations(history: &[Measured]) -> Option<Line> {
+    Line::through(history.iter().map(|one| (float(one.bytes), float(one.duration_ms))))
+}
+
 /// So few restores, or of so short a time, tell nothing of growth.
 const FEWEST: usize = 3;
 const SHORTEST: SignedDuration = SignedDuration::from_hours(7 * 24);
@@ -147,7 +181,7 @@ pub fn forecast(
     }
     let seconds = |at: Timestamp| at.duration_since(first.at).as_secs_f64();
     let growth = Line::through(history.iter().map(|one| (seconds(one.at), float(one.bytes))))?;
-    let durations = Line::through(history.iter().map(|one| (float(one.bytes), float(one.duration_ms))))?;
+    let durations = durations(history)?;
     if growth.slope <= 0.0 || durations.slope <= 0.0 {
         return None;
     }
@@ -289,6 +323,9 @@ mod tests {
             let history: Vec<Measured> = all.into_iter().map(one).collect();
             let now = at("2026-11-22T00:00:00Z");
             let ahead = SignedDuration::from_hours(24 * 90);
+            if let Some(found) = fit(&history) {
+                prop_assert!(found.from.bytes < found.to.bytes, "{:?}", found);
+            }
             if let Some(found) = forecast(&history, SignedDuration::from_secs(i64::from(objective)), ahead, now) {
                 prop_assert!(found.from >= now - SignedDuration::from_secs(1) && found.from <= now + ahead);
             }
@@ -320,6 +357,17 @@ mod tests {
         assert!(found.now_ms.abs_diff(50 * 60_000) < 100, "{found:?}");
         let too_late = forecast(&history, SignedDuration::from_mins(5), ahead, now).unwrap();
         assert!(too_late.from.duration_since(now).abs() < SignedDuration::from_secs(1), "it is so already");
+    }
+
+    #[test]
+    fn the_fit_goes_from_the_smallest_to_the_largest() {
+        let found = fit(&growing(20)).unwrap();
+        assert_eq!(found.from, OfSize { bytes: 0, duration_ms: 20 * 60_000 });
+        assert_eq!(found.to.bytes, 190 << 30);
+        assert!(found.to.duration_ms.abs_diff(39 * 60_000) < 100, "{found:?}");
+        assert_eq!(fit(&growing(2)), None);
+        let same = growing(60).into_iter().map(|one| Measured { bytes: 7, ..one }).collect::<Vec<_>>();
+        assert_eq!(fit(&same), None);
     }
 
     #[test]

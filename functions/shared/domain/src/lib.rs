@@ -13,6 +13,7 @@ mod resource;
 pub mod retention;
 mod slot;
 mod sources;
+mod watched;
 
 pub use ages::{Ages, DayOfAges, MeasuredAge};
 pub use drills::{CrossAssertion, DrillClass, DrillPlan, LONGEST_WITHOUT, Question, RecoverySet, Side};
@@ -23,6 +24,7 @@ pub use recovery_point::{RecoveryPointId, RecoveryPointParts, RecoveryPointState
 pub use resource::{Engine, InvalidResourceId, ResourceId};
 pub use slot::{InvalidSchedule, Schedule, Slot};
 pub use sources::{AppendOnlyArchive, DatabasePattern, RedisSources, TursoSources};
+pub use watched::{Watched, WatchedMonth};
 
 /// The tags by which people and functions speak to each other through AWS. Values hold only the characters that
 /// RDS allows in a tag: letters, digits, spaces and `_ . : / = + - @` (RDS User Guide, "Tagging Amazon RDS resources").
@@ -60,6 +62,12 @@ pub mod tag {
     pub const RESTORE: &str = "tidemark:restore";
     /// On a restored database: the instant or recovery point it was restored to.
     pub const RESTORED_TO: &str = "tidemark:restored-to";
+    /// On a database that was restored with others to one instant: the recovery set.
+    pub const SET: &str = "tidemark:set";
+    /// On the same: the restore of the whole set.
+    pub const SET_RESTORE: &str = "tidemark:set-restore";
+    /// On the same, if it was made from a recovery point: as of when it is, RFC 3339.
+    pub const AS_OF: &str = "tidemark:as-of";
     /// On a database that a drill restored: the drill's id. What carries it, and nothing else, is torn down.
     pub const DRILL: &str = "tidemark:drill";
     /// On a database that a drill restored: from when on nobody needs it, whatever became of the drill, RFC 3339.

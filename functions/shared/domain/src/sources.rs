@@ -59,6 +59,11 @@ impl DatabasePattern {
     pub fn matches(&self, group: &str, database: &str) -> bool {
         self.group.matches(group) && self.database.matches(database)
     }
+
+    /// Whether that database is meant, if it is in a group that is.
+    pub fn may_match(&self, database: &str) -> bool {
+        self.database.matches(database)
+    }
 }
 
 impl fmt::Display for DatabasePattern {

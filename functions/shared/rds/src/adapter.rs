@@ -19,8 +19,8 @@ use crate::{
 /// RDS in one Region of the account.
 #[derive(Clone, Debug)]
 pub struct AwsRds {
-    client: Client,
-    region: String,
+    pub(crate) client: Client,
+    pub(crate) region: String,
 }
 
 /// The most that `Describe…` gives at once, and so the fewest calls.

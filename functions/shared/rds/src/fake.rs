@@ -11,7 +11,7 @@ use reconcile::{Error, Result};
 
 use crate::{
     AutomatedBackup, Instance, NewCopy, NewSnapshot, PitrSource, Quota, Rds, Restore, RestoreFrom, Snapshot,
-    SnapshotKind, Tags,
+    SnapshotKind, Tags, Teardown, teardown,
 };
 
 /// The account: every Region of it.
@@ -27,6 +27,21 @@ struct State {
     automated_backups: Vec<(String, AutomatedBackup)>,
     faults: VecDeque<(&'static str, Fault)>,
     calls: Vec<String>,
+}
+
+impl State {
+    /// Instances that are being deleted go, and with each its automated backups and snapshots.
+    fn forget_deleted(&mut self) {
+        let Self { instances, snapshots, automated_backups, .. } = self;
+        for ((region, _), gone) in instances.extract_if(.., |_, instance| instance.status == "deleting") {
+            automated_backups.retain(|(at, backup)| *at != region || backup.incarnation != gone.incarnation);
+            snapshots.retain(|(at, _), snapshot| {
+                *at != region
+                    || snapshot.kind != SnapshotKind::Automated
+                    || snapshot.incarnation != gone.incarnation
+            });
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -88,6 +103,7 @@ impl FakeAccount {
     /// The cloud finishes whatever it was doing.
     pub fn finish(&self) {
         let mut state = self.state();
+        state.forget_deleted();
         for snapshot in state.snapshots.values_mut().filter(|snapshot| snapshot.status != "failed") {
             "available".clone_into(&mut snapshot.status);
             snapshot.percent = 100;
@@ -427,6 +443,27 @@ impl Rds for FakeRds {
             };
             state.instances.insert(key, made.clone());
             Ok(made)
+        })
+    }
+}
+
+impl Teardown for FakeRds {
+    async fn delete_instance(&self, id: &str) -> Result<()> {
+        teardown::check(id)?;
+        self.call("DeleteDBInstance", |state, region| {
+            let Some(instance) = state.instances.get_mut(&(region.to_owned(), id.to_owned())) else {
+                return Ok(());
+            };
+            if instance.deletion_protection {
+                let says = format!("{id} has deletion protection");
+                return Err(Error::misconfigured("InvalidParameterCombination", says));
+            }
+            if instance.status == "deleting" {
+                let says = format!("{id} is already being deleted");
+                return Err(Error::retryable("InvalidDBInstanceState", says));
+            }
+            "deleting".clone_into(&mut instance.status);
+            Ok(())
         })
     }
 }

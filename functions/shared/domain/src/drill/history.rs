@@ -155,7 +155,9 @@ mod tests {
             assert_eq!(resource(&document(&of)), Some(of));
         }
         assert_eq!(document(&ResourceId::rds("orders")), "drills/rds/orders.json");
-        for none in ["drills/rds/.json", "drills/orders.json", "restores/rds/orders.json", "drills/budget.json"] {
+        for none in
+            ["drills/rds/.json", "drills/orders.json", "restores/rds/orders.json", "drills/budget.json"]
+        {
             assert_eq!(resource(none), None, "{none}");
         }
     }
