@@ -5,6 +5,7 @@ use std::time::Instant;
 use domain::drill::history::Verdict;
 use invoke::{Answer, Functions};
 use jiff::{SignedDuration, Timestamp};
+use plans::Plans;
 use reconcile::{Documents, Done, Entry, EntryKey, Error, Facts, Kind, Ledger, Metric, Outcome, Result};
 use serde_json::{Value, json};
 
@@ -13,6 +14,7 @@ use crate::{
     drill::{Drill, Judged, Stage},
     engine::{Checked, Engine, Made, Turn},
     record::Kept,
+    set::{self, SetAction},
 };
 
 /// What run-drill can do. It restores nothing itself, and deletes nothing but what drills made.
@@ -44,6 +46,8 @@ pub enum Action {
         /// What.
         made: Made,
     },
+    /// What is done with the drills of recovery sets.
+    Set(SetAction),
 }
 
 /// What there is of a drill.
@@ -51,6 +55,8 @@ pub enum Action {
 pub struct Sight {
     /// What it made.
     pub(crate) made: Vec<Made>,
+    /// Whether its set, if it is of one, needs it no more.
+    pub(crate) is_released: bool,
     /// Whether everywhere where it might have made something was looked.
     pub(crate) is_whole: bool,
     /// How the restore ended, if the ledger knows.
@@ -81,6 +87,7 @@ impl reconcile::Action for Action {
             Self::Step { .. } => "go-on",
             Self::Remember { .. } => "remember",
             Self::Reap { .. } => "reap",
+            Self::Set(action) => action.name(),
         }
     }
 
@@ -100,6 +107,7 @@ where
     R: Engine,
     E: Engine,
     T: Engine,
+    P: Plans,
     C: Functions,
     L: Ledger,
     B: Facts,
@@ -112,7 +120,7 @@ where
             kept.record.under_way = Some(drill.as_ref().clone());
             // Before anything is asked for: whoever is killed from here on leaves a drill that the next tick finds.
             kept.save(&function.journal.documents).await?;
-            let sight = Sight { made: Vec::new(), is_whole: false, end: None };
+            let sight = Sight { made: Vec::new(), is_released: true, is_whole: false, end: None };
             Desk { function, kept, drill: drill.as_ref().clone(), now }.go_on(&sight).await
         }
         Action::Step { kept, sight } => match &kept.record.under_way {
@@ -126,6 +134,7 @@ where
             kept.as_ref().clone().save(&function.journal.documents).await?;
             Ok(Done::default())
         }
+        Action::Set(action) => set::act(function, action, now).await,
         Action::Reap { made } => {
             function.engines.tear_down(made).await?;
             Ok(Done::underway().with("deleting", made.name.clone()).with("region", made.region.clone()))
@@ -310,6 +319,9 @@ where
 
     /// Has everything deleted that it made; when nothing is there any more it is over.
     async fn tear_down(mut self, sight: &Sight, judged: &Judged) -> Result<Done> {
+        if !sight.is_released {
+            return Ok(self.underway().with("waits_for", "what is asked across its set"));
+        }
         let mut met = None;
         for made in &sight.made {
             if let Err(error) = self.function.engines.tear_down(made).await {
@@ -327,7 +339,6 @@ where
         if !sight.made.is_empty() || !sight.is_whole || !has_ended {
             return Ok(self.underway());
         }
-        self.function.engines.clear(&self.drill).await?;
         let mut entry = self.drill.entry("drill-torn-down", Outcome::Completed, self.now);
         let cost = self.drill.cost_micro_usd(self.now);
         entry.detail.insert("cost_micro_usd_at_most".to_owned(), cost.into());
@@ -365,7 +376,7 @@ fn is_of_class(code: &str) -> bool {
     of_class.iter().any(|known| code.starts_with(known))
 }
 
-fn failed(code: &str, says: String) -> Verdict {
+pub(crate) fn failed(code: &str, says: String) -> Verdict {
     Verdict::Failed { code: code.to_owned(), says: says.chars().take(1_000).collect() }
 }
 

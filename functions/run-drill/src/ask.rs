@@ -14,11 +14,16 @@ pub enum Ask {
         /// From what; chosen as always if nobody says: `"way": "copy"`.
         way: Option<Way>,
     },
+    /// A person wants one of that recovery set now: `{"drill": "set/shop"}`.
+    Set {
+        /// Its name.
+        name: String,
+    },
     /// A person wants one of each, as fast as the budget allows: `{"drill": "all"}`.
     All,
 }
 
-const EXPECTED: &str = "\"drill\" is a resource such as \"rds/orders\", or \"all\"; \"way\", for one resource, is \"instant\", \
+const EXPECTED: &str = "\"drill\" is a resource such as \"rds/orders\", a recovery set such as \"set/shop\", or \"all\"; \"way\", for one resource, is \"instant\", \
                         \"newest\", \"older\" or \"copy\"; nothing else goes with them";
 
 impl Request for Ask {
@@ -51,6 +56,10 @@ impl Request for Ask {
         if text == "all" {
             return if way.is_none() { Ok(Self::All) } else { Err(malformed()) };
         }
+        if let Some(name) = text.strip_prefix("set/") {
+            let is_set = way.is_none() && !name.is_empty() && !name.contains('/');
+            return if is_set { Ok(Self::Set { name: name.to_owned() }) } else { Err(malformed()) };
+        }
         let resource = ResourceId::try_from(text.to_owned()).map_err(|_| malformed())?;
         if domain::Engine::PROTECTED.contains(&resource.engine) {
             Ok(Self::Now { resource, way })
@@ -71,6 +80,7 @@ mod tests {
     #[case(json!({"wake": "tick"}), Ask::Tick)]
     #[case(json!({"wake": "slot"}), Ask::Tick)]
     #[case(json!({"drill": "all"}), Ask::All)]
+    #[case(json!({"drill": "set/shop"}), Ask::Set { name: "shop".to_owned() })]
     #[case(json!({"drill": "rds/orders"}), Ask::Now { resource: ResourceId::rds("orders"), way: None })]
     #[case(
         json!({"drill": "turso/shop", "way": "copy"}),
@@ -84,6 +94,9 @@ mod tests {
     #[case(json!({"drill": "orders"}))]
     #[case(json!({"drill": "tidemark/run-drill"}))]
     #[case(json!({"drill": "all", "way": "copy"}))]
+    #[case(json!({"drill": "set/shop", "way": "copy"}))]
+    #[case(json!({"drill": "set/"}))]
+    #[case(json!({"drill": "set/../orders"}))]
     #[case(json!({"drill": "rds/orders", "way": "backwards"}))]
     #[case(json!({"drill": "rds/orders", "as": "production"}))]
     #[case(json!({"drill": ["rds/orders"]}))]

@@ -17,7 +17,7 @@ use crate::{
 pub(crate) fn due(observed: &Observed, now: Timestamp) -> Vec<(ResourceId, String)> {
     let protected = observed.looked.values().flatten().flat_map(|looked| &looked.protected);
     match &observed.ask {
-        Ask::All => Vec::new(),
+        Ask::All | Ask::Set { .. } => Vec::new(),
         Ask::Now { resource, .. } => {
             let is_free = |kept: Option<&Kept>| kept.is_none_or(|kept| kept.record.under_way.is_none());
             let asked = protected.filter(|(one, _)| one == resource);
@@ -65,7 +65,7 @@ pub(crate) fn room(observed: &Observed) -> usize {
 pub(crate) fn wanted_way(observed: &Observed, resource: &ResourceId) -> Option<Way> {
     match &observed.ask {
         Ask::Now { way, .. } => *way,
-        Ask::Tick | Ask::All => record(observed, resource)?.record.wanted.as_ref()?.way,
+        Ask::Tick | Ask::All | Ask::Set { .. } => record(observed, resource)?.record.wanted.as_ref()?.way,
     }
 }
 

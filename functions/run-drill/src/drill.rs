@@ -47,6 +47,12 @@ pub struct Drill {
     pub(crate) staging: Staging,
     /// What the plan promises.
     pub(crate) objectives: Promised,
+    /// The drill of a recovery set that it is part of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) set: Option<SetOf>,
+    /// The instant to which its set is restored.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) instant: Option<Timestamp>,
     /// What its plan says must hold.
     #[serde(default)]
     pub(crate) assertions: Vec<Value>,
@@ -73,6 +79,15 @@ pub struct Drill {
     /// What became of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) judged: Option<Judged>,
+}
+
+/// A drill of a recovery set.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct SetOf {
+    /// The set's name.
+    pub(crate) set: String,
+    /// The drill's id, which everything carries that is made for it.
+    pub(crate) id: String,
 }
 
 /// How far a drill has come.
@@ -129,6 +144,11 @@ impl Drill {
         )
     }
 
+    /// The id that everything carries that is made for it.
+    pub(crate) fn tag(&self) -> &str {
+        self.set.as_ref().map_or(&self.id, |of| &of.id)
+    }
+
     /// What restore-database is asked: the same, however often.
     pub(crate) fn payload(&self) -> Value {
         let to = match &self.choice.to {
@@ -153,9 +173,10 @@ impl Drill {
 
     /// Up to when what is missing counts as lost: the wanted instant; of a recovery point, when the restore was asked for.
     pub(crate) fn until(&self) -> Timestamp {
-        match self.choice.to {
-            To::Instant(instant) => instant,
-            To::Point(_) => self.asked_at,
+        match (self.instant, &self.choice.to) {
+            (Some(instant), _) => instant,
+            (None, To::Instant(instant)) => *instant,
+            (None, To::Point(_)) => self.asked_at,
         }
     }
 
@@ -194,6 +215,7 @@ impl Drill {
         let detail = [
             ("way", json!(self.choice.way)),
             ("to", json!(self.choice.to)),
+            ("set", json!(self.set.as_ref().map(|of| &of.set))),
             ("asked_by", json!(self.by)),
             ("asked_at", json!(self.asked_at)),
             ("plan", json!(self.plan)),
@@ -229,7 +251,7 @@ impl Drill {
             loss: judged.loss,
             objectives: self.objectives,
             cost_micro_usd: self.cost_micro_usd(now),
-            set: None,
+            set: self.set.as_ref().map(|of| of.set.clone()),
         }
     }
 }

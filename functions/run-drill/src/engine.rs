@@ -3,7 +3,7 @@
 use std::{future::Future, time::Duration};
 
 use domain::{
-    BackupPlan, Engine as Kind, PlanDocument, ResourceId,
+    BackupPlan, Engine as Kind, PlanDocument, ResourceId, Side,
     drill::history::{Loss, Verdict},
     retention::Region,
 };
@@ -21,17 +21,23 @@ pub trait Engine {
     fn look(&self, plans: &PlanDocument) -> impl Future<Output = Result<Looked>>;
 
     /// Looks at what bears on a drill of that resource that is to be begun.
-    fn subject(&self, resource: &ResourceId, plan: &BackupPlan) -> impl Future<Output = Result<Subject>>;
+    fn subject(
+        &self,
+        resource: &ResourceId,
+        plan: &BackupPlan,
+        stored: Stored,
+        now: Timestamp,
+    ) -> impl Future<Output = Result<Subject>>;
 
     /// Checks what was restored, from where `drill.checks` says, for as long as `turn` allows. An error is one that may pass, or
     /// that a person can mend: nothing is known then of what was restored.
     fn check(&self, drill: &Drill, turn: Turn) -> impl Future<Output = Result<Checked>>;
 
+    /// What that question is answered by what was restored: a whole number. An error is as with [`Engine::check`].
+    fn number(&self, drill: &Drill, side: &Side) -> impl Future<Output = Result<i128>>;
+
     /// Has that deleted. What is gone already is no error; what is busy is one that may pass.
     fn tear_down(&self, made: &Made) -> impl Future<Output = Result<()>>;
-
-    /// Removes what else the restore left: files that were staged for it.
-    fn clear(&self, drill: &Drill) -> impl Future<Output = Result<()>>;
 }
 
 /// What there is.
@@ -62,6 +68,22 @@ pub struct Made {
     pub(crate) expires: Option<Timestamp>,
     /// The provider's word for its state.
     pub(crate) status: String,
+}
+
+/// What the vaults have of a resource.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stored {
+    /// How large its newest recovery point is, where its bytes are in the vault.
+    pub(crate) bytes: u64,
+    /// The slot of the first recovery point that there is.
+    pub(crate) earliest: Option<Timestamp>,
+}
+
+impl Made {
+    /// Whether that drill made it.
+    pub(crate) fn is_of(&self, drill: &Drill) -> bool {
+        self.drill.as_deref() == Some(drill.tag()) && self.name == drill.name
+    }
 }
 
 /// What bears on a drill that is to be begun.
@@ -161,20 +183,26 @@ impl<E: Engine> Engine for Option<E> {
         }
     }
 
-    async fn subject(&self, resource: &ResourceId, plan: &BackupPlan) -> Result<Subject> {
-        configured(self.as_ref(), resource.engine)?.subject(resource, plan).await
+    async fn subject(
+        &self,
+        resource: &ResourceId,
+        plan: &BackupPlan,
+        stored: Stored,
+        now: Timestamp,
+    ) -> Result<Subject> {
+        configured(self.as_ref(), resource.engine)?.subject(resource, plan, stored, now).await
     }
 
     async fn check(&self, drill: &Drill, turn: Turn) -> Result<Checked> {
         configured(self.as_ref(), drill.resource.engine)?.check(drill, turn).await
     }
 
-    async fn tear_down(&self, made: &Made) -> Result<()> {
-        configured(self.as_ref(), made.resource.engine)?.tear_down(made).await
+    async fn number(&self, drill: &Drill, side: &Side) -> Result<i128> {
+        configured(self.as_ref(), drill.resource.engine)?.number(drill, side).await
     }
 
-    async fn clear(&self, drill: &Drill) -> Result<()> {
-        configured(self.as_ref(), drill.resource.engine)?.clear(drill).await
+    async fn tear_down(&self, made: &Made) -> Result<()> {
+        configured(self.as_ref(), made.resource.engine)?.tear_down(made).await
     }
 }
 
@@ -199,11 +227,17 @@ pub struct Engines<R, E, T> {
 
 /// Each call goes to the engine of what it is about.
 impl<R: Engine, E: Engine, T: Engine> Engines<R, E, T> {
-    pub(crate) async fn subject(&self, resource: &ResourceId, plan: &BackupPlan) -> Result<Subject> {
+    pub(crate) async fn subject(
+        &self,
+        resource: &ResourceId,
+        plan: &BackupPlan,
+        stored: Stored,
+        now: Timestamp,
+    ) -> Result<Subject> {
         match resource.engine {
-            Kind::Redis => Box::pin(self.redis.subject(resource, plan)).await,
-            Kind::Turso => Box::pin(self.turso.subject(resource, plan)).await,
-            Kind::Rds | Kind::Tidemark => Box::pin(self.rds.subject(resource, plan)).await,
+            Kind::Redis => Box::pin(self.redis.subject(resource, plan, stored, now)).await,
+            Kind::Turso => Box::pin(self.turso.subject(resource, plan, stored, now)).await,
+            Kind::Rds | Kind::Tidemark => Box::pin(self.rds.subject(resource, plan, stored, now)).await,
         }
     }
 
@@ -215,19 +249,19 @@ impl<R: Engine, E: Engine, T: Engine> Engines<R, E, T> {
         }
     }
 
+    pub(crate) async fn number(&self, drill: &Drill, side: &Side) -> Result<i128> {
+        match drill.resource.engine {
+            Kind::Redis => Box::pin(self.redis.number(drill, side)).await,
+            Kind::Turso => Box::pin(self.turso.number(drill, side)).await,
+            Kind::Rds | Kind::Tidemark => Box::pin(self.rds.number(drill, side)).await,
+        }
+    }
+
     pub(crate) async fn tear_down(&self, made: &Made) -> Result<()> {
         match made.resource.engine {
             Kind::Redis => Box::pin(self.redis.tear_down(made)).await,
             Kind::Turso => Box::pin(self.turso.tear_down(made)).await,
             Kind::Rds | Kind::Tidemark => Box::pin(self.rds.tear_down(made)).await,
-        }
-    }
-
-    pub(crate) async fn clear(&self, drill: &Drill) -> Result<()> {
-        match drill.resource.engine {
-            Kind::Redis => Box::pin(self.redis.clear(drill)).await,
-            Kind::Turso => Box::pin(self.turso.clear(drill)).await,
-            Kind::Rds | Kind::Tidemark => Box::pin(self.rds.clear(drill)).await,
         }
     }
 }

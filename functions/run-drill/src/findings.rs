@@ -57,18 +57,7 @@ pub(crate) fn of_records(observed: &Observed, now: Timestamp, plan: &mut Plan<Ac
 
 fn of_last(resource: &ResourceId, last: &Past, plan: &mut Plan<Action>) {
     if let Verdict::Failed { code, says } = &last.verdict {
-        let finding = Finding::new(
-            resource,
-            "drill-failed",
-            Severity::Critical,
-            last.judged_at,
-            format!("{} failed: {says}", last.id),
-            format!(
-                "Read the ledger's entry of {}, mend what it names, and drill again ({{\"drill\": \"{resource}\"}}).",
-                last.id
-            ),
-        );
-        plan.find(Finding { code: Some(code.clone()), ..finding });
+        plan.find(failed(resource, &last.id, code, says, last.judged_at, &resource.to_string()));
     }
     if is_too_slow(last) {
         let says = format!(
@@ -101,6 +90,29 @@ fn of_last(resource: &ResourceId, last: &Past, plan: &mut Plan<Action>) {
             next,
         ));
     }
+}
+
+/// The drill `id` failed; `again` is what to ask for another one.
+pub(crate) fn failed(
+    resource: &ResourceId,
+    id: &str,
+    code: &str,
+    says: &str,
+    since: Timestamp,
+    again: &str,
+) -> Finding {
+    let next = format!(
+        "Read the ledger's entry of {id}, mend what it names, and drill again ({{\"drill\": \"{again}\"}})."
+    );
+    let finding = Finding::new(
+        resource,
+        "drill-failed",
+        Severity::Critical,
+        since,
+        format!("{id} failed: {says}"),
+        next,
+    );
+    Finding { code: Some(code.to_owned()), ..finding }
 }
 
 fn is_too_slow(past: &Past) -> bool {

@@ -10,11 +10,14 @@ mod budget;
 mod drill;
 mod engine;
 mod findings;
+mod measure;
 mod observe;
 mod plan;
 mod price;
 mod rds;
 mod record;
+mod redis;
+mod set;
 #[cfg(test)]
 mod tests;
 
@@ -29,6 +32,7 @@ pub use crate::{
     engine::{Engine, Engines},
     observe::{Limits, Observed, Points, RunDrill, Sources},
     rds::{Network, RdsDrills},
+    redis::{CacheNetwork, CacheRegion, RedisDrills},
 };
 
 const NAME: &str = "run-drill";

@@ -6,7 +6,7 @@ use domain::{
     retention::{Region, Worth},
 };
 use futures::{StreamExt, join, stream};
-use inventory::{Inventory, Places};
+use inventory::{Held, Inventory, Places, What};
 use jiff::{SignedDuration, Timestamp};
 use plans::Plans;
 use rds::Rds;
@@ -15,8 +15,9 @@ use vault::Store;
 
 use crate::{
     Ask, budget,
-    engine::{Engine, Engines, Looked, Subject},
+    engine::{Engine, Engines, Looked, Stored, Subject},
     record::Kept,
+    set::{self, KeptSet, SetCandidate},
 };
 
 /// The function, with the outside systems that it sees.
@@ -87,6 +88,10 @@ pub struct Observed {
     pub(crate) recorded: BTreeSet<EntryKey>,
     /// What could be begun, in this order.
     pub(crate) candidates: Vec<Candidate>,
+    /// What is remembered of the drills of recovery sets.
+    pub(crate) sets: BTreeMap<String, Result<Option<KeptSet>>>,
+    /// The set of which a drill could be begun.
+    pub(crate) set_candidates: Vec<SetCandidate>,
 }
 
 /// A resource of which a drill could be begun.
@@ -133,12 +138,28 @@ where
         .flat_map(crate::drill::Drill::days)
         .collect();
     let recorded = if days.is_empty() { BTreeSet::new() } else { journal.ledger.keys(&days).await? };
-    let mut observed =
-        Observed { ask, plans, limits: *limits, looked, records, recorded, candidates: Vec::new() };
-    let wanted = budget::due(&observed, now);
-    if !wanted.is_empty() {
-        observed.candidates = candidates(function, &observed, wanted, now).await;
+    let sets = sets(&journal.documents, &plans).await?;
+    let mut observed = Observed {
+        ask,
+        plans,
+        limits: *limits,
+        looked,
+        records,
+        recorded,
+        candidates: Vec::new(),
+        sets,
+        set_candidates: Vec::new(),
+    };
+    let (of_sets, wanted) = (set::due(&observed, now), budget::due(&observed, now));
+    if of_sets.is_empty() && wanted.is_empty() {
+        return Ok(observed);
     }
+    let inventory = function.points.points(now).await;
+    for (set, members) in of_sets {
+        let members = candidates(function, &observed.plans, &inventory, members, now).await;
+        observed.set_candidates.push(SetCandidate { set, members });
+    }
+    observed.candidates = candidates(function, &observed.plans, &inventory, wanted, now).await;
     Ok(observed)
 }
 
@@ -163,28 +184,51 @@ async fn records(
     Ok(stream::iter(reads).buffered(READS).collect().await)
 }
 
-async fn candidates<R: Engine, E: Engine, T: Engine, I: Points, P, C, L, B, D>(
+/// Of the sets that the plans name, and of those that they named once and of which a drill is under way.
+async fn sets(
+    documents: &impl Documents,
+    plans: &PlanDocument,
+) -> Result<BTreeMap<String, Result<Option<KeptSet>>>> {
+    let prefix = set::document("");
+    let prefix = prefix.trim_end_matches(".json");
+    let names = documents.names(prefix).await?;
+    let there =
+        names.iter().filter_map(|name| name.strip_prefix(prefix)?.strip_suffix(".json").map(str::to_owned));
+    let named: BTreeSet<String> = plans.recovery_sets().iter().map(|set| set.name.clone()).collect();
+    let mut sets = BTreeMap::new();
+    for name in named.iter().cloned().chain(there).collect::<BTreeSet<_>>() {
+        let read = KeptSet::read(documents, &name).await;
+        let is_over = matches!(&read, Ok(Some(kept)) if kept.record.under_way.is_none());
+        if named.contains(&name) || !is_over {
+            sets.insert(name, read);
+        }
+    }
+    Ok(sets)
+}
+
+async fn candidates<R: Engine, E: Engine, T: Engine, I, P, C, L, B, D>(
     function: &RunDrill<R, E, T, I, P, C, L, B, D>,
-    observed: &Observed,
+    plans: &PlanDocument,
+    inventory: &Result<Inventory>,
     wanted: Vec<(ResourceId, String)>,
     now: Timestamp,
 ) -> Vec<Candidate> {
-    let inventory = function.points.points(now).await;
     let mut candidates = Vec::new();
     for (resource, name) in wanted {
-        let Some(plan) = observed.plans.get(&name) else { continue };
-        let subject = function.engines.subject(&resource, plan).await;
-        let points = match &inventory {
-            Ok(inventory) => points(inventory, &resource),
-            Err(error) => Err(again(error)),
+        let Some(plan) = plans.get(&name) else { continue };
+        let (points, stored) = match inventory.as_ref().map_err(again).and_then(|all| points(all, &resource))
+        {
+            Ok((points, stored)) => (Ok(points), stored),
+            Err(error) => (Err(error), Stored::default()),
         };
+        let subject = function.engines.subject(&resource, plan, stored, now).await;
         candidates.push(Candidate { resource, plan: name, subject, points });
     }
     candidates
 }
 
 /// What there is to restore of the newest database of that name.
-fn points(inventory: &Inventory, resource: &ResourceId) -> Result<[Vec<RecoveryPointId>; 2]> {
+fn points(inventory: &Inventory, resource: &ResourceId) -> Result<([Vec<RecoveryPointId>; 2], Stored)> {
     let lineages = match inventory.engines.get(&resource.engine) {
         Some(Ok(lineages)) => lineages,
         Some(Err(error)) => return Err(again(error)),
@@ -192,13 +236,28 @@ fn points(inventory: &Inventory, resource: &ResourceId) -> Result<[Vec<RecoveryP
     };
     let own = lineages.iter().filter(|(lineage, _)| lineage.resource == *resource);
     let newest = own.map(|(_, points)| points).max_by_key(|points| points.last().map(|point| point.slot));
-    let verified = |region: Region| {
-        let points = newest.into_iter().flatten();
-        let whole = points
-            .filter(|point| point.holding(region).is_some_and(|holding| holding.worth == Worth::Verified));
-        whole.map(|point| point.id.clone()).collect()
+    let all = newest.map(Vec::as_slice).unwrap_or_default();
+    let is_whole = |point: &&Held, region: Region| {
+        point.holding(region).is_some_and(|holding| holding.worth == Worth::Verified)
     };
-    Ok(Region::ALL.map(verified))
+    let verified = |region: Region| {
+        all.iter().filter(|point| is_whole(point, region)).map(|point| point.id.clone()).collect()
+    };
+    let whole: Vec<&Held> =
+        all.iter().filter(|point| Region::ALL.iter().any(|region| is_whole(point, *region))).collect();
+    let stored = Stored {
+        bytes: whole.last().map_or(0, |point| bytes(point)),
+        earliest: whole.first().map(|point| point.slot.instant()),
+    };
+    Ok((Region::ALL.map(verified), stored))
+}
+
+fn bytes(point: &Held) -> u64 {
+    let of_region = |region: &Region| match &point.holding(*region)?.what {
+        What::Objects(listed) => Some(listed.objects.values().map(|object| object.bytes).sum()),
+        What::Snapshots(_) => None,
+    };
+    Region::ALL.iter().find_map(of_region).unwrap_or(0)
 }
 
 /// The same error for each whom it concerns.

@@ -22,6 +22,7 @@ use crate::{
     findings,
     observe::{Candidate, Observed, again, kept},
     record::{Kept, Wanted},
+    set,
 };
 
 /// How long after a drill what it made is reaped, whatever its record says: the time that its own steps get.
@@ -32,12 +33,17 @@ pub(crate) fn plan(observed: &Observed, now: Timestamp) -> Result<Plan<Action>> 
     let mut plan = Plan::empty();
     match &observed.ask {
         Ask::Now { resource, .. } => now_asked(observed, resource, now, &mut plan)?,
+        Ask::Set { name } => {
+            let (resource, action, reason) = set::asked(observed, name, now)?;
+            plan.act(&resource, action, reason);
+        }
         Ask::All => all_asked(observed, now, &mut plan),
         Ask::Tick => {
             what_is_unknown(observed, &mut plan);
             under_way(observed, &mut plan);
             leaks(observed, now, &mut plan);
             first_seen(observed, now, &mut plan);
+            set::plan(observed, now, &mut plan)?;
             begin_due(observed, now, &mut plan);
             findings::of_records(observed, now, &mut plan);
         }
@@ -79,7 +85,8 @@ fn sight(observed: &Observed, drill: &Drill) -> Sight {
     let answered = |looked: &Looked| looked.silent.iter().all(|(region, _)| *region != drill.staging.region);
     let made = looked.into_iter().flat_map(|looked| &looked.made);
     Sight {
-        made: made.filter(|made| made.drill.as_ref() == Some(&drill.id)).cloned().collect(),
+        made: made.filter(|made| made.is_of(drill)).cloned().collect(),
+        is_released: drill.set.as_ref().is_none_or(|of| set::is_released(observed, of)),
         is_whole: looked.is_some_and(answered),
         end: drill.restore_id.as_deref().and_then(|id| end(&observed.recorded, drill, id)),
     }
@@ -123,8 +130,9 @@ fn leaks(observed: &Observed, now: Timestamp, plan: &mut Plan<Action>) {
 }
 
 fn is_under_way(observed: &Observed, made: &Made) -> bool {
-    let drills = kept(&observed.records).filter_map(|kept| kept.record.under_way.as_ref());
-    made.drill.is_some() && drills.into_iter().any(|drill| made.drill.as_ref() == Some(&drill.id))
+    let mut drills = kept(&observed.records).filter_map(|kept| kept.record.under_way.as_ref());
+    drills.any(|drill| made.is_of(drill))
+        || made.drill.as_ref().is_some_and(|id| set::is_under_way(observed, id))
 }
 
 /// From when on a drill is missed, is counted from here.
@@ -145,6 +153,10 @@ fn begin_due(observed: &Observed, now: Timestamp, plan: &mut Plan<Action>) {
     let mut spent = spent(observed, now);
     for candidate in &observed.candidates {
         let Some(kept) = record(observed, &candidate.resource) else { continue };
+        if set::holds(observed, &candidate.resource) {
+            plan.wait(&candidate.resource, "it is drilled with its set first");
+            continue;
+        }
         match new_drill(observed, candidate, "its schedule", now) {
             Ok(drill) => match afford(observed.limits, spent, &drill.staging, &candidate.resource) {
                 Ok(after) => {
@@ -237,18 +249,31 @@ fn all_asked(observed: &Observed, now: Timestamp, plan: &mut Plan<Action>) {
 
 /// What the next drill of it is.
 fn new_drill(observed: &Observed, candidate: &Candidate, by: &str, now: Timestamp) -> Result<Drill> {
-    let Candidate { resource, plan, subject, points } = candidate;
-    let subject = subject.as_ref().map_err(again)?;
+    let Candidate { resource, subject, points, .. } = candidate;
+    let window = subject.as_ref().map_err(again)?.window;
     let [home, recovery] = points.as_ref().map_err(again)?;
+    let past = record(observed, resource).map(|kept| kept.record.history.ways()).unwrap_or_default();
+    let (choices, wanted) = (Choices { home, recovery, window }, budget::wanted_way(observed, resource));
+    let id = Drill::id_of(resource, now);
+    let choice = wanted_choice(choices, &past, &id, wanted).ok_or_else(|| nothing(resource, wanted))?;
+    new_drill_as(observed, candidate, choice, by, now)
+}
+
+/// The drill of it that is restored so.
+pub(crate) fn new_drill_as(
+    observed: &Observed,
+    candidate: &Candidate,
+    choice: Choice,
+    by: &str,
+    now: Timestamp,
+) -> Result<Drill> {
+    let Candidate { resource, plan, subject, .. } = candidate;
+    let subject = subject.as_ref().map_err(again)?;
     if let Some(invalid) = &subject.invalid {
         let message = format!("{resource} is not drilled: plan {plan}: {invalid}; mend the plan document");
         return Err(Error::misconfigured("AssertionsInvalid", message));
     }
     let id = Drill::id_of(resource, now);
-    let past = record(observed, resource).map(|kept| kept.record.history.ways()).unwrap_or_default();
-    let choices = Choices { home, recovery, window: subject.window };
-    let wanted = budget::wanted_way(observed, resource);
-    let choice = wanted_choice(choices, &past, &id, wanted).ok_or_else(|| nothing(resource, wanted))?;
     let staging = staging(subject.staging(choice.region), resource)?;
     let objectives = observed.plans.get(plan).map(|plan| plan.objectives).unwrap_or_default();
     let milliseconds = |time: SignedDuration| u64::try_from(time.as_millis()).unwrap_or(0);
@@ -267,6 +292,8 @@ fn new_drill(observed: &Observed, candidate: &Candidate, by: &str, now: Timestam
             rpo_ms: milliseconds(objectives.rpo_of(resource.engine)),
             rto_ms: milliseconds(objectives.rto),
         },
+        set: None,
+        instant: None,
         assertions: subject.assertions.clone(),
         known: record(observed, resource).map(|kept| kept.record.known.clone()).unwrap_or_default(),
         stage: Stage::Asked,

@@ -19,7 +19,7 @@ const REMEMBERED: usize = 60;
 
 /// The document.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Record {
+pub(crate) struct Record {
     /// Since when the resource is known to be protected.
     pub(crate) since: Timestamp,
     /// A drill that somebody asked for, and that was not begun yet.

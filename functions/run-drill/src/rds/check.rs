@@ -3,13 +3,11 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use domain::{
-    drill::{
-        To,
-        history::{Loss, Verdict},
-    },
+    Question, Side,
+    drill::{To, history::Verdict},
     tag,
 };
-use heartbeat::{Basis, Estimate, Judgement, Keys, Question, Rhythm, Row, Unmeasured, judge};
+use heartbeat::{Basis, Estimate, Judgement, Row, Unmeasured};
 use jiff::Timestamp;
 use postgres::{
     Server,
@@ -28,6 +26,7 @@ use super::RdsDrills;
 use crate::{
     drill::Drill,
     engine::{Checked, Turn},
+    measure,
 };
 
 /// How far the checks have come: a document that the next turn goes on from.
@@ -74,16 +73,12 @@ struct Known {
 /// How long a small question may take.
 const SMALL: Duration = Duration::from_secs(30);
 
-/// How many heartbeats are read, and how many doubts about them stay in the evidence.
-const HEARTBEATS: u32 = 4 * heartbeat::KEEP;
-const DOUBTS: usize = 20;
-
 pub(super) async fn check<R: Rds, S: Secrets + PlainSecrets, P: Checks>(
     function: &RdsDrills<R, S, P>,
     drill: &Drill,
     turn: Turn,
 ) -> Result<Checked> {
-    let mut progress = read(&drill.checks)?;
+    let mut progress: Progress = measure::progress(&drill.checks)?;
     let rds = function.region(&drill.staging.region)?;
     let instance = rds.instance(&drill.name).await?.ok_or_else(|| {
         let says = format!("instance {} is gone, and nobody has checked it to the end", drill.name);
@@ -139,13 +134,24 @@ pub(super) async fn check<R: Rds, S: Secrets + PlainSecrets, P: Checks>(
     Ok(over(&progress, drill, turn.now))
 }
 
-fn read(checks: &Value) -> Result<Progress> {
-    if checks.is_null() {
-        return Ok(Progress::default());
-    }
-    serde_json::from_value(checks.clone()).map_err(|error| {
-        Error::permanent("DrillsUnreadable", "what was checked so far cannot be read").caused_by(error)
-    })
+/// The one whole number that a statement answers.
+pub(super) async fn number<R: Rds, S: Secrets, P: Checks>(
+    function: &RdsDrills<R, S, P>,
+    drill: &Drill,
+    side: &Side,
+) -> Result<i128> {
+    let Question::Sql(sql) = &side.question else {
+        return Err(measure::no_number(side, "a command is no SQL"));
+    };
+    let instance = function.region(&drill.staging.region)?.instance(&drill.name).await?;
+    let (server, credentials) =
+        reach(function, &instance.ok_or_else(|| super::gone(&drill.resource))?).await?;
+    let at = Server { database: side.database.clone().unwrap_or_else(|| server.database.clone()), ..server };
+    let session = function.postgres.open(&at, &credentials).await?;
+    let answer = session.answer(sql, SMALL).await.map_err(|fault| fault.into_error("ask across the set"))?;
+    let first = answer.first.filter(|_| answer.columns == 1 && answer.rows == 1).and_then(|cell| cell.text);
+    let text = first.ok_or_else(|| measure::no_number(side, "the answer is not one row with one value"))?;
+    text.parse().map_err(|_| measure::no_number(side, "the answer is no whole number"))
 }
 
 /// Where it answers, and to whom.
@@ -198,7 +204,8 @@ async fn heartbeats<R, S: PlainSecrets, P>(
     let read = format!(
         "SELECT coalesce(json_agg(row), '[]')::text FROM (SELECT json_build_array(number::text, follows::text, at_ms::text, \
          left(resource, 600), left(key_id, 40), left(signature, 200)) AS row FROM tidemark.tidemark_heartbeat ORDER BY \
-         tidemark_heartbeat.number DESC LIMIT {HEARTBEATS}) AS newest"
+         tidemark_heartbeat.number DESC LIMIT {}) AS newest",
+        measure::HEARTBEATS
     );
     let rows = text(session, &read).await?.unwrap_or_default();
     let rows: Vec<[String; 6]> = serde_json::from_str(&rows).map_err(|_| {
@@ -208,40 +215,14 @@ async fn heartbeats<R, S: PlainSecrets, P>(
         )
     })?;
     let rows: Vec<Row> = rows.into_iter().map(Row::of_fields).collect();
-    let keys = keys(&function.secrets, secret).await?;
-    Ok(Some(judgement(&rows, drill, &keys)))
+    let keys = measure::keys(&function.secrets, secret).await?;
+    Ok(Some(measure::judgement(&rows, drill, &keys)))
 }
 
 async fn text(session: &impl Session, sql: &str) -> Result<Option<String>> {
     let answer =
         session.answer(sql, SMALL).await.map_err(|fault: Fault| fault.into_error("read its heartbeats"))?;
     Ok(answer.first.and_then(|cell| cell.text))
-}
-
-/// The keys that sign heartbeats.
-pub(crate) async fn keys(secrets: &impl PlainSecrets, secret: &str) -> Result<Keys> {
-    Keys::parse(&secrets.text(secret).await?)
-        .map_err(|error| Error::misconfigured("HeartbeatKeysInvalid", format!("secret {secret}: {error}")))
-}
-
-/// What heartbeats tell of a drill, with no more doubts than a document should hold.
-pub(crate) fn judgement(rows: &[Row], drill: &Drill, keys: &Keys) -> Judgement {
-    let restored_to = match drill.choice.to {
-        To::Instant(instant) => Some(instant),
-        To::Point(_) => None,
-    };
-    let question = Question {
-        resource: &drill.resource,
-        restored_to,
-        asked_at: drill.asked_at,
-        rhythm: Rhythm::default(),
-    };
-    let mut judgement = judge(rows, question, keys);
-    judgement.gaps.truncate(DOUBTS);
-    judgement.pauses.truncate(DOUBTS);
-    judgement.begun_anew.truncate(DOUBTS);
-    judgement.bad.truncate(DOUBTS);
-    judgement
 }
 
 /// Goes on with one database; whether it is done.
@@ -281,7 +262,7 @@ fn over(progress: &Progress, drill: &Drill, now: Timestamp) -> Checked {
     let loss = loss(progress, drill);
     Checked::Over {
         verdict,
-        loss: in_short(&loss),
+        loss: Some(measure::in_short(&loss)),
         evidence: evidence(progress, &loss),
         known: json!(had(progress, now)),
     }
@@ -324,31 +305,7 @@ fn first_failure(progress: &Progress, drill: &Drill, known: &Known) -> Option<(&
         let says = format!("assertion {:?}: there is no database {}", assertion.name, assertion.database);
         return Some(("AssertionFailed", says));
     }
-    progress.heartbeats.as_ref().and_then(unsound)
-}
-
-/// What heartbeats tell against a restored database.
-pub(crate) fn unsound(judgement: &Judgement) -> Option<(&'static str, String)> {
-    if let Some(gap) = judgement.gaps.first() {
-        let says = format!(
-            "heartbeats: up to {} are missing between {} and {}: rows were lost from within",
-            gap.missing, gap.from.at, gap.to.at
-        );
-        return Some(("HeartbeatsMissing", says));
-    }
-    if let Some(beyond) = &judgement.beyond {
-        let says = format!(
-            "heartbeats: {} are from after the wanted instant, the last one of {}: the restore went too far",
-            beyond.rows, beyond.newest.at
-        );
-        return Some(("RestoredTooFar", says));
-    }
-    judgement.bad.first().map(|bad| {
-        (
-            "HeartbeatsNotIntact",
-            format!("heartbeats: row {} is not to be believed: {:?}", bad.number, bad.doubt),
-        )
-    })
+    progress.heartbeats.as_ref().and_then(measure::unsound)
 }
 
 fn first(found: &Evidence) -> Option<String> {
@@ -396,18 +353,6 @@ fn loss(progress: &Progress, drill: &Drill) -> heartbeat::Loss {
     // What the server itself remembers of its newest commit is nearer to the truth than what anybody says, and no measure.
     let estimate = Estimate::new(basis, restored_state(drill), drill.until(), Unmeasured::NoHeartbeats);
     heartbeat::Loss::of(progress.heartbeats.as_ref(), estimate)
-}
-
-/// A loss as reports have it.
-pub(crate) fn in_short(loss: &heartbeat::Loss) -> Option<Loss> {
-    Some(match loss {
-        heartbeat::Loss::Measured(measured) => {
-            Loss { is_measured: true, at_least_ms: measured.at_least_ms, at_most_ms: measured.at_most_ms }
-        }
-        heartbeat::Loss::Estimated(estimate) => {
-            Loss { is_measured: false, at_least_ms: estimate.loss_ms, at_most_ms: estimate.loss_ms }
-        }
-    })
 }
 
 /// So many tables of each database are told one by one.

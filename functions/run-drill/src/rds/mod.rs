@@ -2,9 +2,9 @@
 
 mod check;
 
-use domain::{BackupPlan, DrillClass, PlanDocument, ResourceId, drill::PREFIX, tag};
+use domain::{BackupPlan, DrillClass, PlanDocument, ResourceId, Side, drill::PREFIX, tag};
 use futures::{join, try_join};
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use postgres::checks::{Checks, assertions};
 use rds::{Instance, Rds, Teardown};
 use reconcile::{Error, Result};
@@ -13,7 +13,7 @@ use serde_json::{Map, json};
 
 use crate::{
     drill::Drill,
-    engine::{Checked, Engine, Looked, Made, Staging, Subject, Turn},
+    engine::{Checked, Engine, Looked, Made, Staging, Stored, Subject, Turn},
     price,
 };
 
@@ -62,7 +62,13 @@ impl<R: Rds + Teardown, S: Secrets + PlainSecrets, P: Checks> Engine for RdsDril
         Ok(looked)
     }
 
-    async fn subject(&self, resource: &ResourceId, plan: &BackupPlan) -> Result<Subject> {
+    async fn subject(
+        &self,
+        resource: &ResourceId,
+        plan: &BackupPlan,
+        _: Stored,
+        _: Timestamp,
+    ) -> Result<Subject> {
         let name = resource.name.as_str();
         let (source, backups) = try_join!(self.home.instance(name), self.home.automated_backups_of(name))?;
         let source = source.ok_or_else(|| gone(resource))?;
@@ -92,13 +98,12 @@ impl<R: Rds + Teardown, S: Secrets + PlainSecrets, P: Checks> Engine for RdsDril
         check::check(self, drill, turn).await
     }
 
-    async fn tear_down(&self, made: &Made) -> Result<()> {
-        self.region(&made.region)?.delete_instance(&made.name).await
+    async fn number(&self, drill: &Drill, side: &Side) -> Result<i128> {
+        check::number(self, drill, side).await
     }
 
-    /// A restore of RDS leaves nothing but the instance: its automated backups go with it.
-    async fn clear(&self, _: &Drill) -> Result<()> {
-        Ok(())
+    async fn tear_down(&self, made: &Made) -> Result<()> {
+        self.region(&made.region)?.delete_instance(&made.name).await
     }
 }
 

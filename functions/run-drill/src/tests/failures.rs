@@ -195,7 +195,7 @@ async fn whatever_is_interrupted_it_ends_the_same() {
 }
 
 impl World {
-    fn interrupt(&self, what: &str, lost: bool) {
+    pub(super) fn interrupt(&self, what: &str, lost: bool) {
         let error = || Error::retryable("ServiceUnavailable", "not now");
         match (what, lost) {
             ("document", true) => self.ledger.documents.lose_answer_of_next_write(),

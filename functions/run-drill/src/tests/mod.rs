@@ -4,6 +4,7 @@
 mod failures;
 mod leaks;
 mod rhythm;
+mod sets;
 
 use std::{
     sync::{Arc, Mutex},
@@ -268,11 +269,27 @@ impl World {
     }
 }
 
-/// What restore-database would do: make the instance, once for each drill.
+/// What restore-database would do: make the instance, once for each drill; of a set all of them.
 fn restore(account: &FakeAccount, answers: &Restores, payload: &Value) -> Answer {
     if let Restores::Refused(code) = answers {
         return Answer::Refused { code: (*code).to_owned(), message: "it is not possible".to_owned() };
     }
+    let Some(set) = payload["set"].as_str() else { return Answer::Done(restore_one(account, payload)) };
+    assert_eq!((set, &payload["to"]), ("shop", &json!("latest")));
+    let members = ["orders", "accounts"].map(|name| {
+        let mut one = payload["wishes"][format!("rds/{name}")].clone();
+        one["resource"] = format!("rds/{name}").into();
+        one["as"] = format!("{}-{name}", payload["as"].as_str().unwrap()).into();
+        one["drill"] = payload["drill"].clone();
+        let mut told = restore_one(account, &one);
+        told["resource"] = one["resource"].clone();
+        told["name"] = one["as"].clone();
+        told
+    });
+    Answer::Done(json!({"set_instant": "2026-11-22T09:55:00Z", "members": members}))
+}
+
+fn restore_one(account: &FakeAccount, payload: &Value) -> Value {
     let text = |key: &str| payload[key].as_str().unwrap().to_owned();
     let (name, drill) = (text("as"), payload["drill"]["id"].as_str().unwrap());
     assert!(name.starts_with("tidemark-drill-"), "{name}");
@@ -298,7 +315,7 @@ fn restore(account: &FakeAccount, answers: &Restores, payload: &Value) -> Answer
         };
         account.put_instance(region, instance);
     }
-    Answer::Done(json!({"restore_id": restore_id, "instance": name}))
+    json!({"restore_id": restore_id, "instance": name})
 }
 
 #[tokio::test]

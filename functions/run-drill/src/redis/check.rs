@@ -1,0 +1,189 @@
+//! Whether a restored cache is what was lost.
+
+use std::time::Duration;
+
+use domain::{
+    Question, Side,
+    drill::{To, history::Verdict},
+    tag,
+};
+use heartbeat::{Basis, Estimate, Judgement, Place, Unmeasured};
+use reconcile::{Error, Kind, Result};
+use redis::{
+    checks::{self, Evidence, Expected, Walk},
+    elasticache::{Cache, ElastiCache},
+    heartbeats::Stream,
+    server::{Connection, Reply, Server, Servers},
+};
+use secrecy::SecretString;
+use secrets::{Credentials, PlainSecrets, Secrets};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use vault::{Manifest, Store};
+
+use super::{KINDS, RedisDrills};
+use crate::{
+    drill::Drill,
+    engine::{Checked, Turn},
+    measure,
+};
+
+/// How far the checks have come.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+struct Progress {
+    heartbeats: Option<Judgement>,
+    /// Whether they were read, or why not.
+    sought: Option<String>,
+    walk: Walk,
+}
+
+pub(super) async fn check<E, S, K, C>(
+    function: &RedisDrills<E, S, K, C>,
+    drill: &Drill,
+    turn: Turn,
+) -> Result<Checked>
+where
+    E: ElastiCache,
+    S: Store,
+    K: Secrets + PlainSecrets,
+    C: Servers,
+{
+    let mut progress: Progress = measure::progress(&drill.checks)?;
+    let manifest = function.manifest(drill).await?;
+    let expected = Expected::of_content(&manifest.content).map_err(|why| {
+        Error::permanent("ManifestUnreadable", format!("the manifest of {}: {why}", manifest.id))
+    })?;
+    let cache = restored(&function.region(&drill.staging.region)?.caches, drill).await?;
+    let (server, credentials) = reach(&function.secrets, &cache).await?;
+    if progress.sought.is_none() {
+        match heartbeats(function, drill, &server, credentials.as_ref()).await {
+            Ok(judgement) => {
+                progress.heartbeats = judgement;
+                progress.sought = Some("read".to_owned());
+            }
+            Err(error) if error.kind() == Kind::Retryable => return Err(error),
+            Err(error) => progress.sought = Some(error.report()),
+        }
+    }
+    let went = checks::check(
+        &function.servers,
+        &server,
+        credentials.as_ref(),
+        Some(&expected),
+        &mut progress.walk,
+        turn.now,
+        || turn.left(),
+    )
+    .await;
+    match went {
+        Ok(()) if progress.walk.is_over => Ok(over(&progress, &manifest, drill)),
+        Ok(()) => Ok(Checked::Further(json!(progress))),
+        // What was done until the connection was lost is kept; what was never reached is waited for by whoever asks.
+        Err(error) if error.kind() == Kind::Retryable && !drill.checks.is_null() => {
+            tracing::warn!("{}: {}; the next tick goes on", drill.id, error.report());
+            Ok(Checked::Further(json!(progress)))
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// The one whole number that a command answers.
+pub(super) async fn number<E: ElastiCache, S: Store, K: Secrets, C: Servers>(
+    function: &RedisDrills<E, S, K, C>,
+    drill: &Drill,
+    side: &Side,
+) -> Result<i128> {
+    let Question::Command(words) = &side.question else {
+        return Err(measure::no_number(side, "SQL is no command"));
+    };
+    let cache = restored(&function.region(&drill.staging.region)?.caches, drill).await?;
+    let (server, credentials) = reach(&function.secrets, &cache).await?;
+    let mut connection = function.servers.connect(&server, credentials.as_ref()).await?;
+    match connection.ask(words, SMALL).await? {
+        Reply::Integer(number) => Ok(number.into()),
+        Reply::Refused(says) => Err(measure::no_number(side, &format!("the server refuses: {says}"))),
+        _ => Err(measure::no_number(side, "the answer is no integer")),
+    }
+}
+
+/// How long one command may take.
+const SMALL: Duration = Duration::from_secs(30);
+
+async fn restored(caches: &impl ElastiCache, drill: &Drill) -> Result<Cache> {
+    for kind in KINDS {
+        if let Some(cache) = caches.cache(kind, &drill.name).await? {
+            return Ok(cache);
+        }
+    }
+    let says = format!("cache {} is gone, and nobody has checked it to the end", drill.name);
+    Err(Error::permanent("RestoredGone", says))
+}
+
+/// Where it answers, and to whom. A cache that asks for no password is asked without.
+async fn reach(secrets: &impl Secrets, cache: &Cache) -> Result<(Server, Option<Credentials>)> {
+    let server = cache
+        .endpoint
+        .clone()
+        .ok_or_else(|| Error::retryable("EndpointMissing", format!("{} has no endpoint yet", cache.name)))?;
+    let secret = cache.tags.get(tag::SECRET);
+    let needs = cache.settings.auth_token || !cache.settings.user_groups.is_empty();
+    match secret {
+        Some(secret) => Ok((server, Some(secrets.credentials(secret).await?))),
+        None if !needs => Ok((server, None)),
+        None => Err(Error::misconfigured(
+            "NotChecked",
+            format!(
+                "{} was restored and nothing was checked: its clients need a password, and no secret is named in the source's tag {}",
+                cache.name,
+                tag::SECRET
+            ),
+        )),
+    }
+}
+
+async fn heartbeats<E, S, K: PlainSecrets, C: Servers>(
+    function: &RedisDrills<E, S, K, C>,
+    drill: &Drill,
+    server: &Server,
+    credentials: Option<&Credentials>,
+) -> Result<Option<Judgement>> {
+    let Some(secret) = &function.heartbeat_secret else { return Ok(None) };
+    let keys = measure::keys(&function.secrets, secret).await?;
+    // A server that knows no users takes whoever comes.
+    let nobody = || Credentials { username: String::new(), password: SecretString::default() };
+    let credentials = credentials.cloned().unwrap_or_else(nobody);
+    let mut stream = Stream::open(&function.servers, server, credentials).await?;
+    let rows = stream.read(measure::HEARTBEATS).await?;
+    Ok((!rows.is_empty()).then(|| measure::judgement(&rows, drill, &keys)))
+}
+
+fn over(progress: &Progress, manifest: &Manifest, drill: &Drill) -> Checked {
+    let failure = first(&progress.walk.evidence)
+        .map(|says| ("DataDiffers", says))
+        .or_else(|| progress.heartbeats.as_ref().and_then(measure::unsound));
+    let verdict = match failure {
+        Some((code, says)) => Verdict::Failed { code: code.to_owned(), says },
+        None => Verdict::Passed,
+    };
+    let state_at = match &drill.choice.to {
+        To::Instant(instant) => *instant,
+        To::Point(_) => manifest.taken_at,
+    };
+    let estimate = Estimate::new(Basis::RecoveryPointTime, state_at, drill.until(), Unmeasured::NoHeartbeats);
+    let loss = heartbeat::Loss::of(progress.heartbeats.as_ref(), estimate);
+    let walk = &progress.walk;
+    let evidence = json!({
+        "recovery_point": manifest.id, "taken_at": manifest.taken_at,
+        "databases": walk.counted, "types": walk.types, "read": walk.read, "functions": walk.functions,
+        "found": walk.evidence, "heartbeats": progress.heartbeats, "heartbeats_sought": progress.sought, "loss": loss,
+    });
+    Checked::Over { verdict, loss: Some(measure::in_short(&loss)), evidence, known: Value::Null }
+}
+
+fn first(found: &Evidence) -> Option<String> {
+    found.findings.first().map(|finding| {
+        let place = serde_json::to_string(&finding.place).unwrap_or_default();
+        format!("{place}: {}", finding.fault)
+    })
+}

@@ -1,0 +1,211 @@
+//! What is done next with the drills of recovery sets: pure.
+
+use domain::{
+    RecoverySet, ResourceId,
+    drill::{Choice, To, Way, history::Verdict},
+    retention::Region,
+};
+use jiff::Timestamp;
+use reconcile::{Error, Plan, Result};
+
+use super::{KeptSet, SetAction, SetCandidate, SetDrill};
+use crate::{
+    Ask,
+    act::Action,
+    budget::{afford, record, room, spent},
+    drill::{Drill, LONGEST, SetOf, Stage},
+    observe::{Observed, again},
+    plan::{new_drill_as, protected},
+};
+
+/// The sets of which a drill could be begun now, with the plan of each member: at most one in a pass.
+pub(crate) fn due(observed: &Observed, now: Timestamp) -> Vec<(RecoverySet, Vec<(ResourceId, String)>)> {
+    let sets = observed.plans.recovery_sets().iter();
+    let wanted = sets.filter(|set| match &observed.ask {
+        Ask::Set { name } => set.name == *name,
+        Ask::Tick => is_due(observed, set, now),
+        Ask::Now { .. } | Ask::All => false,
+    });
+    wanted.take(1).filter_map(|set| Some((set.clone(), members(observed, set)?))).collect()
+}
+
+/// Each member with its plan; `None` if one of them is not protected, or not known.
+fn members(observed: &Observed, set: &RecoverySet) -> Option<Vec<(ResourceId, String)>> {
+    set.resources.iter().map(|member| protected(observed).find(|(one, _)| one == member).cloned()).collect()
+}
+
+/// By the schedule of its first member's plan.
+fn is_due(observed: &Observed, set: &RecoverySet, now: Timestamp) -> bool {
+    let Some(Ok(Some(kept))) = observed.sets.get(&set.name) else { return false };
+    if kept.record.under_way.is_some() || room(observed) < set.resources.len() || !are_free(observed, set) {
+        return false;
+    }
+    if kept.record.wanted.is_some() {
+        return true;
+    }
+    let plan = set.resources.first().and_then(|first| protected(observed).find(|(one, _)| one == first));
+    let schedule = plan.and_then(|(_, plan)| Some(&observed.plans.get(plan)?.drill.as_ref()?.schedule));
+    let last = kept.record.past.last().map_or(kept.record.since, |past| past.asked_at);
+    schedule
+        .and_then(|schedule| schedule.latest_at(now))
+        .is_some_and(|slot| slot.instant() > last.max(kept.record.since))
+}
+
+/// Whether none of its members is being drilled.
+fn are_free(observed: &Observed, set: &RecoverySet) -> bool {
+    set.resources
+        .iter()
+        .all(|member| record(observed, member).is_none_or(|kept| kept.record.under_way.is_none()))
+}
+
+/// Whether that resource is of a set whose drill is under way or begins now: its own waits.
+pub(crate) fn holds(observed: &Observed, resource: &ResourceId) -> bool {
+    let begins = observed.set_candidates.iter().any(|candidate| candidate.set.resources.contains(resource));
+    let under_way =
+        observed.sets.values().filter_map(|read| read.as_ref().ok()?.as_ref()?.record.under_way.as_ref());
+    begins
+        || under_way.into_iter().any(|drill| drill.members.iter().any(|member| member.resource == *resource))
+}
+
+/// The set drill that made something with that tag, if it is under way.
+pub(crate) fn is_under_way(observed: &Observed, id: &str) -> bool {
+    let kept = observed.sets.values().filter_map(|read| read.as_ref().ok()?.as_ref());
+    kept.into_iter().any(|kept| kept.record.under_way.as_ref().is_some_and(|drill| drill.id == id))
+}
+
+/// Whether what a member's drill made may be torn down.
+pub(crate) fn is_released(observed: &Observed, of: &SetOf) -> bool {
+    match observed.sets.get(&of.set) {
+        Some(Ok(Some(kept))) => match &kept.record.under_way {
+            Some(drill) if drill.id == of.id => drill.is_released,
+            _ => true,
+        },
+        Some(Err(_)) => false,
+        // The set was taken out of the plans, and its record is gone: nobody will ask it anything.
+        Some(Ok(None)) | None => true,
+    }
+}
+
+/// Decides about every set.
+pub(crate) fn plan(observed: &Observed, now: Timestamp, plan: &mut Plan<Action>) -> Result<()> {
+    for (name, read) in &observed.sets {
+        let resource = SetDrill::resource(name);
+        match read {
+            Err(error) => plan.refuse(&resource, again(error)),
+            Ok(Some(kept)) => {
+                if kept.record.under_way.is_some() {
+                    let reason = "its drill is under way";
+                    plan.act(
+                        &resource,
+                        Action::Set(SetAction::Step { kept: Box::new(kept.clone()) }),
+                        reason,
+                    );
+                }
+                failed(kept, plan);
+            }
+            Ok(None) => {
+                let kept = Box::new(KeptSet::new(name, now));
+                plan.act(&resource, Action::Set(SetAction::Remember { kept }), "it was never seen before");
+            }
+        }
+    }
+    for candidate in &observed.set_candidates {
+        let resource = SetDrill::resource(&candidate.set.name);
+        match begin(observed, candidate, "its schedule", now) {
+            Ok(action) => plan.act(&resource, action, "it is due"),
+            Err(error) => plan.refuse(&resource, error),
+        }
+    }
+    Ok(())
+}
+
+fn failed(kept: &KeptSet, plan: &mut Plan<Action>) {
+    let Some(last) = kept.record.past.last() else { return };
+    if let Verdict::Failed { code, says } = &last.verdict {
+        let resource = SetDrill::resource(&kept.name);
+        plan.find(crate::findings::failed(
+            &resource,
+            &last.id,
+            code,
+            says,
+            last.judged_at,
+            &format!("set/{}", kept.name),
+        ));
+    }
+}
+
+/// A person's drill of a set: begun now, or they hear why not.
+pub(crate) fn asked(observed: &Observed, name: &str, now: Timestamp) -> Result<(ResourceId, Action, String)> {
+    let resource = SetDrill::resource(name);
+    let Some(set) = observed.plans.recovery_sets().iter().find(|set| set.name == name) else {
+        let names: Vec<&str> = observed.plans.recovery_sets().iter().map(|set| set.name.as_str()).collect();
+        let there = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
+        let says =
+            format!("there is no recovery set {name:?}; the plan document has {there}; nothing was done");
+        return Err(Error::misconfigured("SetUnknown", says));
+    };
+    if let Some(Ok(Some(kept))) = observed.sets.get(name)
+        && let Some(drill) = &kept.record.under_way
+    {
+        let reason = format!("{} was begun at {}", drill.id, drill.asked_at);
+        return Ok((resource, Action::Set(SetAction::Step { kept: Box::new(kept.clone()) }), reason));
+    }
+    if let Some(Err(error)) = observed.sets.get(name) {
+        return Err(again(error));
+    }
+    if !are_free(observed, set) || room(observed) < set.resources.len() {
+        let says = format!(
+            "the {} databases of set {name} are drilled together, and one of them is being drilled, or no more than {} drills may be under \
+             way at once; ask again when those are over, or raise DrillsAtOnce; nothing was done",
+            set.resources.len(),
+            observed.limits.at_once
+        );
+        return Err(Error::misconfigured("DrillBudgetExceeded", says));
+    }
+    let Some(candidate) = observed.set_candidates.first() else {
+        let says = format!(
+            "not every database of set {name} is protected by a plan, or known now; nothing was done"
+        );
+        return Err(Error::misconfigured("ResourceUnknown", says));
+    };
+    Ok((resource, begin(observed, candidate, "a person", now)?, "a person asks for it".to_owned()))
+}
+
+fn begin(observed: &Observed, candidate: &SetCandidate, by: &str, now: Timestamp) -> Result<Action> {
+    let name = &candidate.set.name;
+    let id = SetDrill::id_of(name, now);
+    let of = SetOf { set: name.clone(), id: id.clone() };
+    let (mut members, mut after) = (Vec::new(), spent(observed, now));
+    for member in &candidate.members {
+        // What it is restored to, restore-database chooses.
+        let choice = Choice { way: Way::Instant, region: Region::Home, to: To::Instant(now) };
+        let drill = Drill {
+            set: Some(of.clone()),
+            stage: Stage::Restoring,
+            ..new_drill_as(observed, member, choice, by, now)?
+        };
+        after = afford(observed.limits, after, &drill.staging, &member.resource)?;
+        members.push(drill);
+    }
+    let kept = match observed.sets.get(name) {
+        Some(Ok(Some(kept))) => kept.clone(),
+        _ => KeptSet::new(name, now),
+    };
+    let drill = SetDrill {
+        id,
+        set: name.clone(),
+        name: SetDrill::name_of(now),
+        asked_at: now,
+        expires: now + LONGEST,
+        by: by.to_owned(),
+        members,
+        instant: None,
+        judged: None,
+        is_released: false,
+    };
+    Ok(Action::Set(SetAction::Begin {
+        kept: Box::new(kept),
+        drill: Box::new(drill),
+        asked: by == "a person",
+    }))
+}
