@@ -140,10 +140,16 @@ fn failure(body: &str) -> Failure {
     };
     let error = |key: &str| destination.response_payload.get(key).and_then(Value::as_str);
     let condition = alerts::plain(&destination.request_context.condition, 60);
+    // Of an error of ours, without what is there for functions.
+    let ours = error("errorType")
+        .zip(error("errorMessage"))
+        .and_then(|(code, message)| reconcile::Error::reported(code, message))
+        .map(|error| error.to_string());
+    let message = ours.as_deref().or_else(|| error("errorMessage"));
     Failure {
         function: Some(function.to_owned()),
         code: error("errorType").map_or_else(|| "Unhandled".to_owned(), code),
-        says: error("errorMessage").map_or(condition, |message| alerts::plain(message, 1_000)),
+        says: message.map_or(condition, |message| alerts::plain(message, 1_000)),
         at: destination.timestamp,
     }
 }

@@ -241,8 +241,9 @@ async fn a_function_that_lambda_gave_up_is_told_of_until_it_is_well() {
     let mut world = World::new();
     world.board("backup-rds", &[]);
     world.later(5);
-    let failed =
-        given_up("tidemark-prod-backup-rds", "AccessDenied", "cannot list the DB instances", world.now);
+    // As reconcile reports it; people read no more than the message.
+    let message = "cannot list the DB instances [misconfigured]";
+    let failed = given_up("tidemark-prod-backup-rds", "AccessDenied", message, world.now);
     world.receive(failed.clone()).await;
     world.receive(failed).await;
     world.alarms.push(Alarm {

@@ -6,7 +6,7 @@ mod common;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use common::{AWAY, Cloud, HOME, SIMULATED, VAULT, policy, until, value, values};
+use common::{ACCOUNT, AWAY, Cloud, HOME, SIMULATED, VAULT, policy, until, value, values};
 use jiff::{SignedDuration, Timestamp};
 use local_elasticache::{Encryption, Quotas, Seed, SeedKind, SeedSnapshot, Speed};
 
@@ -286,5 +286,46 @@ async fn deletion_of_a_simulated_cache_ends() {
     .await;
     // Its name is free again.
     cloud.create_simulated("orders", &[]).await;
+    cloud.stop().await;
+}
+
+#[tokio::test]
+async fn only_a_cache_that_is_up_to_nothing_is_deleted_and_tells_its_tags() {
+    let cloud = Cloud::start().await;
+    cloud.create_simulated("orders", &[]).await;
+    let name = [("ReplicationGroupId", "orders")];
+    let arn = format!("arn:aws:elasticache:{HOME}:{ACCOUNT}:replicationgroup:orders");
+    let tagged = [("ResourceName", arn.as_str())];
+    for status in ["creating", "modifying", "snapshotting", "deleting"] {
+        cloud.cache.set_status(HOME, "orders", status).unwrap();
+        let refused = "InvalidReplicationGroupState";
+        assert_eq!(cloud.fault(HOME, "DeleteReplicationGroup", &name).await.0, refused, "{status}");
+        assert_eq!(cloud.fault(HOME, "ListTagsForResource", &tagged).await.0, refused, "{status}");
+    }
+    cloud.cache.set_status(HOME, "orders", "available").unwrap();
+    assert_eq!(values(&cloud.ok(HOME, "ListTagsForResource", &tagged).await, "Key"), ["local-cloud:data"]);
+    for status in ["available", "create-failed", "incompatible-network"] {
+        cloud.cache.set_status(HOME, "orders", status).unwrap();
+        cloud.ok(HOME, "DeleteReplicationGroup", &name).await;
+        until("rest", || async { cloud.cache.is_at_rest().then_some(()) }).await;
+        assert_eq!(
+            cloud.fault(HOME, "DeleteReplicationGroup", &name).await.0,
+            "ReplicationGroupNotFoundFault"
+        );
+        cloud.create_simulated("orders", &[]).await;
+    }
+
+    cloud.cache.set_speed(slow());
+    let serverless = [("ServerlessCacheName", "carts"), ("Engine", "valkey"), SIMULATED[0], SIMULATED[1]];
+    cloud.ok(HOME, "CreateServerlessCache", &serverless).await;
+    let refused = "InvalidServerlessCacheStateFault";
+    let arn = format!("arn:aws:elasticache:{HOME}:{ACCOUNT}:serverlesscache:carts");
+    assert_eq!(cloud.fault(HOME, "DeleteServerlessCache", &serverless[..1]).await.0, refused);
+    assert_eq!(cloud.fault(HOME, "ListTagsForResource", &[("ResourceName", &arn)]).await.0, refused);
+    let node = [("CacheClusterId", "node"), ("Engine", "valkey"), SIMULATED[0], SIMULATED[1]];
+    cloud.ok(HOME, "CreateCacheCluster", &node).await;
+    let code = cloud.fault(HOME, "DeleteCacheCluster", &node[..1]).await.0;
+    assert_eq!(code, "InvalidCacheClusterState");
+    cloud.cache.set_speed(Speed::instant());
     cloud.stop().await;
 }

@@ -71,6 +71,14 @@ pub enum Error {
     /// There is no such snapshot.
     #[error("there is no snapshot {0}")]
     Snapshot(String),
+    /// It does not stand in the snapshot.
+    #[error("{text:?} does not stand in the snapshot {snapshot}")]
+    Text {
+        /// The snapshot.
+        snapshot: String,
+        /// What was looked for.
+        text: String,
+    },
     /// RDS has no such status of an instance.
     #[error("{0:?} is not a status of a DB instance")]
     Status(String),

@@ -1,5 +1,7 @@
 //! What a test decides about RDS from outside, because no request can bring it about, or not soon enough.
 
+use std::{fs::OpenOptions, os::unix::fs::FileExt, path::Path};
+
 use jiff::SignedDuration;
 
 use crate::state::InstanceStatus;
@@ -37,6 +39,20 @@ impl LocalRds {
         })
     }
 
+    /// Overwrites the first place in a snapshot's data at which `text` stands, as storage does that tells nobody: of a row's
+    /// text, the page that holds the row is torn. What was copied from it is torn with it, because it shares its files.
+    pub fn tear_snapshot(&self, region: &str, snapshot: &str, text: &str) -> Result<(), Error> {
+        let found = self.plane.region(region, |region| {
+            region.snapshot(snapshot).map_err(|_| Error::Snapshot(snapshot.to_owned())).cloned()
+        })?;
+        let folder = found.data.ok_or_else(|| Error::Snapshot(snapshot.to_owned()))?;
+        match tear(&folder.path().join("base.tar"), text.as_bytes()) {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(Error::Text { snapshot: snapshot.to_owned(), text: text.to_owned() }),
+            Err(error) => Err(Error::Postgres(error.into())),
+        }
+    }
+
     /// Changes what a snapshot tells of its allocated storage.
     pub fn set_snapshot_storage(&self, region: &str, snapshot: &str, gib: u32) -> Result<(), Error> {
         self.plane.region(region, |region| {
@@ -45,4 +61,14 @@ impl LocalRds {
             Ok(())
         })
     }
+}
+
+/// Overwrites `text` where it first stands in a file. Whether it does.
+fn tear(file: &Path, text: &[u8]) -> std::io::Result<bool> {
+    let bytes = std::fs::read(file)?;
+    let Some(at) = bytes.windows(text.len().max(1)).position(|window| window == text) else {
+        return Ok(false);
+    };
+    OpenOptions::new().write(true).open(file)?.write_all_at(&vec![0; text.len()], at as u64)?;
+    Ok(true)
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use common::{ACCOUNT, AWAY, Cloud, HOME, PASSWORD, until, value, values};
 use jiff::{SignedDuration, Timestamp};
+use local_rds::Speed;
 use tokio_postgres::Client;
 
 async fn fill(client: &Client) {
@@ -410,5 +411,28 @@ async fn an_instance_whose_server_dies_has_failed() {
     let take = [("DBInstanceIdentifier", "orders"), ("DBSnapshotIdentifier", "late")];
     assert_eq!(cloud.fault(HOME, "CreateDBSnapshot", &take).await, "InvalidDBInstanceState");
     cloud.ok(HOME, "DeleteDBInstance", &[name[0], ("SkipFinalSnapshot", "true")]).await;
+    cloud.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_instance_that_is_deleted_while_it_is_made_leaves_no_server() {
+    let cloud = Cloud::start().await;
+    let without_backups = [("BackupRetentionPeriod", "0")];
+    cloud.create("orders", &without_backups).await;
+    cloud.instance(HOME, "orders").await;
+    // Long enough for its server to be seen.
+    cloud.rds.set_speed(Speed { create: Duration::from_secs(2), ..Speed::instant() });
+    cloud.create("more", &without_backups).await;
+    let servers = async |count: usize| {
+        until(&format!("{count} servers"), || async {
+            (cloud.observer.running.lock().unwrap().len() == count).then_some(())
+        })
+        .await;
+    };
+    servers(2).await;
+    let delete = [("DBInstanceIdentifier", "more"), ("SkipFinalSnapshot", "true")];
+    cloud.ok(HOME, "DeleteDBInstance", &delete).await;
+    servers(1).await;
+    assert_eq!(cloud.fault(HOME, "DeleteDBInstance", &delete).await, "DBInstanceNotFound");
     cloud.stop().await;
 }

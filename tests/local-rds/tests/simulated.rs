@@ -176,6 +176,75 @@ async fn a_copy_fails_with_its_source_and_ends_with_itself() {
 }
 
 #[tokio::test]
+async fn an_instance_can_be_deleted_while_it_is_restored_but_not_saved() {
+    let cloud = Cloud::start().await;
+    cloud.create_simulated("orders", &[]).await;
+    cloud.instance(HOME, "orders").await;
+    let take = [("DBInstanceIdentifier", "orders"), ("DBSnapshotIdentifier", "one")];
+    cloud.ok(HOME, "CreateDBSnapshot", &take).await;
+    cloud.snapshot(HOME, "one").await;
+    let mut speed = slow();
+    (speed.restore, speed.delete) = (Duration::from_hours(1), Duration::from_hours(1));
+    cloud.rds.set_speed(speed);
+    let from_snapshot = [("DBInstanceIdentifier", "a"), ("DBSnapshotIdentifier", "one")];
+    cloud.ok(HOME, "RestoreDBInstanceFromDBSnapshot", &from_snapshot).await;
+    let from_instant = [
+        ("SourceDBInstanceIdentifier", "orders"),
+        ("TargetDBInstanceIdentifier", "b"),
+        ("UseLatestRestorableTime", "true"),
+    ];
+    cloud.ok(HOME, "RestoreDBInstanceToPointInTime", &from_instant).await;
+    for id in ["a", "b"] {
+        let name = ("DBInstanceIdentifier", id);
+        let saved = [name, ("FinalDBSnapshotIdentifier", "last")];
+        assert_eq!(cloud.fault(HOME, "DeleteDBInstance", &saved).await, "InvalidDBInstanceState");
+        let skipped = [name, ("SkipFinalSnapshot", "true")];
+        let xml = cloud.ok(HOME, "DeleteDBInstance", &skipped).await;
+        assert_eq!(value(&xml, "DBInstanceStatus"), Some("deleting"));
+        assert_eq!(cloud.fault(HOME, "DeleteDBInstance", &skipped).await, "InvalidDBInstanceState");
+    }
+    // Their restores end first, and bring nothing back; that of another tells that they have.
+    speed.restore = Duration::ZERO;
+    cloud.rds.set_speed(speed);
+    let other =
+        [("DBInstanceIdentifier", "c"), ("DBSnapshotIdentifier", "one"), ("BackupRetentionPeriod", "0")];
+    cloud.ok(HOME, "RestoreDBInstanceFromDBSnapshot", &other).await;
+    cloud.instance(HOME, "c").await;
+    for id in ["a", "b"] {
+        let xml = cloud.ok(HOME, "DescribeDBInstances", &[("DBInstanceIdentifier", id)]).await;
+        assert_eq!(value(&xml, "DBInstanceStatus"), Some("deleting"));
+    }
+    cloud.rds.set_speed(Speed::instant());
+    until("the deletions", || async {
+        let xml = cloud.ok(HOME, "DescribeDBInstances", &[]).await;
+        (values(&xml, "DBInstanceIdentifier") == ["c", "orders"]).then_some(())
+    })
+    .await;
+    let xml = cloud.ok(HOME, "DescribeDBInstanceAutomatedBackups", &[]).await;
+    assert_eq!(values(&xml, "DBInstanceIdentifier"), ["orders"]);
+    cloud.stop().await;
+}
+
+#[tokio::test]
+async fn deletion_protection_holds_until_it_is_lifted() {
+    let cloud = Cloud::start().await;
+    cloud.create_simulated("orders", &[("DeletionProtection", "true")]).await;
+    cloud.instance(HOME, "orders").await;
+    let delete = [("DBInstanceIdentifier", "orders"), ("SkipFinalSnapshot", "true")];
+    assert_eq!(cloud.fault(HOME, "DeleteDBInstance", &delete).await, "InvalidParameterCombination");
+    cloud.ok(HOME, "ModifyDBInstance", &[delete[0], ("DeletionProtection", "false")]).await;
+    cloud.instance(HOME, "orders").await;
+    cloud.ok(HOME, "DeleteDBInstance", &delete).await;
+    until("the deletion", || async {
+        let code = cloud.fault(HOME, "DeleteDBInstance", &delete).await;
+        assert!(["InvalidDBInstanceState", "DBInstanceNotFound"].contains(&code.as_str()), "{code}");
+        (code == "DBInstanceNotFound").then_some(())
+    })
+    .await;
+    cloud.stop().await;
+}
+
+#[tokio::test]
 async fn events_have_the_shape_of_aws() {
     let cloud = Cloud::start().await;
     cloud.create_simulated("orders", &[]).await;

@@ -15,7 +15,7 @@ use crate::{Answer, Functions};
 const LONGEST_MESSAGE: usize = 2_000;
 
 /// How long an answer may take. A call of AWS that is not answered within 15 seconds hangs; a function may be at work.
-const ANSWERED_WITHIN: Duration = Duration::from_secs(60);
+const ANSWERED_WITHIN: Duration = Duration::from_mins(1);
 
 /// How long all attempts may take: one that is answered late, after some that were turned away at once.
 const OVER_WITHIN: Duration = Duration::from_secs(70);

@@ -50,7 +50,7 @@ async fn an_instance_goes_with_its_automated_backups_and_nothing_else() {
     assert_eq!((again.code(), again.kind()), ("InvalidDBInstanceState", Kind::Retryable));
 
     account.finish();
-    assert_eq!(rds.instances().await.unwrap(), [other.clone()]);
+    assert_eq!(rds.instances().await.unwrap(), std::slice::from_ref(&other));
     assert_eq!(rds.automated_backups().await.unwrap(), [backup(HOME, &other)]);
     let left = account.snapshots(HOME).into_iter().map(|snapshot| (snapshot.instance, snapshot.kind));
     let mut left: Vec<_> = left.collect();

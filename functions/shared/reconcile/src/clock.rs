@@ -11,10 +11,14 @@ pub struct Budget {
     pub reserve: f64,
 }
 
-impl Default for Budget {
+impl Budget {
     /// Eight at a time stays below the request rates at which RDS begins to throttle control-plane calls.
+    pub const CONCURRENCY: usize = 8;
+}
+
+impl Default for Budget {
     fn default() -> Self {
-        Self { concurrency: 8, reserve: 0.2 }
+        Self { concurrency: Self::CONCURRENCY, reserve: 0.2 }
     }
 }
 

@@ -17,6 +17,8 @@ pub enum Kind {
 }
 
 impl Kind {
+    const ALL: [Self; 3] = [Self::Retryable, Self::Permanent, Self::Misconfigured];
+
     /// The word for it in logs and ledger entries.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -97,6 +99,14 @@ impl Error {
         self.request_id.as_deref()
     }
 
+    /// The error that one of our functions ended with, from what Lambda reports of it; its causes are in the message. `None` if it
+    /// is not one of ours: Lambda's own, or a panic.
+    pub fn reported(error_type: &str, error_message: &str) -> Option<Self> {
+        let (message, kind) = error_message.strip_suffix(']')?.rsplit_once(" [")?;
+        let kind = Kind::ALL.into_iter().find(|known| known.as_str() == kind)?;
+        (!error_type.is_empty()).then(|| Self::new(kind, error_type, message))
+    }
+
     /// The message and, after colons, each cause in turn.
     pub fn report(&self) -> String {
         let mut report = self.to_string();
@@ -127,10 +137,13 @@ impl StdError for Error {
     }
 }
 
-/// What Lambda reports: the stable code as the type, and the whole chain as the message.
+/// What Lambda reports: the stable code as the type, and the whole chain as the message. A report has room for no more than the
+/// two, and of the code alone nobody can tell the kind, which a function that invoked this one must know: it stands at the
+/// message's end, where [`Error::reported`] finds it.
 impl From<Error> for Diagnostic {
     fn from(error: Error) -> Self {
-        Self { error_type: error.code.clone(), error_message: error.report() }
+        let error_message = format!("{} [{}]", error.report(), error.kind.as_str());
+        Self { error_type: error.code, error_message }
     }
 }
 
@@ -146,5 +159,32 @@ mod tests {
         assert_eq!(outer.report(), "cannot list DB snapshots: rate exceeded");
         let diagnostic = Diagnostic::from(outer);
         assert_eq!(diagnostic.error_type, "Throttling");
+        assert_eq!(diagnostic.error_message, "cannot list DB snapshots: rate exceeded [retryable]");
+    }
+
+    #[test]
+    fn what_lambda_reports_of_an_error_is_the_error_again() {
+        for kind in Kind::ALL {
+            let error =
+                Error::new(kind, "NameTaken", "it is [permanent]").with_request_id(Some("r-1".to_owned()));
+            let Diagnostic { error_type, error_message } = error.into();
+            let found = Error::reported(&error_type, &error_message).unwrap();
+            assert_eq!((found.kind(), found.code()), (kind, "NameTaken"));
+            assert_eq!(found.to_string(), "it is [permanent] (AWS request r-1)");
+        }
+    }
+
+    #[test]
+    fn what_is_not_ours_is_not_taken_for_it() {
+        for (error_type, error_message) in [
+            ("Sandbox.Timedout", "RequestId: 1 Error: Task timed out after 3.00 seconds"),
+            ("Runtime.ExitError", "RequestId: 1 Error: Runtime exited with error: exit status 1"),
+            ("&str", "index out of bounds [0]"),
+            ("Throttling", "rate exceeded"),
+            ("", "rate exceeded [retryable]"),
+            ("", ""),
+        ] {
+            assert!(Error::reported(error_type, error_message).is_none(), "{error_type}: {error_message}");
+        }
     }
 }

@@ -58,6 +58,8 @@ pub trait Reconciler {
     /// Whether somebody else tells of what stands on this function's board, so that the invocation need not fail for it
     /// too. Nobody tells of send-alert.
     const IS_TOLD_OF: bool = true;
+    /// How many actions are carried out at the same time.
+    const CONCURRENCY: usize = Budget::CONCURRENCY;
     /// What the function may be asked: [`Wake`] for those that take no input.
     type Request: Request;
     /// What `observe` saw, with the configuration that `plan` needs.

@@ -57,7 +57,8 @@ where
     let outcome = match R::Request::parse(event.payload) {
         Ok(request) => {
             surveys = request.surveys();
-            run(reconciler, journal, request, now, deadline, Budget::default()).await
+            let budget = Budget { concurrency: R::CONCURRENCY, ..Budget::default() };
+            run(reconciler, journal, request, now, deadline, budget).await
         }
         Err(error) => Err(error),
     };

@@ -47,7 +47,7 @@ pub(super) fn delete(
     let (quotas, number, now) = (plane.quotas(), plane.number(), plane.clock.now());
     let (document, deletion) = plane.region(&request.region, |region| {
         let status = region.cache(kind, name)?.status;
-        if !matches!(status, CacheStatus::Available | CacheStatus::Failed) {
+        if !can_be_deleted(status) {
             return Err(snapshots::wrong_state(kind, name, status));
         }
         let snapshot_name = match snapshot {
@@ -72,4 +72,11 @@ pub(super) fn delete(
     })?;
     plane.tasks.spawn(work::delete(Arc::clone(plane), request.region.clone(), deletion));
     Ok(document)
+}
+
+/// "Can only delete cache clusters with state in: available, failed, incompatible-parameters, incompatible-network,
+/// restore-failed" is what ElastiCache says of one that is being made (hashicorp/terraform, pull request 1331); of a replication
+/// group that it "has status modifying which is not valid for deletion" (aws-controllers-k8s/community, issue 948).
+fn can_be_deleted(status: CacheStatus) -> bool {
+    matches!(status, CacheStatus::Available | CacheStatus::Failed | CacheStatus::IncompatibleNetwork)
 }

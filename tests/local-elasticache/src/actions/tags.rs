@@ -5,7 +5,7 @@ use aws_query::{Element, Fault, Parameters};
 use super::{Answer, Request};
 use crate::faults;
 use crate::identifiers::ARNS;
-use crate::state::{Form, Kind, Tags};
+use crate::state::{Cache, CacheStatus, Form, Kind, Tags};
 
 /// How many tags a resource can have (ElastiCache User Guide, "Tag restrictions").
 const TAGS: usize = 50;
@@ -75,9 +75,9 @@ fn change(
         .ok_or_else(|| faults::invalid_arn(format!("The specified ARN is not valid: {text}")))?;
     request.plane.region(&request.region, |region| {
         let tags = match arn.kind.as_str() {
-            "replicationgroup" => &mut region.cache(Kind::Group, &arn.name)?.tags,
-            "cluster" => &mut region.with_cluster(&arn.name)?.tags,
-            "serverlesscache" => &mut region.cache(Kind::Serverless, &arn.name)?.tags,
+            "replicationgroup" => tags_of(region.cache(Kind::Group, &arn.name)?)?,
+            "cluster" => tags_of(region.with_cluster(&arn.name)?)?,
+            "serverlesscache" => tags_of(region.cache(Kind::Serverless, &arn.name)?)?,
             "snapshot" => &mut region.snapshot(Form::Node, &arn.name)?.tags,
             "serverlesscachesnapshot" => &mut region.snapshot(Form::Serverless, &arn.name)?.tags,
             kind => {
@@ -88,4 +88,21 @@ fn change(
         work(tags)?;
         Ok(Element::new(result).tags(tags))
     })
+}
+
+/// The tags of a cache that is available ("If the cluster is not in the available state, `ListTagsForResource` returns an error":
+/// API reference). A serverless cache tells them while it is modified, too (ekristen/aws-nuke, pull request 256).
+fn tags_of(cache: &mut Cache) -> Result<&mut Tags, Fault> {
+    match (cache.traits.kind, cache.status) {
+        (_, CacheStatus::Available) | (Kind::Serverless, CacheStatus::Modifying) => Ok(&mut cache.tags),
+        (Kind::Group, _) => {
+            Err(faults::group_state("Cluster not in available state to perform tagging operations."))
+        }
+        (Kind::Cluster, _) => {
+            Err(faults::cluster_state("Cluster not in available state to perform tagging operations."))
+        }
+        (Kind::Serverless, _) => Err(faults::serverless_state(
+            "Serverless cache is not in an available state to perform the requested action.",
+        )),
+    }
 }

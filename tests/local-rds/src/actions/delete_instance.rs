@@ -56,6 +56,9 @@ pub(super) fn delete(request: &Request) -> Answer {
     Ok(result("DeleteDBInstance", document))
 }
 
+/// Whether an instance in that state can be deleted: one that is being made, too, but without a final snapshot ("You can't create
+/// a final snapshot of your DB instance if it has the status `creating`, `failed`, `incompatible-restore`, or
+/// `incompatible-network`": RDS User Guide, "Deleting a DB instance").
 fn check(status: InstanceStatus, protected: bool, snapshot: bool, id: &str) -> Result<(), Fault> {
     if protected {
         return Err(Fault::invalid_combination(
@@ -65,9 +68,6 @@ fn check(status: InstanceStatus, protected: bool, snapshot: bool, id: &str) -> R
     match status {
         InstanceStatus::Deleting => {
             Err(faults::instance_state(format!("Instance {id} is already being deleted.")))
-        }
-        InstanceStatus::Creating => {
-            Err(faults::instance_state(format!("Instance {id} is not currently in the available state.")))
         }
         other if snapshot && other != InstanceStatus::Available => Err(faults::instance_state(format!(
             "Instance {id} cannot be deleted with a final snapshot in the state {}.",

@@ -76,7 +76,8 @@ pub(crate) async fn automated_backup(plane: &Plane, region: &str, resource_id: &
 }
 
 fn start(region: &mut Region, resource_id: &str, number: u64) -> Option<Snapshot> {
-    let identifier = region.by_resource(resource_id)?.traits.instance.clone();
+    let living = region.by_resource(resource_id).filter(|it| it.status != InstanceStatus::Deleting)?;
+    let identifier = living.traits.instance.clone();
     let mut at = region.clock.now();
     let mut id = automated_snapshot(&identifier, at);
     // AWS takes one a day; we may be asked for several in one minute.

@@ -10,7 +10,7 @@ use crate::Speed;
 use crate::events::Notice;
 use crate::plane::Plane;
 use crate::postgres::{Archive, Cluster, Error, Folder, Master};
-use crate::state::{Data, InstanceStatus, Store};
+use crate::state::{Data, Instance, InstanceStatus, Region, Store};
 
 /// How a new instance comes by its data.
 pub(crate) enum Origin {
@@ -57,7 +57,15 @@ pub(crate) async fn bring_up(plane: Arc<Plane>, region: String, resource_id: Str
     plane.pace.at_least(since, origin.least()).await;
     match built {
         Ok((cluster, archive)) => {
-            open(&plane, &region, &resource_id, &origin, cluster.map(Arc::new));
+            let cluster = cluster.map(Arc::new);
+            if !open(&plane, &region, &resource_id, &origin, cluster.clone()) {
+                // Deleted in the meantime.
+                if let Some(cluster) = cluster {
+                    cluster.server.stop().await;
+                    drop(tokio::task::spawn_blocking(move || drop((cluster, archive))));
+                }
+                return;
+            }
             if traits.retention_days > 0 {
                 backups::switch_on(&plane, &region, &resource_id, archive).await;
             }
@@ -89,12 +97,18 @@ async fn build(
     Ok((cluster, archive))
 }
 
-/// Clients can connect from here on.
-fn open(plane: &Arc<Plane>, region: &str, resource_id: &str, origin: &Origin, cluster: Option<Arc<Cluster>>) {
+/// Clients can connect from here on, unless the instance was deleted while it was made.
+fn open(
+    plane: &Arc<Plane>,
+    region: &str,
+    resource_id: &str,
+    origin: &Origin,
+    cluster: Option<Arc<Cluster>>,
+) -> bool {
     let (watched, now) = (cluster.clone(), plane.clock.now());
-    plane.region(region, |region| {
+    let is_open = plane.region(region, |region| {
         let name = region.name.clone();
-        let Some(instance) = region.by_resource(resource_id) else { return };
+        let Some(instance) = living(region, resource_id) else { return false };
         let identifier = instance.traits.instance.clone();
         instance.traits.created = Some(now);
         instance.status = if instance.traits.retention_days > 0 {
@@ -114,10 +128,17 @@ fn open(plane: &Arc<Plane>, region: &str, resource_id: &str, origin: &Origin, cl
         if let Origin::Snapshot { id, .. } = origin {
             region.snapshot_event(id, Notice::restored(id));
         }
+        true
     });
-    if let Some(cluster) = watched {
+    if let Some(cluster) = watched.filter(|_| is_open) {
         watch(plane, region, resource_id, cluster);
     }
+    is_open
+}
+
+/// The instance, unless it is gone or going.
+fn living<'r>(region: &'r mut Region, resource_id: &str) -> Option<&'r mut Instance> {
+    region.by_resource(resource_id).filter(|instance| instance.status != InstanceStatus::Deleting)
 }
 
 /// A server that ends without having been told to has failed.
@@ -125,9 +146,7 @@ fn watch(plane: &Arc<Plane>, region: &str, resource_id: &str, cluster: Arc<Clust
     let (shared, region, resource_id) = (Arc::clone(plane), region.to_owned(), resource_id.to_owned());
     plane.tasks.spawn(async move {
         cluster.server.ended().await;
-        let deleted = shared.region(&region, |region| {
-            region.by_resource(&resource_id).is_none_or(|found| found.status == InstanceStatus::Deleting)
-        });
+        let deleted = shared.region(&region, |region| living(region, &resource_id).is_none());
         if !deleted {
             fail(&shared, &region, &resource_id, &Error::Ended { log: String::new() });
         }
@@ -137,7 +156,7 @@ fn watch(plane: &Arc<Plane>, region: &str, resource_id: &str, cluster: Arc<Clust
 fn fail(plane: &Plane, region: &str, resource_id: &str, error: &Error) {
     tracing::warn!(region, resource_id, error = error as &dyn std::error::Error, "an instance failed");
     plane.region(region, |region| {
-        let Some(instance) = region.by_resource(resource_id) else { return };
+        let Some(instance) = living(region, resource_id) else { return };
         instance.status = InstanceStatus::Failed;
         let identifier = instance.traits.instance.clone();
         region.instance_event(&identifier, Notice::instance_failed());

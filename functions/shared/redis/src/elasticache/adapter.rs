@@ -15,7 +15,7 @@ use aws_sdk_elasticache::{
 use aws_sdk_resourcegroupstagging::types::TagFilter;
 use domain::tag;
 use futures::try_join;
-use reconcile::{Error, Result, SdkConfig, aws_error};
+use reconcile::{Error, Kind, Result, SdkConfig, aws_error};
 
 use super::{Cache, CacheKind, ElastiCache, NewSnapshot, Restore, Snapshot, Tags, convert, restore};
 
@@ -93,6 +93,22 @@ impl AwsElastiCache {
             by_arn.extend(resource.resource_arn.map(|arn| (arn, tags)));
         }
         Ok(by_arn)
+    }
+
+    /// The tags of a cache, whatever it is up to.
+    ///
+    /// ElastiCache tells them of one that is available alone (API reference, `ListTagsForResource`), and so of none that is being
+    /// made or deleted. The index of tags has them then; where that lags behind, the refusal stands, and passes.
+    async fn tags_of_cache(&self, arn: &str) -> Result<Tags> {
+        let refused = match self.tags(arn).await {
+            Err(error) if error.kind() == Kind::Retryable && error.code().contains("State") => error,
+            outcome => return outcome,
+        };
+        let doing = format!("read the tags of {arn} from the index");
+        let found = self.tagging.get_resources().resource_arn_list(arn).send().await;
+        let found = found.map_err(|error| aws_error(&doing, error))?.resource_tag_mapping_list;
+        let resource = found.unwrap_or_default().into_iter().next().ok_or(refused)?;
+        Ok(resource.tags.unwrap_or_default().into_iter().map(|tag| (tag.key, tag.value)).collect())
     }
 
     async fn node_snapshots(&self) -> Result<Vec<Snapshot>> {
@@ -251,7 +267,7 @@ impl ElastiCache for AwsElastiCache {
             CacheKind::Serverless => self.serverless_cache(name).await?,
         };
         let Some(mut cache) = found else { return Ok(None) };
-        cache.tags = self.tags(&cache.arn).await?;
+        cache.tags = self.tags_of_cache(&cache.arn).await?;
         Ok(Some(cache))
     }
 

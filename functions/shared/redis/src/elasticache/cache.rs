@@ -4,6 +4,8 @@ use reconcile::{Error, Result};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::server::Server;
+
 /// Tags by key.
 pub type Tags = BTreeMap<String, String>;
 
@@ -58,6 +60,8 @@ pub struct Cache {
     pub incarnation: String,
     /// `available`, `creating`, `modifying`, `snapshotting`, …, in lower case.
     pub status: String,
+    /// Where clients connect, once it is there: of one shard its primary, of several whichever knows the others.
+    pub endpoint: Option<Server>,
     /// Everything that a restore makes it anew with.
     pub settings: Settings,
     /// Its tags.

@@ -6,6 +6,7 @@ use aws_sdk_elasticache::{primitives::DateTime, types};
 use jiff::Timestamp;
 
 use super::{Cache, CacheKind, ClusterMode, Settings, Shard, Snapshot, Tags, UsageLimits};
+use crate::server::Server;
 
 pub(super) fn timestamp(from: &DateTime) -> Option<Timestamp> {
     Timestamp::new(from.secs(), i32::try_from(from.subsec_nanos()).ok()?).ok()
@@ -35,6 +36,9 @@ fn count(number: usize) -> u32 {
 /// A replication group. What all its nodes have in common is told of the nodes alone: `node` is one of them.
 pub(super) fn replication_group(from: types::ReplicationGroup, node: Option<&types::CacheCluster>) -> Cache {
     let groups = from.node_groups.unwrap_or_default();
+    let primary = groups.first().and_then(|group| group.primary_endpoint.as_ref());
+    let endpoint = from.configuration_endpoint.as_ref().or(primary);
+    let endpoint = endpoint.and_then(|found| server(found, from.transit_encryption_enabled));
     let members = groups.iter().map(|group| group.node_group_members().len()).max().unwrap_or(0);
     let mut settings = node.map(node_settings).unwrap_or_default();
     settings.description = from.description.filter(|text| !text.trim().is_empty());
@@ -75,6 +79,7 @@ pub(super) fn replication_group(from: types::ReplicationGroup, node: Option<&typ
         incarnation: incarnation(from.replication_group_create_time.as_ref(), &arn),
         arn,
         status: lower(from.status),
+        endpoint,
         settings,
         tags: Tags::new(),
     }
@@ -89,13 +94,18 @@ pub(super) fn cluster(from: &types::CacheCluster) -> Cache {
         incarnation: incarnation(from.cache_cluster_create_time.as_ref(), &arn),
         arn,
         status: lower(from.cache_cluster_status.clone()),
+        endpoint: node_endpoint(from).and_then(|found| server(found, from.transit_encryption_enabled)),
         settings: node_settings(from),
         tags: Tags::new(),
     }
 }
 
+fn node_endpoint(from: &types::CacheCluster) -> Option<&types::Endpoint> {
+    from.cache_nodes().first().and_then(|node| node.endpoint.as_ref())
+}
+
 fn node_settings(from: &types::CacheCluster) -> Settings {
-    let endpoint = from.cache_nodes().first().and_then(|node| node.endpoint.as_ref());
+    let endpoint = node_endpoint(from);
     Settings {
         engine: from.engine.clone().unwrap_or_default(),
         engine_version: from.engine_version.clone(),
@@ -126,6 +136,10 @@ fn port(endpoint: &types::Endpoint) -> Option<u16> {
     u16::try_from(endpoint.port?).ok()
 }
 
+fn server(endpoint: &types::Endpoint, tls: Option<bool>) -> Option<Server> {
+    Some(Server { host: endpoint.address.clone()?, port: port(endpoint)?, tls: tls.unwrap_or_default() })
+}
+
 pub(super) fn serverless(from: types::ServerlessCache) -> Cache {
     let limits = from.cache_usage_limits.map(|limits| UsageLimits {
         least_gb: limits.data_storage.as_ref().and_then(|storage| storage.minimum),
@@ -150,6 +164,7 @@ pub(super) fn serverless(from: types::ServerlessCache) -> Cache {
         limits,
         ..Settings::default()
     };
+    let endpoint = from.endpoint.as_ref().and_then(|found| server(found, Some(true)));
     let arn = from.arn.unwrap_or_default();
     Cache {
         name: from.serverless_cache_name.unwrap_or_default(),
@@ -157,6 +172,7 @@ pub(super) fn serverless(from: types::ServerlessCache) -> Cache {
         incarnation: incarnation(from.create_time.as_ref(), &arn),
         arn,
         status: lower(from.status),
+        endpoint,
         settings,
         tags: Tags::new(),
     }

@@ -10,8 +10,9 @@ use reconcile::{Error, Result};
 
 use super::{
     Cache, CacheKind, ClusterMode, ElastiCache, NewSnapshot, Restore, RestoreFrom, Settings, Shard, Snapshot,
-    SnapshotState, Tags,
+    SnapshotState, Tags, Teardown, teardown,
 };
+use crate::server::Server;
 
 /// The account, in its one Region.
 #[derive(Clone, Debug, Default)]
@@ -87,6 +88,7 @@ impl FakeAccount {
     /// The cloud finishes whatever it was doing. The objects that its exports wrote: bucket, key, and of which shard.
     pub fn finish(&self) -> Vec<(String, String, String)> {
         let mut state = self.state();
+        state.caches.retain(|_, cache| cache.status != "deleting");
         for cache in state.caches.values_mut() {
             "available".clone_into(&mut cache.status);
         }
@@ -167,6 +169,7 @@ impl Cache {
             arn: format!("arn:aws:elasticache:us-east-1:123456789012:{place}:{name}"),
             incarnation: created.to_owned(),
             status: "available".to_owned(),
+            endpoint: Some(Server { host: format!("{name}.cache.example"), port: 6379, tls: true }),
             settings,
             tags: Tags::new(),
         }
@@ -269,6 +272,13 @@ fn export(state: &mut State, kind: CacheKind, name: &str, bucket: &str) -> Resul
     Ok(())
 }
 
+/// The states in which a cache can be deleted. ElastiCache itself names them of a node: "Can only delete cache clusters with
+/// state in: available, failed, incompatible-parameters, incompatible-network, restore-failed" (hashicorp/terraform, pull
+/// request 1331).
+fn can_be_deleted(status: &str) -> bool {
+    status == "available" || status.contains("failed") || status.starts_with("incompatible")
+}
+
 impl ElastiCache for FakeElastiCache {
     fn region(&self) -> &str {
         &self.region
@@ -337,12 +347,32 @@ impl ElastiCache for FakeElastiCache {
             }
             let made = Cache {
                 status: "creating".to_owned(),
+                endpoint: None,
                 settings: new.settings.clone(),
                 tags: new.tags.clone(),
                 ..Cache::fake(new.kind, &new.name, &state.now.to_string(), 1)
             };
             state.caches.insert(key, made.clone());
             Ok(made)
+        })
+    }
+}
+
+impl Teardown for FakeElastiCache {
+    async fn delete_cache(&self, kind: CacheKind, name: &str) -> Result<()> {
+        teardown::check(kind, name)?;
+        self.call("DeleteCache", name, |state| {
+            let Some(cache) = state.caches.get_mut(&(kind, name.to_owned())) else { return Ok(()) };
+            if !can_be_deleted(&cache.status) {
+                let code = match kind {
+                    CacheKind::ReplicationGroup => "InvalidReplicationGroupState",
+                    CacheKind::Cluster => "InvalidCacheClusterState",
+                    CacheKind::Serverless => "InvalidServerlessCacheStateFault",
+                };
+                return Err(Error::retryable(code, format!("{name} is {}", cache.status)));
+            }
+            "deleting".clone_into(&mut cache.status);
+            Ok(())
         })
     }
 }

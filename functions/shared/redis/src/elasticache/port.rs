@@ -109,7 +109,8 @@ pub trait ElastiCache {
     /// All caches of the three sorts, tags included (a call per 100 replication groups, nodes and tagged resources, and per
     /// 50 serverless caches).
     fn caches(&self) -> impl Future<Output = Result<Vec<Cache>>>;
-    /// The cache of that name, with its tags as they are now.
+    /// The cache of that name, with its tags as they are now; while it is being made or deleted, as the index of tags has them,
+    /// and if that has none yet, `Invalid…State…`, which passes.
     fn cache(&self, kind: CacheKind, name: &str) -> impl Future<Output = Result<Option<Cache>>>;
     /// All manual snapshots of the three sorts, tags included (a call per 50, and per 100 that Tidemark made).
     fn snapshots(&self) -> impl Future<Output = Result<Vec<Snapshot>>>;
