@@ -36,7 +36,7 @@ pub trait Engine {
     /// What that question is answered by what was restored: a whole number. An error is as with [`Engine::check`].
     fn number(&self, drill: &Drill, side: &Side) -> impl Future<Output = Result<i128>>;
 
-    /// Has that deleted. What is gone already is no error; what is busy is one that may pass.
+    /// Has that deleted, if its tags, looked at once more, are a drill's. What is gone already is no error; what is busy is one that may pass.
     fn tear_down(&self, made: &Made) -> impl Future<Output = Result<()>>;
 }
 
@@ -80,9 +80,25 @@ pub struct Stored {
 }
 
 impl Made {
-    /// Whether that drill made it.
+    /// Whether that drill made it. Tags may be seen later than what bears them; until then the name, which nobody else knows, says so,
+    /// and nothing is deleted by it.
     pub(crate) fn is_of(&self, drill: &Drill) -> bool {
-        self.drill.as_deref() == Some(drill.tag()) && self.name == drill.name
+        self.name == drill.name && self.drill.as_deref().is_none_or(|id| id == drill.tag())
+    }
+}
+
+/// Refuses what does not carry the tag of the drill that it was seen with.
+pub(crate) fn is_a_drills(name: &str, tag: Option<&String>, seen: &Made) -> Result<()> {
+    match (tag, &seen.drill) {
+        (None, _) => Err(Error::retryable(
+            "NotTaggedYet",
+            format!("{name} carries no tag of a drill, or none that can be seen yet; it is left as it is"),
+        )),
+        (Some(tag), Some(drill)) if tag != drill => Err(Error::permanent(
+            "NotADrills",
+            format!("{name} was seen as {drill}'s and carries the tag of {tag}; it is left as it is"),
+        )),
+        (Some(_), _) => Ok(()),
     }
 }
 

@@ -13,7 +13,7 @@ use serde_json::{Map, json};
 
 use crate::{
     drill::Drill,
-    engine::{Checked, Engine, Looked, Made, Staging, Stored, Subject, Turn},
+    engine::{Checked, Engine, Looked, Made, Staging, Stored, Subject, Turn, is_a_drills},
     price,
 };
 
@@ -103,7 +103,14 @@ impl<R: Rds + Teardown, S: Secrets + PlainSecrets, P: Checks> Engine for RdsDril
     }
 
     async fn tear_down(&self, made: &Made) -> Result<()> {
-        self.region(&made.region)?.delete_instance(&made.name).await
+        let rds = self.region(&made.region)?;
+        match rds.instance(&made.name).await? {
+            None => Ok(()),
+            Some(instance) => {
+                is_a_drills(&made.name, instance.tags.get(tag::DRILL), made)?;
+                rds.delete_instance(&made.name).await
+            }
+        }
     }
 }
 

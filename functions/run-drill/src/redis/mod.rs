@@ -21,7 +21,7 @@ use vault::{MANIFEST, Manifest, Store, point_prefix};
 
 use crate::{
     drill::Drill,
-    engine::{Checked, Engine, Looked, Made, Staging, Stored, Subject, Turn},
+    engine::{Checked, Engine, Looked, Made, Staging, Stored, Subject, Turn, is_a_drills},
     price,
 };
 
@@ -139,7 +139,14 @@ where
         let kind = KINDS.into_iter().find(|kind| kind.as_str() == made.sort).ok_or_else(|| {
             Error::permanent("CacheKindUnknown", format!("{:?} is no sort of cache", made.sort))
         })?;
-        self.region(&made.region)?.caches.delete_cache(kind, &made.name).await
+        let caches = &self.region(&made.region)?.caches;
+        match caches.cache(kind, &made.name).await? {
+            None => Ok(()),
+            Some(cache) => {
+                is_a_drills(&made.name, cache.tags.get(tag::DRILL), made)?;
+                caches.delete_cache(kind, &made.name).await
+            }
+        }
     }
 }
 
