@@ -2,17 +2,17 @@
 
 use std::time::Instant;
 
-use domain::drill::history::Verdict;
+use domain::drill::{To, Way, history::Verdict};
 use invoke::{Answer, Functions};
 use jiff::{SignedDuration, Timestamp};
-use plans::Plans;
 use reconcile::{Documents, Done, Entry, EntryKey, Error, Facts, Kind, Ledger, Metric, Outcome, Result};
 use serde_json::{Value, json};
 
 use crate::{
     RunDrill,
-    drill::{Drill, Judged, Stage},
+    drill::{Drill, Heartbeats, Judged, Stage},
     engine::{Checked, Engine, Made, Turn},
+    measure,
     record::Kept,
     set::{self, SetAction},
 };
@@ -107,7 +107,6 @@ where
     R: Engine,
     E: Engine,
     T: Engine,
-    P: Plans,
     C: Functions,
     L: Ledger,
     B: Facts,
@@ -225,7 +224,7 @@ where
                 Ok(Answer::Refused { code, message }) => {
                     return self.judge(failed(&code, message), Value::Null).await;
                 }
-                Err(error) if self.now <= self.drill.expires => return Err(error),
+                Err(error) if !self.drill.has_expired(self.now) => return Err(error),
                 Err(error) => {
                     let says = format!("restore-database could not be asked for a day: {}", error.report());
                     return self.judge(failed("RestoreNotBegun", says), Value::Null).await;
@@ -238,7 +237,16 @@ where
     async fn follow(&mut self, sight: &Sight) -> Result<()> {
         match &sight.end {
             Some(End::Completed(key)) => {
-                let entry = self.function.journal.ledger.get(key).await?.unwrap_or_default();
+                let entry = self.function.journal.ledger.get(key).await?.ok_or_else(|| {
+                    Error::retryable(
+                        "LedgerEntryMissing",
+                        format!("{key} is listed in the ledger, and not there"),
+                    )
+                })?;
+                if let (Some(point), true) = (entry["recovery_point"].as_str(), self.drill.set.is_some()) {
+                    // Of a member that had trouble at first restore-database said only later what it chose.
+                    (self.drill.choice.way, self.drill.choice.to) = (Way::Newest, To::Point(point.into()));
+                }
                 let phases = &mut self.drill.phases;
                 phases.creating_ms = entry["phases"]["creating_ms"].as_u64();
                 phases.first_query_ms = entry["phases"]["first_query_ms"].as_u64();
@@ -252,7 +260,7 @@ where
                 let why = entry["error"].as_str().unwrap_or("the ledger does not say why").to_owned();
                 self.judge(failed("RestoreFailed", why), Value::Null).await
             }
-            None if self.now > self.drill.expires => {
+            None if self.drill.has_expired(self.now) => {
                 let status = sight.made.first().map_or("not to be seen", |made| made.status.as_str());
                 let says = format!("{} was not restored within a day: it is {status}", self.drill.name);
                 self.judge(failed("RestoreTooLong", says), Value::Null).await
@@ -263,6 +271,10 @@ where
 
     /// Checks, for this invocation's turn.
     async fn check(&mut self) -> Result<()> {
+        if self.drill.has_expired(self.now) {
+            let says = "the checks were not over within a day".to_owned();
+            return self.judge(failed("ChecksTooLong", says), Value::Null).await;
+        }
         let begun = Instant::now();
         let turn = self.function.limits.turn.unsigned_abs();
         let turn = Turn::new(self.now, turn);
@@ -271,41 +283,70 @@ where
         match checked {
             Ok(Checked::Further(checks)) => {
                 self.drill.checks = checks;
-                if self.now <= self.drill.expires {
-                    return self.save().await;
-                }
-                self.judge(
-                    failed("ChecksTooLong", "the checks were not over within a day".to_owned()),
-                    Value::Null,
-                )
-                .await
+                self.save().await
             }
-            Ok(Checked::Over { verdict, loss, evidence, known }) => {
+            Ok(Checked::Over { verdict, loss, evidence, unchecked, known }) => {
                 let phases = &mut self.drill.phases;
                 phases.checks_ms = Some(self.drill.checked_ms);
-                phases.duration_ms = phases.restore_ms.map(|restore| restore + self.drill.checked_ms);
-                let judged = Judged { at: self.now, verdict, loss, evidence, known };
-                self.judged(judged).await
+                let restored = phases.restore_ms.map(|restore| restore + phases.accepted_ms.unwrap_or(0));
+                phases.duration_ms = restored.map(|restored| restored + self.drill.checked_ms);
+                let judged = Judged { at: self.now, verdict, loss, evidence, unchecked, known };
+                self.judged(self.with_heartbeats(judged)).await
             }
-            Err(error) if error.kind() == Kind::Retryable && self.is_patient() => Err(error),
+            Err(error) if error.kind() == Kind::Retryable && self.is_patient() => {
+                if !self.drill.checks.is_null() {
+                    self.save().await?;
+                }
+                Err(error)
+            }
             Err(error) => self.judge(failed(error.code(), error.report()), Value::Null).await,
         }
+    }
+
+    /// A database that should have heartbeats, and had some before the state that was restored, has lost them. One that never had any is
+    /// not proven to have lost nothing.
+    fn with_heartbeats(&self, mut judged: Judged) -> Judged {
+        let Heartbeats { are_planned, since } = self.drill.heartbeats;
+        let is_measured = judged.loss.is_some_and(|loss| loss.is_measured);
+        if !are_planned || is_measured || judged.verdict != Verdict::Passed {
+            return judged;
+        }
+        match since.filter(|since| *since < self.drill.restored_state()) {
+            Some(since) => {
+                let says = format!(
+                    "there are no heartbeats that can be believed, and the state of {since} had some"
+                );
+                judged.verdict = failed("HeartbeatsGone", says);
+            }
+            None => judged
+                .unchecked
+                .push("its plan names heartbeats, and there are none to measure the loss by".to_owned()),
+        }
+        judged
     }
 
     /// What nobody ever reached is not reached any more after an hour; what was interrupted goes on for as long as the drill may last.
     fn is_patient(&self) -> bool {
         let since = self.drill.checked_since.unwrap_or(self.now);
         let never_begun = self.drill.checks.is_null();
-        self.now <= self.drill.expires && !(never_begun && self.now.duration_since(since) > REACHED)
+        !self.drill.has_expired(self.now) && !(never_begun && self.now.duration_since(since) > REACHED)
     }
 
     async fn judge(&mut self, verdict: Verdict, evidence: Value) -> Result<()> {
-        self.judged(Judged { at: self.now, verdict, loss: None, evidence, known: Value::Null }).await
+        self.judged(Judged {
+            at: self.now,
+            verdict,
+            loss: None,
+            evidence,
+            unchecked: Vec::new(),
+            known: Value::Null,
+        })
+        .await
     }
 
     /// The verdict is written down once, so that whoever records it records the same.
     async fn judged(&mut self, judged: Judged) -> Result<()> {
-        self.drill.judged = Some(judged);
+        self.drill.judged = Some(Judged { evidence: measure::shortened(judged.evidence), ..judged });
         self.drill.checks = Value::Null;
         self.save().await
     }
@@ -330,10 +371,18 @@ where
         }
         if let Some(error) = met {
             // What is busy is waited for; what a person has to mend is told of.
-            if error.kind() == Kind::Retryable && self.now <= self.drill.expires {
+            if error.kind() == Kind::Retryable && !self.drill.has_expired(self.now) {
                 return Ok(self.underway().with("waits_for", error.report()));
             }
-            return Err(error);
+            return Err(lasting(error));
+        }
+        if !sight.is_whole && self.drill.has_expired(self.now) {
+            let says = format!(
+                "{} cannot be torn down: nobody can look at what it made in {}: this deployment has not that engine or Region any more; \
+                 delete {} there, if it is, then the drill's key under_way in its document",
+                self.drill.id, self.drill.staging.region, self.drill.name
+            );
+            return Err(Error::permanent("NotLookedAt", says));
         }
         let has_ended = sight.end.is_some() || self.now.duration_since(judged.at) > APPEARS;
         if !sight.made.is_empty() || !sight.is_whole || !has_ended {
@@ -355,12 +404,25 @@ where
         }));
         self.kept.record.history.past.push(past);
         self.kept.record.under_way = None;
-        if !judged.known.is_null() {
-            self.kept.record.known = judged.known.clone();
+        if judged.verdict == Verdict::Passed {
+            // What was restored by a drill that failed is no measure for the next.
+            if !judged.known.is_null() {
+                self.kept.record.known = judged.known.clone();
+            }
+            if judged.loss.is_some_and(|loss| loss.is_measured) {
+                let state = self.drill.restored_state();
+                let since = &mut self.kept.record.heartbeats_since;
+                *since = Some(since.map_or(state, |since| since.min(state)));
+            }
         }
         self.kept.save(&self.function.journal.documents).await?;
         Ok(done)
     }
+}
+
+/// What has lasted for a day does not pass by itself: people are told of it.
+fn lasting(error: Error) -> Error {
+    Error::permanent(error.code().to_owned(), "what a drill made cannot be torn down").caused_by(error)
 }
 
 /// Whether the provider does not offer the class that was wanted (RDS API Reference, `RestoreDBInstanceFromDBSnapshot`; ElastiCache

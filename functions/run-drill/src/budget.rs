@@ -1,6 +1,6 @@
 //! Which drills are due, and whether there is room and money for them.
 
-use domain::{PlanDocument, ResourceId, drill::Way};
+use domain::{ResourceId, drill::Way};
 use jiff::{Timestamp, civil::Date, tz::TimeZone};
 use reconcile::Error;
 
@@ -12,8 +12,12 @@ use crate::{
     record::{Kept, Record},
 };
 
-/// What could be begun now, with its plan: what people asked for first, then what was not drilled for longest; no more than there
-/// is room for. What a person asks for by name is looked at in any case, so that they hear why not.
+/// How many resources are looked at in a pass to see whether a drill of them can be begun.
+const LOOKED_AT: usize = 50;
+
+/// What could be begun now, with its plan: what people asked for first, then what was not drilled for longest. More than there is room for,
+/// because some cannot be begun; where even those are many, each pass begins elsewhere. What a person asks for by name is looked at in
+/// any case, so that they hear why not.
 pub(crate) fn due(observed: &Observed, now: Timestamp) -> Vec<(ResourceId, String)> {
     let protected = observed.looked.values().flatten().flat_map(|looked| &looked.protected);
     match &observed.ask {
@@ -27,12 +31,20 @@ pub(crate) fn due(observed: &Observed, now: Timestamp) -> Vec<(ResourceId, Strin
             let mut due: Vec<_> = protected
                 .filter_map(|(resource, plan)| {
                     let record = &record(observed, resource)?.record;
-                    let rank = rank(record, plan, &observed.plans, now)?;
+                    let rank = rank(record, plan, observed, now)?;
                     Some((rank, resource.clone(), plan.clone()))
                 })
                 .collect();
             due.sort();
-            due.into_iter().take(room(observed)).map(|(_, resource, plan)| (resource, plan)).collect()
+            if room(observed) == 0 {
+                return Vec::new();
+            }
+            if due.len() > LOOKED_AT {
+                let turn = usize::try_from(now.as_second() / 300).unwrap_or(0);
+                let first = turn.wrapping_mul(LOOKED_AT) % due.len();
+                due.rotate_left(first);
+            }
+            due.into_iter().take(LOOKED_AT).map(|(_, resource, plan)| (resource, plan)).collect()
         }
     }
 }
@@ -42,23 +54,30 @@ pub(crate) fn record<'o>(observed: &'o Observed, resource: &ResourceId) -> Optio
 }
 
 /// `None` if no drill is due. What comes first is the smaller.
-fn rank(record: &Record, plan: &str, plans: &PlanDocument, now: Timestamp) -> Option<(bool, Timestamp)> {
+fn rank(record: &Record, plan: &str, observed: &Observed, now: Timestamp) -> Option<(bool, Timestamp)> {
     if record.under_way.is_some() {
         return None;
     }
     if let Some(wanted) = &record.wanted {
         return Some((false, wanted.at));
     }
-    let schedule = &plans.get(plan)?.drill.as_ref()?.schedule;
+    let schedule = &observed.plan(plan)?.drill.as_ref()?.schedule;
     let last = record.history.past.last().map_or(record.since, |past| past.asked_at);
     let slot = schedule.latest_at(now)?.instant();
     (slot > last.max(record.since)).then_some((true, last))
 }
 
-/// How many drills may be begun beside those under way.
+/// How many drills may be begun beside those under way, and those of sets that are only just asked for.
 pub(crate) fn room(observed: &Observed) -> usize {
     let under_way = kept(&observed.records).filter(|kept| kept.record.under_way.is_some()).count();
-    observed.limits.at_once.saturating_sub(under_way)
+    let asked: usize = not_given(observed).count();
+    observed.limits.at_once.saturating_sub(under_way + asked)
+}
+
+/// The drills of sets that have no documents of their own yet.
+fn not_given(observed: &Observed) -> impl Iterator<Item = &Drill> {
+    let asked = observed.sets_under_way().filter(|drill| drill.instant.is_none() && drill.judged.is_none());
+    asked.flat_map(|drill| &drill.members)
 }
 
 /// From what a person wants it restored.
@@ -72,30 +91,26 @@ pub(crate) fn wanted_way(observed: &Observed, resource: &ResourceId) -> Option<W
 /// What the drills of this month have cost so far, and what those under way may come to.
 pub(crate) fn spent(observed: &Observed, now: Timestamp) -> u64 {
     let this_month = month(now);
+    let asked = not_given(observed).map(|drill| drill.staging.most_micro_usd()).fold(0, u64::saturating_add);
     kept(&observed.records)
         .map(|kept| {
             let past = kept.record.history.past.iter().filter(|past| month(past.asked_at) == this_month);
-            let under_way = kept.record.under_way.as_ref().map_or(0, Drill::most_micro_usd);
+            let under_way = kept.record.under_way.as_ref().map_or(0, |drill| drill.staging.most_micro_usd());
             past.map(|past| past.cost_micro_usd).sum::<u64>().saturating_add(under_way)
         })
-        .fold(0, u64::saturating_add)
+        .fold(asked, u64::saturating_add)
 }
 
 fn month(at: Timestamp) -> Date {
     at.to_zoned(TimeZone::UTC).date().first_of_month()
 }
 
-impl Drill {
-    /// What it costs if it lasts as long as it may.
-    fn most_micro_usd(&self) -> u64 {
-        self.staging.most_micro_usd()
-    }
-}
-
 impl Staging {
-    /// What it costs if it lasts as long as it may.
+    /// What it costs if it lasts as long as it may, in the dearer of the two classes that it may come to.
     pub(crate) fn most_micro_usd(&self) -> u64 {
-        self.micro_usd_an_hour.saturating_mul(LONGEST.as_hours().unsigned_abs())
+        let an_hour =
+            self.otherwise.iter().map(|other| other.micro_usd_an_hour).fold(self.micro_usd_an_hour, u64::max);
+        an_hour.saturating_mul(LONGEST.as_hours().unsigned_abs())
     }
 }
 

@@ -25,7 +25,7 @@ const SHOWN: usize = 12;
 /// One drill of one resource.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Drill {
-    /// Its name: `drill-rds-orders-20261122t100000z`.
+    /// Its name: `drill-rds-orders-20261122t100000z-yzryht`, at the end the mark of the deployment whose it is.
     pub(crate) id: String,
     /// What is drilled.
     pub(crate) resource: ResourceId,
@@ -56,6 +56,9 @@ pub struct Drill {
     /// What its plan says must hold.
     #[serde(default)]
     pub(crate) assertions: Vec<Value>,
+    /// Whether its plan says that it gets heartbeats, and since when drills saw them.
+    #[serde(default)]
+    pub(crate) heartbeats: Heartbeats,
     /// What the checks of the drill before left for this one's.
     #[serde(default)]
     pub(crate) known: Value,
@@ -79,6 +82,15 @@ pub struct Drill {
     /// What became of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) judged: Option<Judged>,
+}
+
+/// What is expected of heartbeats.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Heartbeats {
+    /// The plan names them.
+    pub(crate) are_planned: bool,
+    /// The first state, of those that drills restored, that had them.
+    pub(crate) since: Option<Timestamp>,
 }
 
 /// A drill of a recovery set.
@@ -113,15 +125,18 @@ pub(crate) struct Judged {
     pub(crate) loss: Option<Loss>,
     /// What the checks found, for the ledger.
     pub(crate) evidence: Value,
+    /// What was not checked although it should have been.
+    #[serde(default)]
+    pub(crate) unchecked: Vec<String>,
     /// What is left for the next one's checks.
     #[serde(default)]
     pub(crate) known: Value,
 }
 
 impl Drill {
-    /// The id of a drill of that resource that is begun now.
-    pub(crate) fn id_of(resource: &ResourceId, now: Timestamp) -> String {
-        format!("drill-{}-{}-{}", resource.engine, resource.name, now.strftime("%Y%m%dt%H%M%Sz"))
+    /// The id of a drill of that resource that is begun now by the deployment of that mark.
+    pub(crate) fn id_of(resource: &ResourceId, now: Timestamp, mark: &str) -> String {
+        format!("drill-{}-{}-{}-{mark}", resource.engine, resource.name, now.strftime("%Y%m%dt%H%M%Sz"))
             .to_lowercase()
     }
 
@@ -180,6 +195,20 @@ impl Drill {
         }
     }
 
+    /// Of when the restored state is, as far as its name says.
+    pub(crate) fn restored_state(&self) -> Timestamp {
+        match (&self.choice.to, self.instant) {
+            (To::Instant(instant), _) => *instant,
+            (To::Point(_), Some(instant)) => instant,
+            (To::Point(id), None) => id.parts().map_or(self.asked_at, |parts| parts.slot.instant()),
+        }
+    }
+
+    /// Whether it has lasted longer than it may.
+    pub(crate) fn has_expired(&self, now: Timestamp) -> bool {
+        now > self.expires
+    }
+
     /// What it costs if it ends then. Nothing is billed for less than ten minutes (RDS and `ElastiCache` pricing pages).
     pub(crate) fn cost_micro_usd(&self, end: Timestamp) -> u64 {
         let seconds = end.duration_since(self.asked_at).as_secs().max(600).unsigned_abs();
@@ -228,6 +257,7 @@ impl Drill {
             ("rto_ms", json!(self.objectives.rto_ms)),
             ("rpo_ms", json!(self.objectives.rpo_ms)),
             ("loss", json!(judged.loss)),
+            ("unchecked", json!(judged.unchecked)),
             ("first_failure", says),
             ("evidence", judged.evidence.clone()),
         ];
@@ -250,6 +280,7 @@ impl Drill {
             phases: self.phases,
             loss: judged.loss,
             objectives: self.objectives,
+            unchecked: judged.unchecked.clone(),
             cost_micro_usd: self.cost_micro_usd(now),
             set: self.set.as_ref().map(|of| of.set.clone()),
         }
@@ -265,9 +296,9 @@ mod tests {
     #[test]
     fn names_say_what_they_are_of() {
         let now = "2026-11-22T10:00:00Z".parse().unwrap();
-        let id = Drill::id_of(&ResourceId::rds("orders"), now);
-        assert_eq!(id, "drill-rds-orders-20261122t100000z");
-        assert_eq!(Drill::name_of(&ResourceId::rds("orders"), &id), "tidemark-drill-orders-5e8963f35b");
+        let id = Drill::id_of(&ResourceId::rds("orders"), now, "yzryht");
+        assert_eq!(id, "drill-rds-orders-20261122t100000z-yzryht");
+        assert_eq!(Drill::name_of(&ResourceId::rds("orders"), &id), "tidemark-drill-orders-5f1d674cc8");
     }
 
     proptest! {
@@ -275,7 +306,7 @@ mod tests {
         #[test]
         fn every_name_is_one(name in "[a-zA-Z0-9][a-zA-Z0-9-]{0,63}", second in 0_i64..4_000_000_000) {
             let resource = ResourceId::turso(name);
-            let id = Drill::id_of(&resource, Timestamp::from_second(second).unwrap());
+            let id = Drill::id_of(&resource, Timestamp::from_second(second).unwrap(), "yzryht");
             let called = Drill::name_of(&resource, &id);
             prop_assert!(called.starts_with(PREFIX) && called.len() <= 40, "{called}");
             prop_assert!(!called.contains("--") && !called.ends_with('-'), "{called}");

@@ -47,8 +47,23 @@ pub struct Looked {
     pub(crate) protected: Vec<(ResourceId, String)>,
     /// What drills made.
     pub(crate) made: Vec<Made>,
-    /// The Regions that did not answer: what drills made there is not known.
+    /// The Regions that answered: what drills made elsewhere is not known.
+    pub(crate) answered: Vec<String>,
+    /// The Regions that did not.
     pub(crate) silent: Vec<(String, Error)>,
+}
+
+impl Looked {
+    /// What a Region answered.
+    pub(crate) fn add(&mut self, region: &str, answer: Result<Vec<Made>>) {
+        match answer {
+            Ok(made) => {
+                self.made.extend(made);
+                self.answered.push(region.to_owned());
+            }
+            Err(error) => self.silent.push((region.to_owned(), error)),
+        }
+    }
 }
 
 /// Something that a drill made, or that looks so.
@@ -178,6 +193,8 @@ pub enum Checked {
         loss: Option<Loss>,
         /// All that is known, for the ledger: no data.
         evidence: Value,
+        /// What was not checked although it should have been, in sentences.
+        unchecked: Vec<String>,
         /// What the next drill's checks should know: the engine's own document.
         known: Value,
     },

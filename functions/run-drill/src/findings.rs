@@ -15,6 +15,7 @@ use crate::{
     engine::Made,
     observe::{Observed, kept},
     plan::protected,
+    record::Kept,
 };
 
 /// So far ahead somebody is warned that restores will take too long.
@@ -28,6 +29,7 @@ pub(crate) fn of_records(observed: &Observed, now: Timestamp, plan: &mut Plan<Ac
             continue;
         }
         let history = &kept.record.history;
+        of_verdict(kept, plan);
         let Some(last) = history.past.last() else { continue };
         of_last(&kept.resource, last, plan);
         let objective =
@@ -55,10 +57,33 @@ pub(crate) fn of_records(observed: &Observed, now: Timestamp, plan: &mut Plan<Ac
     }
 }
 
-fn of_last(resource: &ResourceId, last: &Past, plan: &mut Plan<Action>) {
-    if let Verdict::Failed { code, says } = &last.verdict {
-        plan.find(failed(resource, &last.id, code, says, last.judged_at, &resource.to_string()));
+/// The newest verdict: also of a drill that is still being torn down.
+fn of_verdict(kept: &Kept, plan: &mut Plan<Action>) {
+    let resource = &kept.resource;
+    let judged = kept.record.under_way.as_ref().and_then(|drill| Some((drill, drill.judged.as_ref()?)));
+    let newest = match (judged, kept.record.history.past.last()) {
+        (Some((drill, judged)), _) => Some((&drill.id, &judged.verdict, judged.at, &judged.unchecked)),
+        (None, Some(last)) => Some((&last.id, &last.verdict, last.judged_at, &last.unchecked)),
+        (None, None) => None,
+    };
+    let Some((id, verdict, at, unchecked)) = newest else { return };
+    match verdict {
+        Verdict::Failed { code, says } => {
+            plan.find(failed(resource, id, code, says, at, &resource.to_string()));
+        }
+        Verdict::Passed => {
+            if let Some(first) = unchecked.first() {
+                let more = unchecked.len() - 1;
+                let more = if more > 0 { format!(", and {more} more") } else { String::new() };
+                let says = format!("{id} passed, but not everything was checked: {first}{more}");
+                let next = "Make possible what it names, and drill again; what is not checked is not proven.";
+                plan.find(Finding::new(resource, "drill-incomplete", Severity::Warning, at, says, next));
+            }
+        }
     }
+}
+
+fn of_last(resource: &ResourceId, last: &Past, plan: &mut Plan<Action>) {
     if is_too_slow(last) {
         let says = format!(
             "{} took {} from the request to the last check, and the objective is {}",
@@ -131,7 +156,7 @@ pub(crate) fn leaked(made: &Made, now: Timestamp) -> Finding {
     let (says, next) = match &made.drill {
         Some(drill) => (
             format!(
-                "{what} {name} in {region} was made by {drill}, which is not under way; it is {} and is deleted now",
+                "{what} {name} in {region} was made by {drill}, which is over, or should be; it is {} and is deleted now",
                 made.status
             ),
             "Nothing is to be done if this ends by itself; it costs money until then. Look why the drill did not tear it down: its \

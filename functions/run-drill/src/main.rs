@@ -43,6 +43,7 @@ async fn main() -> Result<(), lambda_runtime::Error> {
             restore,
             journal: Journal { ledger, facts: Bus::new(&aws, bus), documents: StateBucket::new(&aws, state) },
             limits,
+            region: regions.home.clone(),
         };
         let journal = reconciler.journal.clone();
         Ok((reconciler, journal))

@@ -1,14 +1,16 @@
 //! What was lost, by heartbeats or by somebody's word: the same for every engine.
 
+use std::fmt::Display;
+
 use domain::{
     Side,
     drill::{To, history::Loss},
 };
-use heartbeat::{Judgement, Keys, Question, Rhythm, Row, judge};
+use heartbeat::{Judgement, Keys, Question, Rhythm, Row, Unmeasured, judge};
 use reconcile::{Error, Result};
 use secrets::PlainSecrets;
-use serde::de::DeserializeOwned;
-use serde_json::Value;
+use serde::{Serialize, de::DeserializeOwned};
+use serde_json::{Value, json};
 
 use crate::drill::Drill;
 
@@ -26,6 +28,56 @@ pub(crate) fn progress<P: DeserializeOwned + Default>(checks: &Value) -> Result<
     })
 }
 
+/// So large may evidence be: with the rest of an entry it is published as a fact, which takes 256 KiB (EventBridge API Reference,
+/// `PutEvents`).
+const LARGEST: usize = 120_000;
+
+/// The same evidence with fewer items in each list, if it is too large.
+pub(crate) fn shortened(evidence: Value) -> Value {
+    for most in [usize::MAX, 100, 50, 20, 10, 5, 2, 1, 0] {
+        let mut shorter = evidence.clone();
+        shorten(&mut shorter, most);
+        if shorter.to_string().len() <= LARGEST {
+            if let (Some(object), true) = (shorter.as_object_mut(), most < usize::MAX) {
+                object.insert("lists_shortened_to".to_owned(), most.into());
+            }
+            return shorter;
+        }
+    }
+    json!({"left_out": format!("{} bytes", evidence.to_string().len())})
+}
+
+fn shorten(value: &mut Value, most: usize) {
+    match value {
+        Value::Array(list) => {
+            list.truncate(most);
+            list.iter_mut().for_each(|one| shorten(one, most));
+        }
+        Value::Object(object) => {
+            let gone: Vec<String> = object.keys().skip(most.saturating_add(30)).cloned().collect();
+            gone.iter().for_each(|key| _ = object.remove(key));
+            object.values_mut().for_each(|one| shorten(one, most));
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
+/// Why a loss is only estimated.
+pub(crate) fn unmeasured(sought: Option<&str>) -> Unmeasured {
+    match sought {
+        Some(READ) => Unmeasured::NoHeartbeats,
+        _ => Unmeasured::NotRead,
+    }
+}
+
+/// What stands where heartbeats were looked for.
+pub(crate) const READ: &str = "read";
+
+/// The first thing that is wrong, with where it is.
+pub(crate) fn first<F: Serialize>(place: &F, fault: impl Display) -> String {
+    format!("{}: {fault}", serde_json::to_string(place).unwrap_or_default())
+}
+
 /// A question of a set's assertion that was answered with something else than one whole number.
 pub(crate) fn no_number(side: &Side, why: &str) -> Error {
     Error::permanent("AssertionsInvalid", format!("{}: {why}", side.resource))
@@ -41,7 +93,7 @@ pub(crate) async fn keys(secrets: &impl PlainSecrets, secret: &str) -> Result<Ke
 pub(crate) fn judgement(rows: &[Row], drill: &Drill, keys: &Keys) -> Judgement {
     let restored_to = match drill.choice.to {
         To::Instant(instant) => Some(instant),
-        To::Point(_) => None,
+        To::Point(_) => drill.instant,
     };
     let question = Question {
         resource: &drill.resource,
@@ -90,5 +142,23 @@ pub(crate) fn in_short(loss: &heartbeat::Loss) -> Loss {
         heartbeat::Loss::Estimated(estimate) => {
             Loss { is_measured: false, at_least_ms: estimate.loss_ms, at_most_ms: estimate.loss_ms }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn evidence_that_is_too_large_is_shortened_and_says_so() {
+        let table = json!({"relation": "public.orders", "rows": 1, "bytes": 100, "is_whole": true});
+        let database = json!({"database": "shop", "rows": 5, "tables": vec![table; 100]});
+        let large = json!({"databases": vec![database; 40], "loss": {"known": "estimated"}});
+        let shorter = shortened(large.clone());
+        assert!(large.to_string().len() > LARGEST && shorter.to_string().len() <= LARGEST);
+        assert_eq!(shorter["lists_shortened_to"], 20);
+        assert_eq!(shorter["loss"]["known"], "estimated");
+        assert_eq!(shortened(json!({"rows": 5})), json!({"rows": 5}));
+        assert_eq!(shortened(json!({"text": "x".repeat(200_000)})), json!({"left_out": "200011 bytes"}));
     }
 }

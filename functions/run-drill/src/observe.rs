@@ -1,7 +1,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use domain::{
-    Engine as Kind, PlanDocument, RecoveryPointId, ResourceId,
+    BackupPlan, Engine as Kind, PlanDocument, RecoveryPointId, RecoverySet, ResourceId,
     drill::history,
     retention::{Region, Worth},
 };
@@ -17,7 +17,7 @@ use crate::{
     Ask, budget,
     engine::{Engine, Engines, Looked, Stored, Subject},
     record::Kept,
-    set::{self, KeptSet, SetCandidate},
+    set::{self, KeptSet, SetCandidate, SetDrill},
 };
 
 /// The function, with the outside systems that it sees.
@@ -36,6 +36,8 @@ pub struct RunDrill<R, E, T, I, P, C, L, B, D> {
     pub journal: Journal<L, B, D>,
     /// How much may be done.
     pub limits: Limits,
+    /// The Region of the databases, which with the name of restore-database says which deployment this is.
+    pub region: String,
 }
 
 /// How much may be done.
@@ -78,14 +80,17 @@ impl<I: Rds, S: Store> Points for Sources<I, S> {
 #[derive(Debug)]
 pub struct Observed {
     pub(crate) ask: Ask,
-    pub(crate) plans: PlanDocument,
+    /// Without them nothing is begun, and what is under way goes on.
+    pub(crate) plans: Result<PlanDocument>,
     pub(crate) limits: Limits,
+    /// What the ids of this deployment's drills end in: several may share an account and its Regions.
+    pub(crate) mark: String,
     /// What each engine answered.
     pub(crate) looked: BTreeMap<Kind, Result<Looked>>,
     /// What is remembered, of everything that is protected or was ever drilled.
     pub(crate) records: BTreeMap<ResourceId, Result<Option<Kept>>>,
     /// What the ledger has of the days of drills under way.
-    pub(crate) recorded: BTreeSet<EntryKey>,
+    pub(crate) recorded: Result<BTreeSet<EntryKey>>,
     /// What could be begun, in this order.
     pub(crate) candidates: Vec<Candidate>,
     /// What is remembered of the drills of recovery sets.
@@ -124,12 +129,13 @@ where
     D: Documents,
 {
     let RunDrill { engines, journal, limits, .. } = function;
-    let plans = function.plans.read().await?;
+    let plans = function.plans.read().await;
+    let known = plans.as_ref().cloned().unwrap_or_default();
     // Before the documents: what a drill made is seen with the document that it was made by.
     let (rds, redis, turso) = join!(
-        Box::pin(engines.rds.look(&plans)),
-        Box::pin(engines.redis.look(&plans)),
-        Box::pin(engines.turso.look(&plans)),
+        Box::pin(engines.rds.look(&known)),
+        Box::pin(engines.redis.look(&known)),
+        Box::pin(engines.turso.look(&known)),
     );
     let looked = BTreeMap::from([(Kind::Rds, rds), (Kind::Redis, redis), (Kind::Turso, turso)]);
     let records = records(&journal.documents, &looked).await?;
@@ -137,12 +143,13 @@ where
         .filter_map(|kept| kept.record.under_way.as_ref())
         .flat_map(crate::drill::Drill::days)
         .collect();
-    let recorded = if days.is_empty() { BTreeSet::new() } else { journal.ledger.keys(&days).await? };
-    let sets = sets(&journal.documents, &plans).await?;
+    let recorded = if days.is_empty() { Ok(BTreeSet::new()) } else { journal.ledger.keys(&days).await };
+    let sets = sets(&journal.documents, &known).await?;
     let mut observed = Observed {
         ask,
         plans,
         limits: *limits,
+        mark: RecoveryPointId::mark(&format!("{}/{}", function.region, function.restore)),
         looked,
         records,
         recorded,
@@ -155,12 +162,30 @@ where
         return Ok(observed);
     }
     let inventory = function.points.points(now).await;
+    let plans = &known;
     for (set, members) in of_sets {
-        let members = candidates(function, &observed.plans, &inventory, members, now).await;
+        let members = candidates(function, plans, &inventory, members, now).await;
         observed.set_candidates.push(SetCandidate { set, members });
     }
-    observed.candidates = candidates(function, &observed.plans, &inventory, wanted, now).await;
+    observed.candidates = candidates(function, plans, &inventory, wanted, now).await;
     Ok(observed)
+}
+
+impl Observed {
+    /// The plan of that name, as far as plans are known.
+    pub(crate) fn plan(&self, name: &str) -> Option<&BackupPlan> {
+        self.plans.as_ref().ok()?.get(name)
+    }
+
+    /// The recovery sets, as far as plans are known.
+    pub(crate) fn recovery_sets(&self) -> &[RecoverySet] {
+        self.plans.as_ref().map(PlanDocument::recovery_sets).unwrap_or_default()
+    }
+
+    /// The drills of sets under way.
+    pub(crate) fn sets_under_way(&self) -> impl Iterator<Item = &SetDrill> {
+        self.sets.values().filter_map(|read| read.as_ref().ok()?.as_ref()?.record.under_way.as_ref())
+    }
 }
 
 /// Those that could be read.

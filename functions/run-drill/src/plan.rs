@@ -17,7 +17,7 @@ use crate::{
     Ask,
     act::{Action, End, Sight},
     budget::{self, afford, record, room, spent},
-    drill::{Drill, LONGEST, Stage},
+    drill::{Drill, Heartbeats, LONGEST, Stage},
     engine::{Looked, Made, Staging},
     findings,
     observe::{Candidate, Observed, again, kept},
@@ -31,6 +31,9 @@ const GRACE: SignedDuration = SignedDuration::from_hours(1);
 /// Decides.
 pub(crate) fn plan(observed: &Observed, now: Timestamp) -> Result<Plan<Action>> {
     let mut plan = Plan::empty();
+    if let (Err(error), false) = (&observed.plans, observed.ask == Ask::Tick) {
+        return Err(again(error));
+    }
     match &observed.ask {
         Ask::Now { resource, .. } => now_asked(observed, resource, now, &mut plan)?,
         Ask::Set { name } => {
@@ -40,11 +43,11 @@ pub(crate) fn plan(observed: &Observed, now: Timestamp) -> Result<Plan<Action>> 
         Ask::All => all_asked(observed, now, &mut plan),
         Ask::Tick => {
             what_is_unknown(observed, &mut plan);
-            under_way(observed, &mut plan);
+            under_way(observed, now, &mut plan);
             leaks(observed, now, &mut plan);
             first_seen(observed, now, &mut plan);
-            set::plan(observed, now, &mut plan)?;
-            begin_due(observed, now, &mut plan);
+            let begun = set::plan(observed, now, &mut plan);
+            begin_due(observed, now, begun, &mut plan);
             findings::of_records(observed, now, &mut plan);
         }
     }
@@ -52,6 +55,12 @@ pub(crate) fn plan(observed: &Observed, now: Timestamp) -> Result<Plan<Action>> 
 }
 
 fn what_is_unknown(observed: &Observed, plan: &mut Plan<Action>) {
+    if let Err(error) = &observed.plans {
+        plan.do_without("plans", error);
+    }
+    if let Err(error) = &observed.recorded {
+        plan.do_without("ledger", error);
+    }
     for (engine, looked) in &observed.looked {
         match looked {
             Ok(looked) => {
@@ -70,25 +79,26 @@ fn what_is_unknown(observed: &Observed, plan: &mut Plan<Action>) {
     }
 }
 
-fn under_way(observed: &Observed, plan: &mut Plan<Action>) {
+fn under_way(observed: &Observed, now: Timestamp, plan: &mut Plan<Action>) {
     for kept in kept(&observed.records) {
         let Some(drill) = &kept.record.under_way else { continue };
-        let sight = sight(observed, drill);
+        let sight = sight(observed, drill, now);
         let reason = format!("{} is {}", drill.id, drill.stage.says());
         plan.act(&kept.resource, Action::Step { kept: Box::new(kept.clone()), sight }, reason);
     }
 }
 
 /// What there is of a drill.
-fn sight(observed: &Observed, drill: &Drill) -> Sight {
+fn sight(observed: &Observed, drill: &Drill, now: Timestamp) -> Sight {
     let looked = observed.looked.get(&drill.resource.engine).and_then(|looked| looked.as_ref().ok());
-    let answered = |looked: &Looked| looked.silent.iter().all(|(region, _)| *region != drill.staging.region);
+    let answered = |looked: &Looked| looked.answered.contains(&drill.staging.region);
     let made = looked.into_iter().flat_map(|looked| &looked.made);
     Sight {
         made: made.filter(|made| made.is_of(drill)).cloned().collect(),
-        is_released: drill.set.as_ref().is_none_or(|of| set::is_released(observed, of)),
+        is_released: drill.has_expired(now)
+            || drill.set.as_ref().is_none_or(|of| set::is_released(observed, of)),
         is_whole: looked.is_some_and(answered),
-        end: drill.restore_id.as_deref().and_then(|id| end(&observed.recorded, drill, id)),
+        end: drill.restore_id.as_deref().and_then(|id| end(observed.recorded.as_ref().ok()?, drill, id)),
     }
 }
 
@@ -107,16 +117,15 @@ fn end(recorded: &BTreeSet<EntryKey>, drill: &Drill, restore_id: &str) -> Option
     failed.or_else(|| of_kind("restore-completed").map(|key| End::Completed((*key).clone())))
 }
 
-/// What no drill under way made, or what has outlived its drill.
+/// What no drill under way made, and what has outlived its drill, whatever that's record says. What another deployment's drill made is that
+/// one's to delete.
 fn leaks(observed: &Observed, now: Timestamp, plan: &mut Plan<Action>) {
     for made in observed.looked.values().flatten().flat_map(|looked| &looked.made) {
         let expired = made.expires.is_none_or(|expires| now.duration_since(expires) > GRACE);
-        let is_known = match observed.records.get(&made.resource) {
-            // Whose record cannot be read may be under way.
-            Some(Err(_)) => !expired,
-            _ => is_under_way(observed, made),
-        };
-        if is_known {
+        let is_others = made.drill.as_ref().is_some_and(|id| !id.ends_with(&format!("-{}", observed.mark)));
+        // A drill without a tag that can be seen is known by its name alone, and does not expire.
+        let is_known = is_under_way(observed, made) && (made.drill.is_none() || !expired);
+        if is_others || is_known {
             continue;
         }
         plan.find(findings::leaked(made, now));
@@ -129,9 +138,12 @@ fn leaks(observed: &Observed, now: Timestamp, plan: &mut Plan<Action>) {
     }
 }
 
+/// Whether a drill that goes on may need it. Of a document that cannot be read nobody knows.
 fn is_under_way(observed: &Observed, made: &Made) -> bool {
+    let is_unreadable = matches!(observed.records.get(&made.resource), Some(Err(_)));
     let mut drills = kept(&observed.records).filter_map(|kept| kept.record.under_way.as_ref());
-    drills.any(|drill| made.is_of(drill))
+    (made.drill.is_some() && is_unreadable)
+        || drills.any(|drill| made.is_of(drill))
         || made.drill.as_ref().is_some_and(|id| set::is_under_way(observed, id))
 }
 
@@ -149,22 +161,25 @@ pub(crate) fn protected(observed: &Observed) -> impl Iterator<Item = &(ResourceI
     observed.looked.values().flatten().flat_map(|looked| &looked.protected)
 }
 
-fn begin_due(observed: &Observed, now: Timestamp, plan: &mut Plan<Action>) {
-    let mut spent = spent(observed, now);
+/// As many as there is room and money for, beside the sets that begin.
+fn begin_due(observed: &Observed, now: Timestamp, begun: set::Begun, plan: &mut Plan<Action>) {
+    let (mut room, mut spent) = (room(observed).saturating_sub(begun.drills), begun.spent);
     for candidate in &observed.candidates {
         let Some(kept) = record(observed, &candidate.resource) else { continue };
         if set::holds(observed, &candidate.resource) {
             plan.wait(&candidate.resource, "it is drilled with its set first");
             continue;
         }
-        match new_drill(observed, candidate, "its schedule", now) {
-            Ok(drill) => match afford(observed.limits, spent, &drill.staging, &candidate.resource) {
-                Ok(after) => {
-                    spent = after;
-                    begin(kept.clone(), drill, false, plan);
-                }
-                Err(error) => plan.refuse(&candidate.resource, error),
-            },
+        let drill = new_drill(observed, candidate, "its schedule", now);
+        match drill.and_then(|drill| {
+            let after = afford(observed.limits, spent, &drill.staging, &candidate.resource)?;
+            Ok((drill, after))
+        }) {
+            Ok(_) if room == 0 => plan.wait(&candidate.resource, "it is due, and waits for its turn"),
+            Ok((drill, after)) => {
+                (room, spent) = (room - 1, after);
+                begin(kept.clone(), drill, false, plan);
+            }
             Err(error) => plan.refuse(&candidate.resource, error),
         }
     }
@@ -189,7 +204,7 @@ fn now_asked(
         Some(Ok(None)) | None => Kept::new(resource, now),
     };
     if let Some(drill) = &kept.record.under_way {
-        let sight = sight(observed, drill);
+        let sight = sight(observed, drill, now);
         let reason = format!("{} was begun at {} and is {}", drill.id, drill.asked_at, drill.stage.says());
         plan.act(resource, Action::Step { kept: Box::new(kept), sight }, reason);
         return Ok(());
@@ -254,7 +269,7 @@ fn new_drill(observed: &Observed, candidate: &Candidate, by: &str, now: Timestam
     let [home, recovery] = points.as_ref().map_err(again)?;
     let past = record(observed, resource).map(|kept| kept.record.history.ways()).unwrap_or_default();
     let (choices, wanted) = (Choices { home, recovery, window }, budget::wanted_way(observed, resource));
-    let id = Drill::id_of(resource, now);
+    let id = Drill::id_of(resource, now, &observed.mark);
     let choice = wanted_choice(choices, &past, &id, wanted).ok_or_else(|| nothing(resource, wanted))?;
     new_drill_as(observed, candidate, choice, by, now)
 }
@@ -273,9 +288,10 @@ pub(crate) fn new_drill_as(
         let message = format!("{resource} is not drilled: plan {plan}: {invalid}; mend the plan document");
         return Err(Error::misconfigured("AssertionsInvalid", message));
     }
-    let id = Drill::id_of(resource, now);
+    let id = Drill::id_of(resource, now, &observed.mark);
     let staging = staging(subject.staging(choice.region), resource)?;
-    let objectives = observed.plans.get(plan).map(|plan| plan.objectives).unwrap_or_default();
+    let backup_plan = observed.plan(plan);
+    let objectives = backup_plan.map(|plan| plan.objectives).unwrap_or_default();
     let milliseconds = |time: SignedDuration| u64::try_from(time.as_millis()).unwrap_or(0);
     Ok(Drill {
         name: Drill::name_of(resource, &id),
@@ -295,6 +311,10 @@ pub(crate) fn new_drill_as(
         set: None,
         instant: None,
         assertions: subject.assertions.clone(),
+        heartbeats: Heartbeats {
+            are_planned: backup_plan.is_some_and(|plan| plan.heartbeats.contains_key(resource)),
+            since: record(observed, resource).and_then(|kept| kept.record.heartbeats_since),
+        },
         known: record(observed, resource).map(|kept| kept.record.known.clone()).unwrap_or_default(),
         stage: Stage::Asked,
         checked_since: None,

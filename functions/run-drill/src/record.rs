@@ -28,6 +28,9 @@ pub(crate) struct Record {
     /// The drill under way.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) under_way: Option<Drill>,
+    /// The first state, of those that drills restored, that had heartbeats.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) heartbeats_since: Option<Timestamp>,
     /// What the checks of the last drill left for those of the next.
     #[serde(default)]
     pub(crate) known: Value,
@@ -59,8 +62,14 @@ pub struct Kept {
 impl Kept {
     /// Where nothing is remembered yet.
     pub(crate) fn new(resource: &ResourceId, since: Timestamp) -> Self {
-        let record =
-            Record { since, wanted: None, under_way: None, known: Value::Null, history: History::default() };
+        let record = Record {
+            since,
+            wanted: None,
+            under_way: None,
+            heartbeats_since: None,
+            known: Value::Null,
+            history: History::default(),
+        };
         Self { resource: resource.clone(), record, version: None }
     }
 

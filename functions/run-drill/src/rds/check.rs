@@ -1,19 +1,24 @@
 //! Whether a restored PostgreSQL server is what was lost: every database of it, in as many turns as it takes.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use domain::{
     Question, Side,
     drill::{To, history::Verdict},
     tag,
 };
-use heartbeat::{Basis, Estimate, Judgement, Row, Unmeasured};
+use heartbeat::{Basis, Estimate, Judgement, Row};
 use jiff::Timestamp;
 use postgres::{
     Server,
     checks::{
-        Catalog, Checks, Commits, Difference, DifferenceKind, Evidence, Fault, Session, Structure, Walk,
-        assertions, check_structure, compare, read_tables,
+        Amcheck, Catalog, Checks, Commits, Difference, DifferenceKind, Evidence, Fault, FaultKind, Session,
+        Structure, Walk,
+        assertions::{self, Assertion},
+        check_structure, compare, read_tables,
     },
 };
 use rds::{Instance, Rds};
@@ -24,6 +29,7 @@ use serde_json::{Value, json};
 
 use super::RdsDrills;
 use crate::{
+    act::failed,
     drill::Drill,
     engine::{Checked, Turn},
     measure,
@@ -35,24 +41,28 @@ use crate::{
 struct Progress {
     /// The databases of the server; `None` as long as nobody asked.
     databases: Option<Vec<String>>,
+    /// Those of the source; why it was not asked.
+    source: Option<Result<Vec<String>, String>>,
     /// Those that are done.
-    done: Vec<Database>,
+    done: Vec<Finished>,
     /// The one that is being checked.
     current: Option<Database>,
     /// Of the server, as its first database tells it.
     commits: Option<Commits>,
-    /// The newest heartbeats, of the one database that has them.
+    /// Whether heartbeats were read, or why not.
+    sought: Option<String>,
+    /// The heartbeats, of the one database that has them.
     heartbeats: Option<Judgement>,
-    /// Why the source's catalog was not compared.
-    not_compared: Option<String>,
 }
 
-/// What is known of one database.
+/// What is known of the database that is being checked.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
 struct Database {
     name: String,
     catalog: Option<Catalog>,
+    /// How many tables the source's has now; `None` if it was not asked.
+    tables_at_source: Option<u64>,
     differences: Vec<Difference>,
     tables: Walk,
     structure: Structure,
@@ -60,18 +70,40 @@ struct Database {
     is_heartbeat_sought: bool,
 }
 
-/// What the next drill should know: what the source had at this one, by database.
+/// What stays of a database that is done.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+struct Finished {
+    name: String,
+    /// How many relations were read to their ends.
+    relations: u64,
+    tables_at_source: Option<u64>,
+    has_assertions: bool,
+    /// The first thing that is wrong: a code, and a sentence.
+    failure: Option<(String, String)>,
+    unchecked: Vec<String>,
+    /// What it has: for the next drill.
+    had: BTreeSet<String>,
+    evidence: Value,
+}
+
+/// What the next drill should know: what was there at this one.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 struct Known {
-    /// When.
+    /// Of when that state was.
     at: Option<Timestamp>,
-    /// `extension hstore`, `role app`.
-    had: BTreeSet<String>,
+    /// `extension hstore`, `role app`, by database.
+    had: BTreeMap<String, BTreeSet<String>>,
+    /// How many relations each database had.
+    relations: BTreeMap<String, u64>,
 }
 
 /// How long a small question may take.
 const SMALL: Duration = Duration::from_secs(30);
+
+/// How long a question across a set may take.
+const ACROSS: Duration = Duration::from_mins(2);
 
 pub(super) async fn check<R: Rds, S: Secrets + PlainSecrets, P: Checks>(
     function: &RdsDrills<R, S, P>,
@@ -91,9 +123,16 @@ pub(super) async fn check<R: Rds, S: Secrets + PlainSecrets, P: Checks>(
             let session = function.postgres.open(&server, &credentials).await?;
             let names = session.databases().await.map_err(|fault| fault.into_error("list its databases"))?;
             progress.commits = session.commits().await.ok();
+            progress.source = Some(at_source(function, drill).await.map_err(|error| error.report()));
             progress.databases.insert(names).clone()
         }
     };
+    let all = assertions::parse("assertions", &json!(drill.assertions)).map_err(|_| {
+        Error::permanent(
+            "AssertionsInvalid",
+            "the plan's assertions cannot be read by this version; drill again",
+        )
+    })?;
     while let Some(name) = names.get(progress.done.len()) {
         if turn.left() < Duration::from_secs(1) {
             return Ok(Checked::Further(json!(progress)));
@@ -105,33 +144,54 @@ pub(super) async fn check<R: Rds, S: Secrets + PlainSecrets, P: Checks>(
         if database.catalog.is_none() {
             // Before amcheck is made in it.
             let catalog = session.catalog().await.map_err(|fault| fault.into_error("read its catalog"))?;
-            match source(function, drill, name).await {
-                Ok(source) => database.differences = compare(&source, &catalog),
-                Err(error) => {
-                    progress.not_compared.get_or_insert(error.report());
-                }
-            }
+            let source = source(function, drill, name).await.ok();
+            // What is unsound is so whatever the source has.
+            database.differences = compare(source.as_ref().unwrap_or(&catalog), &catalog);
+            database.tables_at_source = source.map(|source| source.counts.tables);
             database.catalog = Some(catalog);
         }
         if !database.is_heartbeat_sought {
             database.is_heartbeat_sought = true;
             if progress.heartbeats.is_none() {
                 progress.heartbeats = heartbeats(function, &session, drill).await?;
+                let sought = if function.heartbeat_secret.is_some() {
+                    measure::READ
+                } else {
+                    "no keys to verify them by"
+                };
+                progress.sought = Some(sought.to_owned());
             }
         }
-        let went = walk(&session, &mut database, drill, turn).await;
+        let went = walk(&session, &mut database, &all, turn).await;
         // What was done until a connection was lost is kept.
         progress.current = Some(database);
         match went {
-            Ok(true) => progress.done.extend(progress.current.take()),
+            Ok(true) => {
+                let done = progress.current.take().map(|database| database.finish(drill));
+                progress.done.extend(done);
+            }
             Ok(false) => return Ok(Checked::Further(json!(progress))),
-            Err(fault) => {
+            Err(fault) if matches!(fault.kind, FaultKind::Unavailable | FaultKind::TimeLimit) => {
                 tracing::warn!("{}: {fault:?}; the next tick goes on", drill.id);
                 return Ok(Checked::Further(json!(progress)));
             }
+            // It is of no one relation: the catalogs themselves cannot be read.
+            Err(fault) => return Err(fault.into_error(&format!("check database {name} to the end"))),
         }
     }
-    Ok(over(&progress, drill, turn.now))
+    Ok(over(&progress, drill, &all))
+}
+
+/// The databases of the source, as it is now.
+async fn at_source<R: Rds, S: Secrets, P: Checks>(
+    function: &RdsDrills<R, S, P>,
+    drill: &Drill,
+) -> Result<Vec<String>> {
+    let instance = function.home.instance(&drill.resource.name).await?;
+    let (server, credentials) =
+        reach(function, &instance.ok_or_else(|| super::gone(&drill.resource))?).await?;
+    let session = function.postgres.open(&server, &credentials).await?;
+    session.databases().await.map_err(|fault| fault.into_error("list the source's databases"))
 }
 
 /// The one whole number that a statement answers.
@@ -148,7 +208,10 @@ pub(super) async fn number<R: Rds, S: Secrets, P: Checks>(
         reach(function, &instance.ok_or_else(|| super::gone(&drill.resource))?).await?;
     let at = Server { database: side.database.clone().unwrap_or_else(|| server.database.clone()), ..server };
     let session = function.postgres.open(&at, &credentials).await?;
-    let answer = session.answer(sql, SMALL).await.map_err(|fault| fault.into_error("ask across the set"))?;
+    let answer = session.answer(sql, ACROSS).await.map_err(|fault| match fault.kind {
+        FaultKind::TimeLimit => measure::no_number(side, "there was no answer within two minutes"),
+        _ => fault.into_error("ask across the set"),
+    })?;
     let first = answer.first.filter(|_| answer.columns == 1 && answer.rows == 1).and_then(|cell| cell.text);
     let text = first.ok_or_else(|| measure::no_number(side, "the answer is not one row with one value"))?;
     text.parse().map_err(|_| measure::no_number(side, "the answer is no whole number"))
@@ -229,7 +292,7 @@ async fn text(session: &impl Session, sql: &str) -> Result<Option<String>> {
 async fn walk(
     session: &impl Session,
     database: &mut Database,
-    drill: &Drill,
+    all: &[Assertion],
     turn: Turn,
 ) -> Result<bool, Fault> {
     let left = || turn.left();
@@ -241,8 +304,6 @@ async fn walk(
     if !database.structure.is_over {
         return Ok(false);
     }
-    // They were read when the drill was begun; what cannot be read any more is no assertion.
-    let all = assertions::parse("assertions", &json!(drill.assertions)).unwrap_or_default();
     let own: Vec<_> = all.iter().filter(|assertion| assertion.database == database.name).collect();
     for assertion in own.iter().skip(database.asserted.len()) {
         if !turn.has_room_for(assertion.within.unsigned_abs()) {
@@ -253,59 +314,161 @@ async fn walk(
     Ok(true)
 }
 
-fn over(progress: &Progress, drill: &Drill, now: Timestamp) -> Checked {
-    let known: Known = serde_json::from_value(drill.known.clone()).unwrap_or_default();
-    let verdict = match first_failure(progress, drill, &known) {
-        Some((code, says)) => Verdict::Failed { code: code.to_owned(), says },
-        None => Verdict::Passed,
-    };
-    let loss = loss(progress, drill);
-    Checked::Over {
-        verdict,
-        loss: Some(measure::in_short(&loss)),
-        evidence: evidence(progress, &loss),
-        known: json!(had(progress, now)),
+impl Database {
+    /// What stays of it.
+    fn finish(self, drill: &Drill) -> Finished {
+        let known: Known = serde_json::from_value(drill.known.clone()).unwrap_or_default();
+        let failure = self.failure(drill, &known);
+        let mut unchecked = Vec::new();
+        if let Some(Amcheck::NotAvailable { reason }) = &self.structure.amcheck {
+            unchecked.push(format!(
+                "database {}: the structure of heaps and indexes (amcheck: {reason})",
+                self.name
+            ));
+        }
+        Finished {
+            relations: self.tables.relations,
+            tables_at_source: self.tables_at_source,
+            has_assertions: !self.asserted.is_empty(),
+            failure: failure.map(|(code, says)| (code.to_owned(), format!("database {}: {says}", self.name))),
+            unchecked,
+            had: self.catalog.iter().flat_map(had).collect(),
+            evidence: self.evidence(),
+            name: self.name,
+        }
     }
-}
 
-/// The first thing that is wrong, databases in their order.
-fn first_failure(progress: &Progress, drill: &Drill, known: &Known) -> Option<(&'static str, String)> {
-    for database in &progress.done {
-        let of = |what: String| format!("database {}: {what}", database.name);
-        if database.catalog.as_ref().is_some_and(|catalog| catalog.hides_damage) {
+    /// The first thing that is wrong.
+    fn failure(&self, drill: &Drill, known: &Known) -> Option<(&'static str, String)> {
+        if self.catalog.as_ref().is_some_and(|catalog| catalog.hides_damage) {
             let says = "the server is set to pass over damaged pages (zero_damaged_pages or ignore_checksum_failure)";
-            return Some(("DamageHidden", of(says.to_owned())));
+            return Some(("DamageHidden", says.to_owned()));
         }
-        if let Some(difference) = database.differences.iter().find(|one| is_lost(one, drill, known)) {
-            return Some(("CatalogDiffers", of(difference.to_string())));
+        if let Some(difference) = self.differences.iter().find(|one| self.is_lost(one, drill, known)) {
+            return Some(("CatalogDiffers", difference.to_string()));
         }
-        let Structure { heaps, indexes, .. } = &database.structure;
+        let had = known.relations.get(&self.name).copied().unwrap_or(0);
+        if self.tables.relations == 0 && had > 0 && self.tables_at_source != Some(0) && known.is_before(drill)
+        {
+            return Some(("TablesMissing", format!("it has no table, and had {had}")));
+        }
+        let Structure { heaps, indexes, .. } = &self.structure;
         let walks = [
-            ("TableUnreadable", &database.tables.evidence),
+            ("TableUnreadable", &self.tables.evidence),
             ("HeapDamaged", &heaps.evidence),
             ("IndexDamaged", &indexes.evidence),
         ];
-        for (code, found) in walks {
-            if let Some(says) = first(found) {
-                return Some((code, of(says)));
-            }
+        if let Some(found) = walks.into_iter().find_map(|(code, found)| Some((code, first(found)?))) {
+            return Some(found);
         }
-        if let Some(verdict) = database.asserted.iter().find(|verdict| !verdict.holds) {
-            let says = format!(
-                "assertion {:?}: expected {}, found {}",
-                verdict.name, verdict.expected, verdict.found
-            );
-            return Some(("AssertionFailed", of(says)));
+        let failed = self.asserted.iter().find(|verdict| !verdict.holds)?;
+        // What was found instead may be somebody's: the ledger has it.
+        Some((
+            "AssertionFailed",
+            format!("assertion {:?} does not hold: expected {}", failed.name, failed.expected),
+        ))
+    }
+
+    /// Whether a difference from the source cannot be explained by what was done at the source since: it had it before the state
+    /// that was restored, and has it still.
+    fn is_lost(&self, difference: &Difference, drill: &Drill, known: &Known) -> bool {
+        let had_before = || known.had.get(&self.name).is_some_and(|had| had.contains(&difference.what));
+        match difference.kind {
+            DifferenceKind::Unsound => true,
+            DifferenceKind::Missing => known.is_before(drill) && had_before(),
+            DifferenceKind::Changed | DifferenceKind::Fewer => false,
         }
     }
-    // Of a database that is not there an assertion cannot hold.
-    let all = assertions::parse("assertions", &json!(drill.assertions)).unwrap_or_default();
-    let missing = all.iter().find(|one| !progress.done.iter().any(|database| database.name == one.database));
-    if let Some(assertion) = missing {
+
+    fn evidence(&self) -> Value {
+        let Self { name, catalog, differences, tables, structure, asserted, .. } = self;
+        let told: Vec<_> = tables.tables.iter().take(TABLES).collect();
+        json!({
+            "database": name,
+            "server_version": catalog.as_ref().map(|catalog| &catalog.server_version),
+            "counts": catalog.as_ref().map(|catalog| &catalog.counts),
+            "differences": differences,
+            "relations": tables.relations, "rows": tables.rows, "bytes": tables.bytes,
+            "tables": told, "read": tables.evidence,
+            "amcheck": structure.amcheck, "heaps": structure.heaps.evidence,
+            "indexes_checked": structure.indexes.checked, "indexes": structure.indexes.evidence,
+            "assertions": asserted,
+        })
+    }
+}
+
+impl Known {
+    /// Whether it is of a state before the one that was restored.
+    fn is_before(&self, drill: &Drill) -> bool {
+        self.at.is_some_and(|at| at < drill.restored_state())
+    }
+}
+
+/// What a catalog has that must not be missing from a later state.
+fn had(catalog: &Catalog) -> impl Iterator<Item = String> {
+    let extensions = catalog.extensions.keys().map(|name| format!("extension {name}"));
+    extensions.chain(catalog.roles.keys().map(|name| format!("role {name}")))
+}
+
+/// So many tables of each database are told one by one.
+const TABLES: usize = 100;
+
+fn over(progress: &Progress, drill: &Drill, all: &[Assertion]) -> Checked {
+    let verdict = match first_failure(progress, drill, all) {
+        Some((code, says)) => failed(&code, says),
+        None => Verdict::Passed,
+    };
+    let loss = loss(progress, drill);
+    let mut unchecked: Vec<String> = progress.done.iter().flat_map(|done| done.unchecked.clone()).collect();
+    if let Some(Err(why)) = &progress.source {
+        unchecked.push(format!("nothing was compared with the source: {why}"));
+    }
+    let databases: Vec<&Value> = progress.done.iter().map(|done| &done.evidence).collect();
+    let evidence = json!({
+        "databases": databases,
+        "newest_commit": progress.commits.as_ref().and_then(Commits::newest),
+        "commits": progress.commits,
+        "heartbeats": progress.heartbeats, "heartbeats_sought": progress.sought,
+        "loss": loss,
+    });
+    let known = Known {
+        at: Some(drill.restored_state()),
+        had: progress.done.iter().map(|done| (done.name.clone(), done.had.clone())).collect(),
+        relations: progress.done.iter().map(|done| (done.name.clone(), done.relations)).collect(),
+    };
+    Checked::Over { verdict, loss: Some(measure::in_short(&loss)), evidence, unchecked, known: json!(known) }
+}
+
+/// The first thing that is wrong: with the server as a whole, then with its databases in their order.
+fn first_failure(progress: &Progress, drill: &Drill, all: &[Assertion]) -> Option<(String, String)> {
+    let known: Known = serde_json::from_value(drill.known.clone()).unwrap_or_default();
+    let is_there = |name: &String| progress.done.iter().any(|done| done.name == *name);
+    let failure = |code: &str, says: String| Some((code.to_owned(), says));
+    if let Some(Ok(source)) = &progress.source {
+        // What the source has, and had before the state that was restored.
+        let lost = source.iter().find(|name| known.relations.contains_key(*name) && !is_there(name));
+        if let Some(name) = lost.filter(|_| known.is_before(drill)) {
+            return failure("DatabaseMissing", format!("there is no database {name}, which the source has"));
+        }
+    }
+    if let Some(assertion) = all.iter().find(|one| !is_there(&one.database)) {
         let says = format!("assertion {:?}: there is no database {}", assertion.name, assertion.database);
-        return Some(("AssertionFailed", says));
+        return failure("AssertionFailed", says);
     }
-    progress.heartbeats.as_ref().and_then(measure::unsound)
+    if let Some(found) = progress.done.iter().find_map(|done| done.failure.clone()) {
+        return Some(found);
+    }
+    let is_empty = |done: &Finished| done.relations == 0 && !done.has_assertions;
+    let is_so_at_source = |done: &Finished| done.tables_at_source == Some(0);
+    if progress.done.iter().all(is_empty)
+        && !(!progress.done.is_empty() && progress.done.iter().all(is_so_at_source))
+    {
+        let says =
+            "it has no tables at all, and nobody could say that its source has none; nothing was proven";
+        return failure("NothingChecked", says.to_owned());
+    }
+    let (code, says) = progress.heartbeats.as_ref().and_then(measure::unsound)?;
+    failure(code, says)
 }
 
 fn first(found: &Evidence) -> Option<String> {
@@ -315,75 +478,13 @@ fn first(found: &Evidence) -> Option<String> {
     })
 }
 
-/// Whether a difference from the source cannot be explained by what was done at the source since: it had it before the state that
-/// was restored, and has it still.
-fn is_lost(difference: &Difference, drill: &Drill, known: &Known) -> bool {
-    let had_before =
-        known.at.is_some_and(|at| at < restored_state(drill)) && known.had.contains(&difference.what);
-    match difference.kind {
-        DifferenceKind::Unsound => true,
-        DifferenceKind::Missing => had_before,
-        DifferenceKind::Changed | DifferenceKind::Fewer => false,
-    }
-}
-
-/// Of when the restored state is, as far as its name says.
-fn restored_state(drill: &Drill) -> Timestamp {
-    match &drill.choice.to {
-        To::Instant(instant) => *instant,
-        To::Point(id) => id.parts().map_or(drill.asked_at, |parts| parts.slot.instant()),
-    }
-}
-
-/// What is there, and was there at the source: by this the next drill knows what must not be missing.
-fn had(progress: &Progress, now: Timestamp) -> Known {
-    let catalogs = progress.done.iter().filter_map(|database| database.catalog.as_ref());
-    let had = catalogs.flat_map(|catalog| {
-        let extensions = catalog.extensions.keys().map(|name| format!("extension {name}"));
-        extensions.chain(catalog.roles.keys().map(|name| format!("role {name}")))
-    });
-    Known { at: Some(now), had: had.collect() }
-}
-
 fn loss(progress: &Progress, drill: &Drill) -> heartbeat::Loss {
     let basis = match drill.choice.to {
         To::Instant(_) => Basis::RestoredTo,
         To::Point(_) => Basis::Slot,
     };
     // What the server itself remembers of its newest commit is nearer to the truth than what anybody says, and no measure.
-    let estimate = Estimate::new(basis, restored_state(drill), drill.until(), Unmeasured::NoHeartbeats);
+    let because = measure::unmeasured(progress.sought.as_deref());
+    let estimate = Estimate::new(basis, drill.restored_state(), drill.until(), because);
     heartbeat::Loss::of(progress.heartbeats.as_ref(), estimate)
-}
-
-/// So many tables of each database are told one by one.
-const TABLES: usize = 100;
-
-fn evidence(progress: &Progress, loss: &heartbeat::Loss) -> Value {
-    let databases: Vec<Value> = progress
-        .done
-        .iter()
-        .map(|database| {
-            let Database { name, catalog, differences, tables, structure, asserted, .. } = database;
-            let told: Vec<_> = tables.tables.iter().take(TABLES).collect();
-            json!({
-                "database": name,
-                "server_version": catalog.as_ref().map(|catalog| &catalog.server_version),
-                "counts": catalog.as_ref().map(|catalog| &catalog.counts),
-                "differences": differences,
-                "relations": tables.relations, "rows": tables.rows, "bytes": tables.bytes,
-                "tables": told, "read": tables.evidence,
-                "amcheck": structure.amcheck, "heaps": structure.heaps.evidence,
-                "indexes_checked": structure.indexes.checked, "indexes": structure.indexes.evidence,
-                "assertions": asserted,
-            })
-        })
-        .collect();
-    json!({
-        "databases": databases,
-        "newest_commit": progress.commits.as_ref().and_then(Commits::newest),
-        "commits": progress.commits,
-        "heartbeats": progress.heartbeats,
-        "loss": loss,
-        "source_not_compared": progress.not_compared,
-    })
 }

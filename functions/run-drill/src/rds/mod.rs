@@ -54,11 +54,8 @@ impl<R: Rds + Teardown, S: Secrets + PlainSecrets, P: Checks> Engine for RdsDril
         let (home, recovery) = join!(self.home.instances(), self.recovery.instances());
         let home = home?;
         let mut looked = Looked { protected: protected(&home, plans), ..Looked::default() };
-        looked.made.extend(made(&home, self.home.region()));
-        match recovery {
-            Ok(instances) => looked.made.extend(made(&instances, self.recovery.region())),
-            Err(error) => looked.silent.push((self.recovery.region().to_owned(), error)),
-        }
+        looked.add(self.home.region(), Ok(made(&home, self.home.region())));
+        looked.add(self.recovery.region(), recovery.map(|there| made(&there, self.recovery.region())));
         Ok(looked)
     }
 

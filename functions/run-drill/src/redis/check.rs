@@ -7,7 +7,7 @@ use domain::{
     drill::{To, history::Verdict},
     tag,
 };
-use heartbeat::{Basis, Estimate, Judgement, Place, Unmeasured};
+use heartbeat::{Basis, Estimate, Judgement, Place};
 use reconcile::{Error, Kind, Result};
 use redis::{
     checks::{self, Evidence, Expected, Walk},
@@ -23,6 +23,7 @@ use vault::{Manifest, Store};
 
 use super::{KINDS, RedisDrills};
 use crate::{
+    act::failed,
     drill::Drill,
     engine::{Checked, Turn},
     measure,
@@ -60,7 +61,7 @@ where
         match heartbeats(function, drill, &server, credentials.as_ref()).await {
             Ok(judgement) => {
                 progress.heartbeats = judgement;
-                progress.sought = Some("read".to_owned());
+                progress.sought = Some(measure::READ.to_owned());
             }
             Err(error) if error.kind() == Kind::Retryable => return Err(error),
             Err(error) => progress.sought = Some(error.report()),
@@ -77,7 +78,9 @@ where
     )
     .await;
     match went {
-        Ok(()) if progress.walk.is_over => Ok(over(&progress, &manifest, drill)),
+        Ok(()) if progress.walk.is_over => {
+            Ok(over(&progress, &manifest, drill, function.heartbeat_secret.is_some()))
+        }
         Ok(()) => Ok(Checked::Further(json!(progress))),
         // What was done until the connection was lost is kept; what was never reached is waited for by whoever asks.
         Err(error) if error.kind() == Kind::Retryable && !drill.checks.is_null() => {
@@ -108,7 +111,7 @@ pub(super) async fn number<E: ElastiCache, S: Store, K: Secrets, C: Servers>(
 }
 
 /// How long one command may take.
-const SMALL: Duration = Duration::from_secs(30);
+const SMALL: Duration = Duration::from_mins(2);
 
 async fn restored(caches: &impl ElastiCache, drill: &Drill) -> Result<Cache> {
     for kind in KINDS {
@@ -158,32 +161,36 @@ async fn heartbeats<E, S, K: PlainSecrets, C: Servers>(
     Ok((!rows.is_empty()).then(|| measure::judgement(&rows, drill, &keys)))
 }
 
-fn over(progress: &Progress, manifest: &Manifest, drill: &Drill) -> Checked {
+fn over(progress: &Progress, manifest: &Manifest, drill: &Drill, has_keys: bool) -> Checked {
     let failure = first(&progress.walk.evidence)
         .map(|says| ("DataDiffers", says))
         .or_else(|| progress.heartbeats.as_ref().and_then(measure::unsound));
     let verdict = match failure {
-        Some((code, says)) => Verdict::Failed { code: code.to_owned(), says },
+        Some((code, says)) => failed(code, says),
         None => Verdict::Passed,
     };
     let state_at = match &drill.choice.to {
         To::Instant(instant) => *instant,
         To::Point(_) => manifest.taken_at,
     };
-    let estimate = Estimate::new(Basis::RecoveryPointTime, state_at, drill.until(), Unmeasured::NoHeartbeats);
+    let estimate = Estimate::new(
+        Basis::RecoveryPointTime,
+        state_at,
+        drill.until(),
+        measure::unmeasured(progress.sought.as_deref().filter(|_| has_keys)),
+    );
     let loss = heartbeat::Loss::of(progress.heartbeats.as_ref(), estimate);
     let walk = &progress.walk;
+    let unread = progress.sought.as_deref().filter(|sought| *sought != measure::READ);
+    let unchecked = unread.map(|why| format!("heartbeats: {why}")).into_iter().collect();
     let evidence = json!({
         "recovery_point": manifest.id, "taken_at": manifest.taken_at,
         "databases": walk.counted, "types": walk.types, "read": walk.read, "functions": walk.functions,
         "found": walk.evidence, "heartbeats": progress.heartbeats, "heartbeats_sought": progress.sought, "loss": loss,
     });
-    Checked::Over { verdict, loss: Some(measure::in_short(&loss)), evidence, known: Value::Null }
+    Checked::Over { verdict, loss: Some(measure::in_short(&loss)), evidence, unchecked, known: Value::Null }
 }
 
 fn first(found: &Evidence) -> Option<String> {
-    found.findings.first().map(|finding| {
-        let place = serde_json::to_string(&finding.place).unwrap_or_default();
-        format!("{place}: {}", finding.fault)
-    })
+    found.findings.first().map(|finding| measure::first(&finding.place, &finding.fault))
 }

@@ -12,6 +12,7 @@ use vault::{Manifest, Object, Store};
 
 use super::RedisDrills;
 use crate::{
+    act::failed,
     drill::Drill,
     engine::{Checked, Turn},
     measure,
@@ -86,7 +87,7 @@ fn over(progress: &Progress, manifest: &Manifest, drill: &Drill) -> Checked {
         None => checks::directory(&manifest.content, &progress.files, drill.instant).err(),
     };
     let verdict = match differs {
-        Some(says) => Verdict::Failed { code: "DataDiffers".to_owned(), says },
+        Some(says) => failed("DataDiffers", says),
         None => Verdict::Passed,
     };
     let reaches = manifest.restorable_to.unwrap_or(manifest.taken_at);
@@ -98,5 +99,11 @@ fn over(progress: &Progress, manifest: &Manifest, drill: &Drill) -> Checked {
         "files": progress.files.iter().map(|(name, checker)| json!({"file": name, "bytes": checker.offset()})).collect::<Vec<_>>(),
         "loss": loss,
     });
-    Checked::Over { verdict, loss: Some(measure::in_short(&loss)), evidence, known: Value::Null }
+    Checked::Over {
+        verdict,
+        loss: Some(measure::in_short(&loss)),
+        evidence,
+        unchecked: Vec::new(),
+        known: Value::Null,
+    }
 }

@@ -86,11 +86,9 @@ where
         let (home, recovery) = join!(self.home.caches.caches(), self.recovery.caches.caches());
         let home = home?;
         let mut looked = Looked { protected: protected(&home, plans), ..Looked::default() };
-        looked.made.extend(made(&home, self.home.caches.region()));
-        match recovery {
-            Ok(caches) => looked.made.extend(made(&caches, self.recovery.caches.region())),
-            Err(error) => looked.silent.push((self.recovery.caches.region().to_owned(), error)),
-        }
+        let (here, there) = (self.home.caches.region(), self.recovery.caches.region());
+        looked.add(here, Ok(made(&home, here)));
+        looked.add(there, recovery.map(|caches| made(&caches, there)));
         Ok(looked)
     }
 

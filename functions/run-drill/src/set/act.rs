@@ -1,18 +1,17 @@
 //! Goes on with the drill of a set.
 
 use domain::{
-    CrossAssertion, RecoverySet,
+    CrossAssertion,
     drill::{To, Way, history::Verdict},
 };
 use invoke::{Answer, Functions};
 use jiff::Timestamp;
-use plans::Plans;
 use reconcile::{Documents, Done, Error, Facts, Kind, Ledger, Result};
 use serde_json::{Value, json};
 
 use super::{
     KeptSet, SetDrill,
-    record::{SetJudged, SetPast},
+    record::{SetJudged, SetPast, Told},
 };
 use crate::{RunDrill, act::failed, drill::Drill, engine::Engine, record::Kept};
 
@@ -60,7 +59,6 @@ where
     R: Engine,
     E: Engine,
     T: Engine,
-    P: Plans,
     C: Functions,
     L: Ledger,
     B: Facts,
@@ -111,7 +109,6 @@ where
     R: Engine,
     E: Engine,
     T: Engine,
-    P: Plans,
     C: Functions,
     L: Ledger,
     B: Facts,
@@ -188,7 +185,7 @@ where
             Ok(Answer::Refused { code, message }) => {
                 return self.judge(failed(&code, message), Value::Null).await;
             }
-            Err(error) if error.kind() != Kind::Retryable || !self.drill.has_expired(self.now) => {
+            Err(error) if !self.drill.has_expired(self.now) => {
                 return Err(error);
             }
             Err(error) => return self.judge(failed("RestoreNotBegun", error.report()), Value::Null).await,
@@ -239,40 +236,37 @@ where
         })
     }
 
-    /// What must hold across the stores: all of it is asked, and the first that does not hold fails the drill.
+    /// What must hold across the stores: all of it is asked, one after the other, and the first that does not hold fails the drill.
     async fn across(&mut self) -> Result<()> {
-        let plans = self.function.plans.read().await?;
-        let set = plans.recovery_sets().iter().find(|set| set.name == self.drill.set);
-        let (mut first, mut told) = (None, Vec::new());
-        for assertion in set.map(|set: &RecoverySet| set.assertions.as_slice()).unwrap_or_default() {
-            let numbers = match self.numbers(assertion).await {
+        while let Some(assertion) = self.drill.assertions.get(self.drill.told.len()).cloned() {
+            let numbers = match self.numbers(&assertion).await {
                 Ok(numbers) => Ok(numbers),
                 Err(error) if error.kind() == Kind::Retryable && !self.drill.has_expired(self.now) => {
                     return Err(error);
                 }
                 Err(error) => Err(error.report()),
             };
-            let (holds, says) = match &numbers {
+            let (holds, found) = match numbers {
                 Ok([left, right]) => {
-                    let holds = left.abs_diff(*right) <= u128::from(assertion.differ_by_at_most);
+                    let holds = left.abs_diff(right) <= u128::from(assertion.differ_by_at_most);
                     (
                         holds,
                         format!("{left} and {right}, which may differ by {}", assertion.differ_by_at_most),
                     )
                 }
-                Err(says) => (false, says.clone()),
+                Err(says) => (false, says),
             };
-            if !holds {
-                first.get_or_insert(format!("assertion {:?}: {says}", assertion.name));
-            }
-            let sides: Vec<_> = assertion.sides.iter().map(|side| json!(side.resource)).collect();
-            told.push(json!({"assertion": assertion.name, "holds": holds, "sides": sides, "found": says}));
+            self.drill.told.push(Told { assertion: assertion.name, holds, found });
+            self.save().await?;
         }
+        let first = self.drill.told.iter().find(|told| !told.holds);
         let verdict = match first {
-            Some(says) => failed("AssertionFailed", says),
+            Some(told) => {
+                failed("AssertionFailed", format!("assertion {:?}: {}", told.assertion, told.found))
+            }
             None => Verdict::Passed,
         };
-        self.judge(verdict, json!({"assertions": told})).await
+        self.judge(verdict, json!({"assertions": self.drill.told})).await
     }
 
     async fn numbers(&self, assertion: &CrossAssertion) -> Result<[i128; 2]> {

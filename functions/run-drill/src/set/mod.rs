@@ -10,6 +10,6 @@ mod record;
 
 pub(crate) use self::{
     act::{SetAction, act},
-    plan::{asked, due, holds, is_released, is_under_way, plan},
+    plan::{Begun, asked, due, holds, is_released, is_under_way, plan},
     record::{KeptSet, SetCandidate, SetDrill, document},
 };

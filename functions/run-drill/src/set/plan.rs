@@ -20,7 +20,7 @@ use crate::{
 
 /// The sets of which a drill could be begun now, with the plan of each member: at most one in a pass.
 pub(crate) fn due(observed: &Observed, now: Timestamp) -> Vec<(RecoverySet, Vec<(ResourceId, String)>)> {
-    let sets = observed.plans.recovery_sets().iter();
+    let sets = observed.recovery_sets().iter();
     let wanted = sets.filter(|set| match &observed.ask {
         Ask::Set { name } => set.name == *name,
         Ask::Tick => is_due(observed, set, now),
@@ -44,7 +44,7 @@ fn is_due(observed: &Observed, set: &RecoverySet, now: Timestamp) -> bool {
         return true;
     }
     let plan = set.resources.first().and_then(|first| protected(observed).find(|(one, _)| one == first));
-    let schedule = plan.and_then(|(_, plan)| Some(&observed.plans.get(plan)?.drill.as_ref()?.schedule));
+    let schedule = plan.and_then(|(_, plan)| Some(&observed.plan(plan)?.drill.as_ref()?.schedule));
     let last = kept.record.past.last().map_or(kept.record.since, |past| past.asked_at);
     schedule
         .and_then(|schedule| schedule.latest_at(now))
@@ -67,10 +67,9 @@ pub(crate) fn holds(observed: &Observed, resource: &ResourceId) -> bool {
         || under_way.into_iter().any(|drill| drill.members.iter().any(|member| member.resource == *resource))
 }
 
-/// The set drill that made something with that tag, if it is under way.
+/// Whether a set's drill that goes on may have made what has that tag. Of a document that cannot be read nobody knows.
 pub(crate) fn is_under_way(observed: &Observed, id: &str) -> bool {
-    let kept = observed.sets.values().filter_map(|read| read.as_ref().ok()?.as_ref());
-    kept.into_iter().any(|kept| kept.record.under_way.as_ref().is_some_and(|drill| drill.id == id))
+    observed.sets.values().any(Result::is_err) || observed.sets_under_way().any(|drill| drill.id == id)
 }
 
 /// Whether what a member's drill made may be torn down.
@@ -86,8 +85,16 @@ pub(crate) fn is_released(observed: &Observed, of: &SetOf) -> bool {
     }
 }
 
+/// What sets begin in a pass.
+pub(crate) struct Begun {
+    /// So many drills.
+    pub(crate) drills: usize,
+    /// What all drills of the month come to with them.
+    pub(crate) spent: u64,
+}
+
 /// Decides about every set.
-pub(crate) fn plan(observed: &Observed, now: Timestamp, plan: &mut Plan<Action>) -> Result<()> {
+pub(crate) fn plan(observed: &Observed, now: Timestamp, plan: &mut Plan<Action>) -> Begun {
     for (name, read) in &observed.sets {
         let resource = SetDrill::resource(name);
         match read {
@@ -109,36 +116,53 @@ pub(crate) fn plan(observed: &Observed, now: Timestamp, plan: &mut Plan<Action>)
             }
         }
     }
+    for set in observed.recovery_sets().iter().filter(|set| set.resources.len() > observed.limits.at_once) {
+        plan.refuse(&SetDrill::resource(&set.name), too_many(observed, set));
+    }
+    let mut begun = Begun { drills: 0, spent: spent(observed, now) };
     for candidate in &observed.set_candidates {
         let resource = SetDrill::resource(&candidate.set.name);
         match begin(observed, candidate, "its schedule", now) {
-            Ok(action) => plan.act(&resource, action, "it is due"),
+            Ok((action, spent)) => {
+                begun = Begun { drills: begun.drills + candidate.members.len(), spent };
+                plan.act(&resource, action, "it is due");
+            }
             Err(error) => plan.refuse(&resource, error),
         }
     }
-    Ok(())
+    begun
+}
+
+/// A set that never has room.
+fn too_many(observed: &Observed, set: &RecoverySet) -> Error {
+    let says = format!(
+        "the {} databases of set {} are drilled together, and no more than {} drills may be under way at once: raise DrillsAtOnce; \
+         nothing was done",
+        set.resources.len(),
+        set.name,
+        observed.limits.at_once
+    );
+    Error::misconfigured("DrillBudgetExceeded", says)
 }
 
 fn failed(kept: &KeptSet, plan: &mut Plan<Action>) {
-    let Some(last) = kept.record.past.last() else { return };
-    if let Verdict::Failed { code, says } = &last.verdict {
-        let resource = SetDrill::resource(&kept.name);
-        plan.find(crate::findings::failed(
-            &resource,
-            &last.id,
-            code,
-            says,
-            last.judged_at,
-            &format!("set/{}", kept.name),
-        ));
+    let judged = kept.record.under_way.as_ref().and_then(|drill| Some((&drill.id, drill.judged.as_ref()?)));
+    let newest = match (judged, kept.record.past.last()) {
+        (Some((id, judged)), _) => Some((id, &judged.verdict, judged.at)),
+        (None, Some(last)) => Some((&last.id, &last.verdict, last.judged_at)),
+        (None, None) => None,
+    };
+    if let Some((id, Verdict::Failed { code, says }, at)) = newest {
+        let (resource, again) = (SetDrill::resource(&kept.name), format!("set/{}", kept.name));
+        plan.find(crate::findings::failed(&resource, id, code, says, at, &again));
     }
 }
 
 /// A person's drill of a set: begun now, or they hear why not.
 pub(crate) fn asked(observed: &Observed, name: &str, now: Timestamp) -> Result<(ResourceId, Action, String)> {
     let resource = SetDrill::resource(name);
-    let Some(set) = observed.plans.recovery_sets().iter().find(|set| set.name == name) else {
-        let names: Vec<&str> = observed.plans.recovery_sets().iter().map(|set| set.name.as_str()).collect();
+    let Some(set) = observed.recovery_sets().iter().find(|set| set.name == name) else {
+        let names: Vec<&str> = observed.recovery_sets().iter().map(|set| set.name.as_str()).collect();
         let there = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
         let says =
             format!("there is no recovery set {name:?}; the plan document has {there}; nothing was done");
@@ -152,6 +176,9 @@ pub(crate) fn asked(observed: &Observed, name: &str, now: Timestamp) -> Result<(
     }
     if let Some(Err(error)) = observed.sets.get(name) {
         return Err(again(error));
+    }
+    if set.resources.len() > observed.limits.at_once {
+        return Err(too_many(observed, set));
     }
     if !are_free(observed, set) || room(observed) < set.resources.len() {
         let says = format!(
@@ -168,12 +195,13 @@ pub(crate) fn asked(observed: &Observed, name: &str, now: Timestamp) -> Result<(
         );
         return Err(Error::misconfigured("ResourceUnknown", says));
     };
-    Ok((resource, begin(observed, candidate, "a person", now)?, "a person asks for it".to_owned()))
+    let (action, _) = begin(observed, candidate, "a person", now)?;
+    Ok((resource, action, "a person asks for it".to_owned()))
 }
 
-fn begin(observed: &Observed, candidate: &SetCandidate, by: &str, now: Timestamp) -> Result<Action> {
+fn begin(observed: &Observed, candidate: &SetCandidate, by: &str, now: Timestamp) -> Result<(Action, u64)> {
     let name = &candidate.set.name;
-    let id = SetDrill::id_of(name, now);
+    let id = SetDrill::id_of(name, now, &observed.mark);
     let of = SetOf { set: name.clone(), id: id.clone() };
     let (mut members, mut after) = (Vec::new(), spent(observed, now));
     for member in &candidate.members {
@@ -199,13 +227,12 @@ fn begin(observed: &Observed, candidate: &SetCandidate, by: &str, now: Timestamp
         expires: now + LONGEST,
         by: by.to_owned(),
         members,
+        assertions: candidate.set.assertions.clone(),
+        told: Vec::new(),
         instant: None,
         judged: None,
         is_released: false,
     };
-    Ok(Action::Set(SetAction::Begin {
-        kept: Box::new(kept),
-        drill: Box::new(drill),
-        asked: by == "a person",
-    }))
+    let begin = SetAction::Begin { kept: Box::new(kept), drill: Box::new(drill), asked: by == "a person" };
+    Ok((Action::Set(begin), after))
 }

@@ -1,7 +1,7 @@
 //! What is remembered of the drills of one recovery set.
 
 use domain::{
-    RecoverySet, ResourceId,
+    CrossAssertion, RecoverySet, ResourceId,
     drill::{
         PREFIX,
         history::{DOCUMENTS, Verdict},
@@ -50,6 +50,12 @@ pub struct SetDrill {
     pub(crate) by: String,
     /// The drill of each member; what is restored, and as what, is known once they are begun.
     pub(crate) members: Vec<Drill>,
+    /// What must hold across them, as the plans said when it was begun.
+    #[serde(default)]
+    pub(crate) assertions: Vec<CrossAssertion>,
+    /// What came of those that were asked so far.
+    #[serde(default)]
+    pub(crate) told: Vec<Told>,
     /// The instant to which they are restored, once restore-database has chosen it: from then on each has its document.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) instant: Option<Timestamp>,
@@ -59,6 +65,15 @@ pub struct SetDrill {
     /// Whether that stands in the ledger: then its members may be torn down.
     #[serde(default)]
     pub(crate) is_released: bool,
+}
+
+/// What came of an assertion.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Told {
+    pub(crate) assertion: String,
+    pub(crate) holds: bool,
+    /// The two numbers, or why there are none.
+    pub(crate) found: String,
 }
 
 /// What became of a drill of a set.
@@ -152,8 +167,8 @@ impl SetDrill {
     }
 
     /// The id of a drill of that set that is begun now.
-    pub(crate) fn id_of(set: &str, now: Timestamp) -> String {
-        format!("drill-set-{set}-{}", now.strftime("%Y%m%dt%H%M%Sz"))
+    pub(crate) fn id_of(set: &str, now: Timestamp, mark: &str) -> String {
+        format!("drill-set-{set}-{}-{mark}", now.strftime("%Y%m%dt%H%M%Sz"))
     }
 
     /// What the names of what it makes begin with: short, for each member's name comes after it.

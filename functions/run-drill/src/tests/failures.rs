@@ -70,7 +70,12 @@ async fn an_assertion_that_does_not_hold_fails_it() {
     let past = &world.record("rds/orders").history.past[0];
     let Verdict::Failed { code, says } = &past.verdict else { panic!("{past:?}") };
     assert_eq!(code, "AssertionFailed");
-    assert!(says.contains("orders are there") && says.contains("23"), "{says}");
+    assert!(says.contains("orders are there") && says.contains("1000") && !says.contains("23"), "{says}");
+    assert!(
+        world.verdicts()[0]["evidence"].to_string().contains("\"found\":\"23\""),
+        "{}",
+        world.verdicts()[0]
+    );
 }
 
 #[tokio::test]
@@ -207,4 +212,74 @@ impl World {
             (_, false) => self.account.refuse_next("DeleteDBInstance", error()),
         }
     }
+}
+
+/// Nobody waits for the teardown to hear of it.
+#[tokio::test]
+async fn what_failed_is_told_while_it_is_torn_down() {
+    let mut world = World::new();
+    put(&world, torn);
+    world.ask("rds/orders").await.unwrap();
+    world.world_moves();
+    world.tick().await;
+    world.tick().await;
+    assert!(world.record("rds/orders").under_way.is_some());
+    assert_eq!(world.findings()[0].kind, "drill-failed");
+}
+
+#[rstest]
+#[case::no_table(|_: &mut FakeDatabase| {}, 0)]
+#[case::tables(|database: &mut FakeDatabase| database.tables = vec![FakeTable::new(1, "public.orders", &[1])], 1)]
+#[tokio::test]
+async fn an_empty_server_proves_nothing_unless_its_source_is_empty(
+    #[case] fill: fn(&mut FakeDatabase),
+    #[case] tables: u64,
+) {
+    let mut world = World::new();
+    let mut database = FakeDatabase::default();
+    fill(&mut database);
+    database.catalog.counts.tables = tables;
+    world.server.put("postgres", database);
+    world.ask("rds/orders").await.unwrap();
+    world.until_over().await;
+    assert_eq!(world.verdicts()[0]["kind"], "drill-passed");
+    // The source has tables, what was restored has none.
+    let mut database = FakeDatabase::default();
+    database.catalog.counts.tables = 5;
+    world.server.put("postgres", database);
+    world.now += SignedDuration::from_hours(1);
+    world.pass(json!({"drill": "rds/orders", "way": "copy"})).await.unwrap();
+    world.until_over().await;
+    let past = world.record("rds/orders").history.past;
+    assert!(matches!(&past[1].verdict, Verdict::Failed { code, .. } if code == "NothingChecked"), "{past:?}");
+}
+
+/// What could not be checked is no pass that nobody hears of.
+#[tokio::test]
+async fn what_was_not_checked_is_told() {
+    let mut world = World::new();
+    put(&world, |database| {
+        database.amcheck = postgres::checks::Amcheck::NotAvailable { reason: "permission denied".to_owned() };
+    });
+    world.ask("rds/orders").await.unwrap();
+    world.until_over().await;
+    world.tick().await;
+    let [finding] = &world.findings()[..] else { panic!("{:?}", world.findings()) };
+    assert_eq!(finding.kind, "drill-incomplete");
+    assert!(finding.says.contains("amcheck: permission denied"), "{}", finding.says);
+}
+
+/// What the next drill must not miss.
+#[tokio::test]
+async fn what_was_there_is_remembered() {
+    let mut world = World::new();
+    let shop =
+        || FakeDatabase { tables: vec![FakeTable::new(1, "public.orders", &[1])], ..FakeDatabase::default() };
+    world.server.put("shop", shop());
+    world.pass(json!({"drill": "rds/orders", "way": "older"})).await.unwrap();
+    world.until_over().await;
+    assert_eq!(world.verdicts()[0]["evidence"]["databases"].as_array().map(Vec::len), Some(2));
+    let resource = ResourceId::rds("orders");
+    let kept = Kept::read(&world.ledger.documents, &resource).await.unwrap().unwrap();
+    assert_eq!(kept.record.known["relations"], json!({"postgres": 1, "shop": 1}));
 }

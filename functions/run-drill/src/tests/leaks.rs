@@ -5,13 +5,13 @@ use super::*;
 fn instance(name: &str, tags: &[(&str, &str)]) -> Instance {
     Instance {
         deletion_protection: false,
-        tags: tags.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect(),
+        tags: tags.iter().map(|(key, value)| ((*key).to_owned(), value.replace("MARK", &mark()))).collect(),
         ..Instance::fake(HOME, name, &format!("db-{name}"))
     }
 }
 
 const LEFT: [(&str, &str); 4] = [
-    (tag::DRILL, "drill-rds-orders-20261101t100000z"),
+    (tag::DRILL, "drill-rds-orders-20261101t100000z-MARK"),
     (tag::RESOURCE, "rds/orders"),
     (tag::RESTORE, "restore-tidemark-drill-orders-1-20261101t100000z"),
     (tag::EXPIRES, "2026-11-02T10:00:00Z"),
@@ -43,7 +43,7 @@ async fn nothing_else_is_ever_deleted() {
     world.account.put_instance(HOME, instance("tidemark-drill-notes", &[]));
     world.account.put_instance(HOME, instance("orders-restored", &[(tag::RESTORE, "restore-1")]));
     let mut production = rds::Rds::instance(&world.account.region(HOME), "orders").await.unwrap().unwrap();
-    production.tags.insert(tag::DRILL.to_owned(), "drill-rds-orders-20261101t100000z".to_owned());
+    production.tags.insert(tag::DRILL.to_owned(), format!("drill-rds-orders-20261101t100000z-{}", mark()));
     world.account.put_instance(HOME, production);
     for _ in 0..3 {
         world.tick().await;
@@ -107,4 +107,62 @@ async fn a_silent_region_is_not_an_empty_one() {
     }
     world.until_over().await;
     assert_eq!(world.restored(), []);
+}
+
+/// Another deployment in the same account has drills of its own.
+#[tokio::test]
+async fn what_another_deployments_drill_made_is_left_to_it() {
+    let mut world = World::new();
+    let tags = LEFT.map(|(key, value)| {
+        (key, if key == tag::DRILL { "drill-rds-orders-20261101t100000z-another" } else { value })
+    });
+    world.account.put_instance(HOME, instance("tidemark-drill-orders-1", &tags));
+    world.tick().await;
+    world.account.finish();
+    assert_eq!((world.restored().len(), world.findings()), (1, Vec::new()));
+}
+
+/// A drill whose verdict cannot be recorded does not keep what it made for ever.
+#[tokio::test]
+async fn what_has_expired_goes_whatever_its_record_says() {
+    let mut world = World::new();
+    world.ask("rds/orders").await.unwrap();
+    world.world_moves();
+    for _ in 0..30 {
+        world.ledger.refuse_next_append(Error::permanent("AccessDenied", "no"));
+        world.tick().await;
+    }
+    assert_eq!(world.restored().len(), 1);
+    world.now += SignedDuration::from_hours(26);
+    for _ in 0..2 {
+        world.ledger.refuse_next_append(Error::permanent("AccessDenied", "no"));
+        world.tick().await;
+    }
+    world.account.finish();
+    assert_eq!(world.restored(), []);
+    assert!(
+        world.findings().iter().any(|finding| finding.code.as_deref() == Some("AccessDenied")),
+        "{:?}",
+        world.findings()
+    );
+}
+
+/// A mistake in the plans keeps nothing running, and ends no finding.
+#[tokio::test]
+async fn without_plans_what_is_under_way_is_torn_down() {
+    let mut world = World::new();
+    let table = FakeTable { lost: 1, ..FakeTable::new(1, "public.orders", &[1]) };
+    world.server.put("postgres", FakeDatabase { tables: vec![table], ..FakeDatabase::default() });
+    world.ask("rds/orders").await.unwrap();
+    world.until_over().await;
+    world.tick().await;
+    assert_eq!(world.findings()[0].kind, "drill-failed");
+    world.now += SignedDuration::from_hours(1);
+    world.ask("rds/orders").await.unwrap();
+    world.no_plans = true;
+    world.until_over().await;
+    world.tick().await;
+    assert_eq!(world.restored(), []);
+    assert!(world.findings().iter().any(|finding| finding.kind == "drill-failed"), "{:?}", world.findings());
+    assert_eq!(world.ask("rds/orders").await.unwrap_err().code(), "PlansInvalid");
 }

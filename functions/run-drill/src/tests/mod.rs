@@ -37,7 +37,7 @@ type Function = RunDrill<
     Option<Rds>,
     Option<Rds>,
     Sources<FakeRds, FakeStore>,
-    PlanDocument,
+    FakePlans,
     FakeFunctions,
     FakeLedger,
     FakeLedger,
@@ -60,6 +60,15 @@ impl PlainSecrets for FakeSecrets {
     }
 }
 
+/// Plans, unless somebody made a mistake in them.
+struct FakePlans(Option<PlanDocument>);
+
+impl plans::Plans for FakePlans {
+    async fn read(&self) -> Result<PlanDocument> {
+        self.0.clone().ok_or_else(|| Error::misconfigured("PlansInvalid", "the plan document has 1 mistake"))
+    }
+}
+
 /// How restore-database answers.
 #[derive(Clone, Debug)]
 enum Restores {
@@ -74,9 +83,15 @@ struct World {
     functions: FakeFunctions,
     answers: Arc<Mutex<Restores>>,
     plans: PlanDocument,
+    no_plans: bool,
     limits: Limits,
     staging: Option<Network>,
     now: Timestamp,
+}
+
+/// What the ids of this deployment's drills end in.
+fn mark() -> String {
+    domain::RecoveryPointId::mark(&format!("{HOME}/tidemark-restore-database"))
 }
 
 fn at(text: &str) -> Timestamp {
@@ -99,6 +114,7 @@ impl World {
             functions,
             answers,
             plans: PlanDocument::parse(PLANS).unwrap(),
+            no_plans: false,
             limits: Limits {
                 at_once: 2,
                 micro_usd_a_month: 100_000_000,
@@ -163,11 +179,12 @@ impl World {
                 recovery_vault: vault.beside(AWAY, "vault-away"),
                 vault,
             },
-            plans: self.plans.clone(),
+            plans: FakePlans((!self.no_plans).then(|| self.plans.clone())),
             functions: self.functions.clone(),
             restore: "tidemark-restore-database".to_owned(),
             journal: self.ledger.journal(),
             limits: self.limits,
+            region: HOME.to_owned(),
         }
     }
 
@@ -322,7 +339,7 @@ fn restore_one(account: &FakeAccount, payload: &Value) -> Value {
 async fn a_drill_restores_checks_measures_and_tears_down() {
     let mut world = World::new();
     let answer = world.ask("rds/orders").await.unwrap();
-    assert_eq!(answer["drill"], "drill-rds-orders-20261122t100000z");
+    assert_eq!(answer["drill"], format!("drill-rds-orders-20261122t100000z-{}", mark()));
     assert_eq!((&answer["way"], &answer["region"]), (&json!("instant"), &json!(HOME)));
     let [(region, instance)] = &world.restored()[..] else { panic!("{:?}", world.restored()) };
     // The smallest class, in staging, and nothing of production is touched.

@@ -127,6 +127,6 @@ async fn who_asks_again_hears_of_the_drill_under_way() {
     world.ask("rds/orders").await.unwrap();
     world.now += SignedDuration::from_mins(3);
     let again = world.ask("rds/orders").await.unwrap();
-    assert_eq!(again["acted"][0]["drill"], "drill-rds-orders-20261122t100000z");
+    assert_eq!(again["acted"][0]["drill"], format!("drill-rds-orders-20261122t100000z-{}", mark()));
     assert_eq!(world.restored().len(), 1);
 }

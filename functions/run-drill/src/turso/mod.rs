@@ -3,12 +3,11 @@
 mod check;
 
 use domain::{
-    BackupPlan, PlanDocument, ResourceId,
+    BackupPlan, PlanDocument, ResourceId, Side,
     drill::{PREFIX, To},
     retention::Region,
 };
 use jiff::{SignedDuration, Timestamp};
-use postgres::checks::assertions;
 use reconcile::{Documents, Error, Result};
 use secrets::PlainSecrets;
 use serde::Deserialize;
@@ -78,9 +77,11 @@ impl<C: Connect, K: PlainSecrets, S: Store, D: Documents> Engine for TursoDrills
     async fn look(&self, plans: &PlanDocument) -> Result<Looked> {
         let databases = self.reach().await?.0.databases().await?;
         let mut looked = Looked { protected: protected(&databases, plans), ..Looked::default() };
+        let mut made = Vec::new();
         for database in databases.iter().filter(|database| database.name.starts_with(PREFIX)) {
-            looked.made.push(self.made(database).await?);
+            made.push(self.made(database).await?);
         }
+        looked.add(REGION, Ok(made));
         Ok(looked)
     }
 
@@ -104,7 +105,7 @@ impl<C: Connect, K: PlainSecrets, S: Store, D: Documents> Engine for TursoDrills
         let of_plan = plan.drill.as_ref().and_then(|drill| drill.assertions.get(resource)).cloned();
         let assertions = of_plan.unwrap_or_default();
         let path = format!("plans.{}.drill.assertions.{resource}", plan.name);
-        let invalid = check::assertions(&path, &assertions).err();
+        let invalid = check::assertions(&path, &resource.name, &assertions).err();
         let staging = Region::ALL.map(|region| {
             let from = (region == Region::Recovery).then(|| ("from".to_owned(), json!("recovery-vault")));
             Ok(Staging { region: REGION.to_owned(), request: Map::from_iter(from), ..Staging::default() })
@@ -114,6 +115,10 @@ impl<C: Connect, K: PlainSecrets, S: Store, D: Documents> Engine for TursoDrills
 
     async fn check(&self, drill: &Drill, turn: Turn) -> Result<Checked> {
         check::check(self, drill, turn).await
+    }
+
+    async fn number(&self, drill: &Drill, side: &Side) -> Result<i128> {
+        check::number(self, drill, side).await
     }
 
     /// What bears a drill's name and its order knows by its id.
@@ -140,6 +145,13 @@ impl<C: Connect, K: PlainSecrets, S, D: Documents> TursoDrills<C, K, S, D> {
     async fn reach(&self) -> Result<(C::Turso, Keys)> {
         let keys = Keys::parse(&self.secret, &self.secrets.text(&self.secret).await?)?;
         Ok((self.connect.connect(keys.token.clone()), keys))
+    }
+
+    fn vault_of(&self, region: Region) -> &S {
+        match region {
+            Region::Home => &self.vault,
+            Region::Recovery => &self.recovery_vault,
+        }
     }
 
     /// What was ordered under that name; `None` if nothing was, or nobody can read it.
@@ -196,6 +208,3 @@ fn says(to: &To) -> String {
         To::Point(id) => format!("recovery point {id}"),
     }
 }
-
-/// Assertions are read as those of PostgreSQL are: the shape is the same.
-type Assertions = Vec<assertions::Assertion>;

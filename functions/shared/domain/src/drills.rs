@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::SignedDuration;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::{Engine, ResourceId, Schedule, plan_document::Reader};
@@ -43,7 +44,7 @@ pub struct RecoverySet {
 }
 
 /// Two numbers, each from one store, that must agree.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct CrossAssertion {
     /// What it is called in evidence.
     pub name: String,
@@ -54,7 +55,7 @@ pub struct CrossAssertion {
 }
 
 /// Where one number is from.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Side {
     /// Which of the set's databases.
     pub resource: ResourceId,
@@ -65,7 +66,8 @@ pub struct Side {
 }
 
 /// What a store is asked.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Question {
     /// A statement that answers one number.
     Sql(String),

@@ -57,6 +57,9 @@ pub struct Past {
     pub loss: Option<Loss>,
     /// What the plan promised then.
     pub objectives: Promised,
+    /// What was not checked although it should have been, in sentences.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unchecked: Vec<String>,
     /// What it cost, by an estimate that is rather too high.
     pub cost_micro_usd: u64,
     /// The recovery set that it was drilled with.
@@ -79,7 +82,8 @@ pub enum Verdict {
     },
 }
 
-/// How long each phase of a drill took, in milliseconds; `None` for one that it did not come to.
+/// How long each phase of a drill took, in milliseconds; `None` for one that it did not come to. It is time in which somebody worked
+/// or the provider did: that which passed until the next tick is not a restore's, and is not in it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Phases {
     /// Until the provider had taken the request on.
@@ -88,11 +92,11 @@ pub struct Phases {
     pub creating_ms: Option<u64>,
     /// From there until the first query was answered.
     pub first_query_ms: Option<u64>,
-    /// From there until the last check had passed.
+    /// How long was checked, until the last check had passed.
     pub checks_ms: Option<u64>,
     /// From the request until the first query was answered: what a person would wait.
     pub restore_ms: Option<u64>,
-    /// From the request until the last check had passed: what the objective is measured by.
+    /// The request, the restore and the checks together: what the objective is measured by.
     pub duration_ms: Option<u64>,
 }
 

@@ -1,0 +1,240 @@
+//! Whether a restored Turso database is what was lost.
+
+use std::time::Duration;
+
+use domain::{
+    Question, Side,
+    drill::{To, history::Verdict},
+};
+use heartbeat::{Basis, Estimate, Judgement, Place};
+use postgres::checks::assertions::{self, Answer, Assertion, Cell, CellKind, Decimal};
+use reconcile::{Documents, Error, Kind, Result};
+use secrets::PlainSecrets;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use tokio::time::timeout;
+use turso::{
+    Connect, Database, Session, Turso,
+    checks::{self, Evidence, Expected, Walk},
+    heartbeats::Table,
+    sql::{self, Row},
+};
+use vault::{MANIFEST, Manifest, Store, point_prefix};
+
+use super::TursoDrills;
+use crate::{
+    act::failed,
+    drill::Drill,
+    engine::{Checked, Turn},
+    measure,
+};
+
+/// How far the checks have come.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+struct Progress {
+    heartbeats: Option<Judgement>,
+    /// Whether they were read, or why not.
+    sought: Option<String>,
+    walk: Walk,
+    asserted: Vec<Asserted>,
+}
+
+/// Whether an assertion holds.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Asserted {
+    name: String,
+    holds: bool,
+    found: String,
+}
+
+pub(super) async fn check<C: Connect, K: PlainSecrets, S: Store, D: Documents>(
+    function: &TursoDrills<C, K, S, D>,
+    drill: &Drill,
+    turn: Turn,
+) -> Result<Checked> {
+    let mut progress: Progress = measure::progress(&drill.checks)?;
+    let manifest = manifest(function, drill).await?;
+    let expected = manifest.as_ref().map(expected).transpose()?;
+    let (turso, _) = function.reach().await?;
+    let session = function.session(drill, &restored(&turso, drill).await?).await?;
+    if progress.sought.is_none() {
+        match heartbeats(function, &turso, &session, drill).await {
+            Ok(judgement) => {
+                progress.heartbeats = judgement;
+                progress.sought = Some(measure::READ.to_owned());
+            }
+            Err(error) if error.kind() == Kind::Retryable => return Err(error),
+            Err(error) => progress.sought = Some(error.report()),
+        }
+    }
+    let went = checks::check(&turso, &session, expected.as_ref(), &mut progress.walk, || turn.left()).await;
+    match went {
+        Ok(()) if progress.walk.is_over => {}
+        Ok(()) => return Ok(Checked::Further(json!(progress))),
+        // What was done until then is kept; what was never reached is waited for by whoever asks.
+        Err(error) if error.kind() == Kind::Retryable && !drill.checks.is_null() => {
+            tracing::warn!("{}: {}; the next tick goes on", drill.id, error.report());
+            return Ok(Checked::Further(json!(progress)));
+        }
+        Err(error) => return Err(error),
+    }
+    let all = self::assertions("assertions", &drill.resource.name, &drill.assertions).map_err(|_| {
+        Error::permanent("AssertionsInvalid", "the plan's assertions cannot be read by this version; drill again")
+    })?;
+    for assertion in all.iter().skip(progress.asserted.len()) {
+        if !turn.has_room_for(assertion.within.unsigned_abs()) {
+            return Ok(Checked::Further(json!(progress)));
+        }
+        progress.asserted.push(assert(&turso, &session, assertion).await?);
+    }
+    Ok(over(&progress, manifest.as_ref(), drill, function.heartbeat_secret.is_some()))
+}
+
+/// Assertions are read as those of PostgreSQL are; there is one database, which need not be named.
+pub(super) fn assertions(path: &str, database: &str, given: &[Value]) -> Result<Vec<Assertion>, String> {
+    let named: Vec<Value> = given
+        .iter()
+        .map(|value| {
+            let mut value = value.clone();
+            if let Some(object) = value.as_object_mut() {
+                object.entry("database").or_insert_with(|| json!(database));
+            }
+            value
+        })
+        .collect();
+    assertions::parse(path, &json!(named))
+        .map_err(|problems| problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))
+}
+
+/// What the vault says of the recovery point that was brought up; nothing of a branch.
+async fn manifest<C, K, S: Store, D>(
+    function: &TursoDrills<C, K, S, D>,
+    drill: &Drill,
+) -> Result<Option<Manifest>> {
+    let To::Point(id) = &drill.choice.to else { return Ok(None) };
+    let parts = id.parts().ok_or_else(|| {
+        Error::permanent("DrillsUnreadable", format!("{id} is no name of a recovery point"))
+    })?;
+    let key = format!("{}{MANIFEST}", point_prefix(&drill.resource, parts.slot, id));
+    let vault = function.vault_of(drill.choice.region);
+    let text = vault.read_whole(&key).await?.ok_or_else(|| {
+        let says = format!("{key} is not in the vault any more: there is nothing to compare with");
+        Error::permanent("ManifestGone", says)
+    })?;
+    Manifest::parse(&key, &text).map(Some)
+}
+
+fn expected(manifest: &Manifest) -> Result<Expected> {
+    Expected::of_content(&manifest.content).map_err(|why| {
+        Error::permanent("ManifestUnreadable", format!("the manifest of {}: {why}", manifest.id))
+    })
+}
+
+async fn restored(turso: &impl Turso, drill: &Drill) -> Result<Database> {
+    turso.database(&drill.name).await?.ok_or_else(|| {
+        let says = format!("Turso database {} is gone, and nobody has checked it to the end", drill.name);
+        Error::permanent("RestoredGone", says)
+    })
+}
+
+async fn heartbeats<C: Connect, K: PlainSecrets, S, D>(
+    function: &TursoDrills<C, K, S, D>,
+    turso: &C::Turso,
+    session: &Session,
+    drill: &Drill,
+) -> Result<Option<Judgement>> {
+    let Some(secret) = &function.heartbeat_secret else { return Ok(None) };
+    let there = "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = 'tidemark_heartbeat'";
+    if first(&sql::query(turso, session, there, &[]).await?) != Some("1") {
+        return Ok(None);
+    }
+    let keys = measure::keys(&function.secrets, secret).await?;
+    let rows = Table::new(turso, session.clone()).read(measure::HEARTBEATS).await?;
+    Ok(Some(measure::judgement(&rows, drill, &keys)))
+}
+
+fn first(rows: &[Row]) -> Option<&str> {
+    rows.first()?.first()?.as_deref()
+}
+
+async fn assert(turso: &impl Turso, session: &Session, assertion: &Assertion) -> Result<Asserted> {
+    let within = assertion.within.unsigned_abs();
+    let asked = timeout(within, sql::query(turso, session, &assertion.sql, &[])).await;
+    let (holds, found) = match asked {
+        Ok(Ok(rows)) => assertions::judge(&assertion.expect, &answer(&rows)),
+        Ok(Err(error)) if error.kind() == Kind::Retryable => return Err(error),
+        Ok(Err(error)) => (false, error.to_string()),
+        Err(_) => (false, format!("no answer within {} s", within.as_secs())),
+    };
+    Ok(Asserted { name: assertion.name.clone(), holds, found })
+}
+
+/// SQLite's values have types of their own: what is written as a number is one.
+fn answer(rows: &[Row]) -> Answer {
+    let cell = |text: &Option<String>| {
+        let is_number = text.as_deref().is_some_and(|text| Decimal::parse(text).is_some());
+        Cell { kind: if is_number { CellKind::Number } else { CellKind::Text }, text: text.clone() }
+    };
+    Answer {
+        columns: rows.first().map_or(0, Vec::len),
+        rows: rows.len() as u64,
+        first: rows.first().and_then(|row| row.first()).map(cell),
+    }
+}
+
+/// The one whole number that a statement answers.
+pub(super) async fn number<C: Connect, K: PlainSecrets, S: Store, D: Documents>(
+    function: &TursoDrills<C, K, S, D>,
+    drill: &Drill,
+    side: &Side,
+) -> Result<i128> {
+    let Question::Sql(text) = &side.question else {
+        return Err(measure::no_number(side, "a command is no SQL"));
+    };
+    let (turso, _) = function.reach().await?;
+    let session = function.session(drill, &restored(&turso, drill).await?).await?;
+    let asked = timeout(SMALL, sql::query(&turso, &session, text, &[])).await;
+    let rows = asked.map_err(|_| measure::no_number(side, "there was no answer within 30 s"))??;
+    match rows.as_slice() {
+        [row] if row.len() == 1 => {
+            let number = row[0].as_deref().and_then(|text| text.parse().ok());
+            number.ok_or_else(|| measure::no_number(side, "the answer is no whole number"))
+        }
+        _ => Err(measure::no_number(side, "the answer is not one row with one value")),
+    }
+}
+
+/// How long one question may take.
+const SMALL: Duration = Duration::from_secs(30);
+
+fn over(progress: &Progress, manifest: Option<&Manifest>, drill: &Drill, has_keys: bool) -> Checked {
+    let unasserted = progress.asserted.iter().find(|asserted| !asserted.holds);
+    let failure = measure::first(&progress.walk.evidence)
+        .map(|says| ("DataDiffers", says))
+        .or_else(|| {
+            unasserted.map(|one| ("AssertionFailed", format!("assertion {:?} does not hold", one.name)))
+        })
+        .or_else(|| progress.heartbeats.as_ref().and_then(measure::unsound));
+    let verdict = match failure {
+        Some((code, says)) => failed(code, says),
+        None => Verdict::Passed,
+    };
+    let (basis, state_at) = match (&drill.choice.to, manifest) {
+        (To::Instant(instant), _) => (Basis::RestoredTo, *instant),
+        (To::Point(_), Some(manifest)) => (Basis::RecoveryPointTime, manifest.taken_at),
+        (To::Point(id), None) => {
+            (Basis::Slot, id.parts().map_or(drill.asked_at, |parts| parts.slot.instant()))
+        }
+    };
+    let estimate = Estimate::new(basis, state_at, drill.until(), measure::unmeasured(progress.sought.as_deref().filter(|_| has_keys)));
+    let loss = heartbeat::Loss::of(progress.heartbeats.as_ref(), estimate);
+    let unread = progress.sought.as_deref().filter(|sought| *sought != measure::READ);
+    let unchecked = unread.map(|why| format!("heartbeats: {why}")).into_iter().collect();
+    let evidence = json!({
+        "restored": super::says(&drill.choice.to), "taken_at": manifest.map(|manifest| manifest.taken_at),
+        "read": progress.walk, "assertions": progress.asserted,
+        "heartbeats": progress.heartbeats, "heartbeats_sought": progress.sought, "loss": loss,
+    });
+    Checked::Over { verdict, loss: Some(measure::in_short(&loss)), evidence, unchecked, known: Value::Null }
+}
