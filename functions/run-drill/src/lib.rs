@@ -20,6 +20,7 @@ mod redis;
 mod set;
 #[cfg(test)]
 mod tests;
+mod turso;
 
 use invoke::Functions;
 use plans::Plans;
@@ -33,6 +34,7 @@ pub use crate::{
     observe::{Limits, Observed, Points, RunDrill, Sources},
     rds::{Network, RdsDrills},
     redis::{CacheNetwork, CacheRegion, RedisDrills},
+    turso::TursoDrills,
 };
 
 const NAME: &str = "run-drill";

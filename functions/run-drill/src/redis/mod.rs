@@ -227,7 +227,7 @@ fn of_directory(region: &str, is_home: bool) -> Staging {
     }
 }
 
-fn staging(
+pub(crate) fn staging(
     source: &Cache,
     class: DrillClass,
     stored: u64,

@@ -1,6 +1,7 @@
 //! The function over an account, a server, and a restore-database in memory: one pass after another, with the world moving in
 //! between.
 
+mod engines;
 mod failures;
 mod leaks;
 mod rhythm;

@@ -7,7 +7,7 @@ use domain::{
     drill::{To, history::Verdict},
 };
 use heartbeat::{Basis, Estimate, Judgement, Place};
-use postgres::checks::assertions::{self, Answer, Assertion, Cell, CellKind, Decimal};
+use postgres::checks::assertions::{self, Answer, Assertion, Cell, CellKind};
 use reconcile::{Documents, Error, Kind, Result};
 use secrets::PlainSecrets;
 use serde::{Deserialize, Serialize};
@@ -15,9 +15,9 @@ use serde_json::{Value, json};
 use tokio::time::timeout;
 use turso::{
     Connect, Database, Session, Turso,
-    checks::{self, Evidence, Expected, Walk},
+    checks::{self, Evidence, Expected, Integrity, Walk},
     heartbeats::Table,
-    sql::{self, Row},
+    sql::{self, One},
 };
 use vault::{MANIFEST, Manifest, Store, point_prefix};
 
@@ -80,7 +80,10 @@ pub(super) async fn check<C: Connect, K: PlainSecrets, S: Store, D: Documents>(
         Err(error) => return Err(error),
     }
     let all = self::assertions("assertions", &drill.resource.name, &drill.assertions).map_err(|_| {
-        Error::permanent("AssertionsInvalid", "the plan's assertions cannot be read by this version; drill again")
+        Error::permanent(
+            "AssertionsInvalid",
+            "the plan's assertions cannot be read by this version; drill again",
+        )
     })?;
     for assertion in all.iter().skip(progress.asserted.len()) {
         if !turn.has_room_for(assertion.within.unsigned_abs()) {
@@ -138,7 +141,7 @@ async fn restored(turso: &impl Turso, drill: &Drill) -> Result<Database> {
     })
 }
 
-async fn heartbeats<C: Connect, K: PlainSecrets, S, D>(
+async fn heartbeats<C: Connect, K: PlainSecrets, S, D: Documents>(
     function: &TursoDrills<C, K, S, D>,
     turso: &C::Turso,
     session: &Session,
@@ -146,23 +149,20 @@ async fn heartbeats<C: Connect, K: PlainSecrets, S, D>(
 ) -> Result<Option<Judgement>> {
     let Some(secret) = &function.heartbeat_secret else { return Ok(None) };
     let there = "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = 'tidemark_heartbeat'";
-    if first(&sql::query(turso, session, there, &[]).await?) != Some("1") {
+    if sql::one(turso, session, there).await?.first.as_deref() != Some("1") {
         return Ok(None);
     }
     let keys = measure::keys(&function.secrets, secret).await?;
-    let rows = Table::new(turso, session.clone()).read(measure::HEARTBEATS).await?;
+    let (own, _) = function.reach().await?;
+    let rows = Table::new(own, session.clone()).read(measure::HEARTBEATS).await?;
     Ok(Some(measure::judgement(&rows, drill, &keys)))
-}
-
-fn first(rows: &[Row]) -> Option<&str> {
-    rows.first()?.first()?.as_deref()
 }
 
 async fn assert(turso: &impl Turso, session: &Session, assertion: &Assertion) -> Result<Asserted> {
     let within = assertion.within.unsigned_abs();
-    let asked = timeout(within, sql::query(turso, session, &assertion.sql, &[])).await;
+    let asked = timeout(within, sql::one(turso, session, &assertion.sql)).await;
     let (holds, found) = match asked {
-        Ok(Ok(rows)) => assertions::judge(&assertion.expect, &answer(&rows)),
+        Ok(Ok(one)) => assertions::judge(&assertion.expect, &answer(one)),
         Ok(Err(error)) if error.kind() == Kind::Retryable => return Err(error),
         Ok(Err(error)) => (false, error.to_string()),
         Err(_) => (false, format!("no answer within {} s", within.as_secs())),
@@ -170,17 +170,21 @@ async fn assert(turso: &impl Turso, session: &Session, assertion: &Assertion) ->
     Ok(Asserted { name: assertion.name.clone(), holds, found })
 }
 
-/// SQLite's values have types of their own: what is written as a number is one.
-fn answer(rows: &[Row]) -> Answer {
-    let cell = |text: &Option<String>| {
-        let is_number = text.as_deref().is_some_and(|text| Decimal::parse(text).is_some());
-        Cell { kind: if is_number { CellKind::Number } else { CellKind::Text }, text: text.clone() }
-    };
-    Answer {
-        columns: rows.first().map_or(0, Vec::len),
-        rows: rows.len() as u64,
-        first: rows.first().and_then(|row| row.first()).map(cell),
-    }
+/// As those of PostgreSQL are judged.
+fn answer(one: One) -> Answer {
+    let kind = if one.is_number { CellKind::Number } else { CellKind::Text };
+    Answer { columns: 1, rows: one.rows, first: (one.rows > 0).then_some(Cell { kind, text: one.first }) }
+}
+
+/// What nobody can tell from a branch of the wrong instant.
+const EMPTY: &str =
+    "the branch has no tables at all, and there is nothing to compare it with; nothing was proven";
+
+fn first_finding(found: &Evidence) -> Option<String> {
+    found.findings.first().map(|finding| {
+        let table = finding.table.as_ref().map_or_else(String::new, |table| format!("table {table}: "));
+        format!("{table}{}", finding.fault)
+    })
 }
 
 /// The one whole number that a statement answers.
@@ -194,28 +198,28 @@ pub(super) async fn number<C: Connect, K: PlainSecrets, S: Store, D: Documents>(
     };
     let (turso, _) = function.reach().await?;
     let session = function.session(drill, &restored(&turso, drill).await?).await?;
-    let asked = timeout(SMALL, sql::query(&turso, &session, text, &[])).await;
-    let rows = asked.map_err(|_| measure::no_number(side, "there was no answer within 30 s"))??;
-    match rows.as_slice() {
-        [row] if row.len() == 1 => {
-            let number = row[0].as_deref().and_then(|text| text.parse().ok());
-            number.ok_or_else(|| measure::no_number(side, "the answer is no whole number"))
-        }
-        _ => Err(measure::no_number(side, "the answer is not one row with one value")),
-    }
+    let asked = timeout(SMALL, sql::one(&turso, &session, text)).await;
+    let one = asked.map_err(|_| measure::no_number(side, "there was no answer within two minutes"))??;
+    let first = one.first.filter(|_| one.rows == 1);
+    let first = first.ok_or_else(|| measure::no_number(side, "the answer is not one row with one value"))?;
+    first.parse().map_err(|_| measure::no_number(side, "the answer is no whole number"))
 }
 
 /// How long one question may take.
-const SMALL: Duration = Duration::from_secs(30);
+const SMALL: Duration = Duration::from_mins(2);
 
 fn over(progress: &Progress, manifest: Option<&Manifest>, drill: &Drill, has_keys: bool) -> Checked {
     let unasserted = progress.asserted.iter().find(|asserted| !asserted.holds);
-    let failure = measure::first(&progress.walk.evidence)
+    let failure = first_finding(&progress.walk.evidence)
         .map(|says| ("DataDiffers", says))
         .or_else(|| {
             unasserted.map(|one| ("AssertionFailed", format!("assertion {:?} does not hold", one.name)))
         })
-        .or_else(|| progress.heartbeats.as_ref().and_then(measure::unsound));
+        .or_else(|| progress.heartbeats.as_ref().and_then(measure::unsound))
+        .or_else(|| {
+            (manifest.is_none() && progress.walk.tables_read == 0)
+                .then(|| ("NothingChecked", EMPTY.to_owned()))
+        });
     let verdict = match failure {
         Some((code, says)) => failed(code, says),
         None => Verdict::Passed,
@@ -227,10 +231,18 @@ fn over(progress: &Progress, manifest: Option<&Manifest>, drill: &Drill, has_key
             (Basis::Slot, id.parts().map_or(drill.asked_at, |parts| parts.slot.instant()))
         }
     };
-    let estimate = Estimate::new(basis, state_at, drill.until(), measure::unmeasured(progress.sought.as_deref().filter(|_| has_keys)));
+    let estimate = Estimate::new(
+        basis,
+        state_at,
+        drill.until(),
+        measure::unmeasured(progress.sought.as_deref().filter(|_| has_keys)),
+    );
     let loss = heartbeat::Loss::of(progress.heartbeats.as_ref(), estimate);
     let unread = progress.sought.as_deref().filter(|sought| *sought != measure::READ);
-    let unchecked = unread.map(|why| format!("heartbeats: {why}")).into_iter().collect();
+    let mut unchecked: Vec<String> = unread.map(|why| format!("heartbeats: {why}")).into_iter().collect();
+    if progress.walk.integrity == Integrity::NotChecked {
+        unchecked.push("the pages, because the database does not take PRAGMA integrity_check".to_owned());
+    }
     let evidence = json!({
         "restored": super::says(&drill.choice.to), "taken_at": manifest.map(|manifest| manifest.taken_at),
         "read": progress.walk, "assertions": progress.asserted,

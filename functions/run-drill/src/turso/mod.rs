@@ -131,12 +131,27 @@ impl<C: Connect, K: PlainSecrets, S: Store, D: Documents> Engine for TursoDrills
             Some(id) if *id == there.id && there.name.starts_with(PREFIX) => turso.delete(&there.name).await,
             Some(id) => Err(Error::permanent(
                 "NotADrills",
-                format!("Turso database {} is {}, and the drill made {id}; it is left as it is: look whose it is", there.name, there.id),
+                format!(
+                    "Turso database {} is {}, and the drill made {id}; it is left as it is: look whose it is",
+                    there.name, there.id
+                ),
             )),
             None => Err(Error::retryable(
                 "NotYetADrills",
-                format!("nobody has written down yet that the drill made Turso database {} ({})", there.name, there.id),
+                format!(
+                    "nobody has written down yet that the drill made Turso database {} ({})",
+                    there.name, there.id
+                ),
             )),
+        }
+    }
+}
+
+impl<C, K, S, D> TursoDrills<C, K, S, D> {
+    fn vault_of(&self, region: Region) -> &S {
+        match region {
+            Region::Home => &self.vault,
+            Region::Recovery => &self.recovery_vault,
         }
     }
 }
@@ -145,13 +160,6 @@ impl<C: Connect, K: PlainSecrets, S, D: Documents> TursoDrills<C, K, S, D> {
     async fn reach(&self) -> Result<(C::Turso, Keys)> {
         let keys = Keys::parse(&self.secret, &self.secrets.text(&self.secret).await?)?;
         Ok((self.connect.connect(keys.token.clone()), keys))
-    }
-
-    fn vault_of(&self, region: Region) -> &S {
-        match region {
-            Region::Home => &self.vault,
-            Region::Recovery => &self.recovery_vault,
-        }
     }
 
     /// What was ordered under that name; `None` if nothing was, or nobody can read it.
@@ -164,7 +172,9 @@ impl<C: Connect, K: PlainSecrets, S, D: Documents> TursoDrills<C, K, S, D> {
         let order = self.order(&database.name).await?;
         let drill = order.as_ref().and_then(|order| order.drill.as_ref());
         Ok(Made {
-            resource: order.as_ref().map_or_else(|| ResourceId::turso(&database.name), |order| order.resource.clone()),
+            resource: order
+                .as_ref()
+                .map_or_else(|| ResourceId::turso(&database.name), |order| order.resource.clone()),
             region: REGION.to_owned(),
             name: database.name.clone(),
             sort: "Turso database",
