@@ -8,7 +8,7 @@ use std::cmp::Reverse;
 use domain::{BackupPlan, Engine, Finding, RecoveryPointId, ResourceId, Severity, Slot, Standing};
 use jiff::{SignedDuration, Timestamp};
 use reconcile::Plan;
-use turso::{CurrentPoint, Database, is_own_branch};
+use turso::{CurrentPoint, Database, is_tidemarks_own};
 use vault::{Listed, Object};
 
 use crate::{
@@ -119,7 +119,7 @@ impl<'o> Planner<'o> {
         };
         // Those that have waited longest come first, so that the time left reaches all of them in turn.
         let mut protected: Vec<&Database> =
-            databases.iter().filter(|database| !is_own_branch(database)).collect();
+            databases.iter().filter(|database| !is_tidemarks_own(database)).collect();
         protected.sort_by_key(|database| (self.newest(database).map(|point| point.slot), &database.name));
         for database in &protected {
             let matching: Vec<&BackupPlan> =

@@ -40,5 +40,7 @@ pub(crate) const PITR_WINDOW_TOO_SHORT: &str = "pitr-window-too-short";
 pub(crate) const UNPROTECTED: &str = "unprotected";
 /// A plan protects nothing.
 pub(crate) const PLAN_WITHOUT_DATABASES: &str = "plan-without-databases";
+/// No drill has passed for so long that nobody knows whether it can be restored.
+pub(crate) const DRILL_OVERDUE: &str = "drill-overdue";
 /// Nobody hears alerts.
 pub(crate) const NO_SUBSCRIBER: &str = "no-subscriber";

@@ -1,8 +1,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use alerts::{Subscriber, Subscribers};
-use domain::{Finding, Findings, PlanDocument, tag};
-use futures::{future::OptionFuture, join};
+use domain::{
+    Finding, Findings, PlanDocument, ResourceId, WatchedMonth,
+    drill::history::{self, History},
+    tag,
+};
+use futures::{StreamExt, future::OptionFuture, join, stream};
 use inventory::{Lineages, Marks, is_acknowledged, rds_lineages};
 use jiff::Timestamp;
 use kms::{Key, Kms, Permission};
@@ -15,9 +19,12 @@ use turso::{Connect, Database, Keys, Token, Turso};
 use vault::{Configuration, DefaultEncryption, Lock, PublicAccess, ReplicationRule, Versioning};
 
 use crate::{
-    Ask, CheckPosture, NAME, act,
+    Ask, CheckPosture, NAME, act, checks,
     systems::{Organization, Place, Systems, Topics},
 };
+
+/// Documents that are read at the same time.
+const AT_ONCE: usize = 16;
 
 /// So many other organizations are named, if a token opens others.
 const NAMED_ORGANIZATIONS: usize = 3;
@@ -51,6 +58,10 @@ pub(crate) struct Seen {
     pub(crate) caches: Result<Vec<Cache>>,
     /// `None` if there is no organization.
     pub(crate) turso: Option<Result<TursoSeen>>,
+    /// Since when watch-rpo sees each resource protected.
+    pub(crate) protected_since: Result<BTreeMap<ResourceId, Timestamp>>,
+    /// What stays of the drills of each resource that is to be drilled, and was.
+    pub(crate) drills: Result<BTreeMap<ResourceId, Result<History>>>,
     /// The topics' ARNs, and who subscribes.
     pub(crate) topics: [(String, Result<Vec<Subscriber>>); 2],
     /// The queue that the daily canary arrives in.
@@ -140,19 +151,20 @@ async fn look<W: Systems>(function: &CheckPosture<W>, region: &str, now: Timesta
     let snapshots =
         async { rds_lineages(&home.rds, &recovery.rds, &Marks::read(&[&function.store]).await?).await };
     let turso = OptionFuture::from(function.organization.as_ref().map(turso));
-    let (is_recorded, instances, snapshots, deletes, caches, turso, topics, at_home, away) = join!(
+    let (is_recorded, instances, snapshots, deletes, caches, turso, protected_since, topics, at_home, away) = join!(
         recorded,
         Box::pin(instances),
         Box::pin(snapshots),
         is_acknowledged(&function.store),
         Box::pin(function.caches.caches()),
         Box::pin(turso),
+        protected_since(&function.documents, now),
         topics(&function.subscribers, &function.topics),
         Box::pin(place(home)),
         Box::pin(place(recovery)),
     );
     let (instances, instance_keys) = instances;
-    Ok(Seen {
+    let mut seen = Seen {
         is_recorded,
         plans,
         home: at_home,
@@ -163,8 +175,51 @@ async fn look<W: Systems>(function: &CheckPosture<W>, region: &str, now: Timesta
         deletes,
         caches,
         turso,
+        protected_since,
+        drills: Ok(BTreeMap::new()),
         topics,
         canary_queue: function.topics.canary_queue.clone(),
+    };
+    seen.drills = drills(&function.documents, &seen).await;
+    Ok(seen)
+}
+
+/// As watch-rpo remembers it. Where it has not run yet, nothing is protected for long.
+async fn protected_since(
+    documents: &impl Documents,
+    now: Timestamp,
+) -> Result<BTreeMap<ResourceId, Timestamp>> {
+    for name in WatchedMonth::names(now) {
+        let Some(document) = documents.read(&name).await? else { continue };
+        let month: WatchedMonth = serde_json::from_str(&document.text).map_err(|error| {
+            Error::permanent("DocumentUnreadable", format!("document {name} is no memory of watch-rpo"))
+                .caused_by(error)
+        })?;
+        let since = month.resources.into_iter();
+        return Ok(since.filter_map(|(resource, watched)| Some((resource, watched.seen_since?))).collect());
+    }
+    Ok(BTreeMap::new())
+}
+
+/// One list, and one read for each resource that is to be drilled, and was. One that cannot be read hides no other.
+async fn drills(documents: &impl Documents, seen: &Seen) -> Result<BTreeMap<ResourceId, Result<History>>> {
+    let names: BTreeSet<String> = documents.names(history::DOCUMENTS).await?.into_iter().collect();
+    let drilled = checks::drilled(seen).into_iter().flat_map(|(_, drilled)| drilled.into_iter().flatten());
+    let there = drilled.filter(|resource| names.contains(&history::document(resource)));
+    let read = async |resource: ResourceId| {
+        let history = drills_of(documents, &resource).await;
+        (resource, history)
+    };
+    Ok(stream::iter(there).map(read).buffer_unordered(AT_ONCE).collect().await)
+}
+
+async fn drills_of(documents: &impl Documents, resource: &ResourceId) -> Result<History> {
+    let name = history::document(resource);
+    let gone = || Error::retryable("DocumentGone", format!("document {name} is gone"));
+    let document = documents.read(&name).await?.ok_or_else(gone)?;
+    serde_json::from_str(&document.text).map_err(|error| {
+        Error::permanent("DocumentUnreadable", format!("document {name} is none about drills"))
+            .caused_by(error)
     })
 }
 
@@ -243,6 +298,12 @@ impl Seen {
             }
             Some(Err(error)) => note("turso".to_owned(), Some(error)),
             None => {}
+        }
+        note("watch".to_owned(), self.protected_since.as_ref().err());
+        match &self.drills {
+            // One is enough: the others are named once it is mended.
+            Ok(drills) => note("drills".to_owned(), drills.values().find_map(|of| of.as_ref().err())),
+            Err(error) => note("drills".to_owned(), Some(error)),
         }
         for (topic, subscribers) in &self.topics {
             note(name_of(topic).to_owned(), subscribers.as_ref().err());

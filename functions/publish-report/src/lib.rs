@@ -23,7 +23,7 @@ pub use crate::{
     compose::compose,
     observe::PublishReport,
     recorded::{Known, Recorded},
-    seen::{DAYS, Seen, Watched},
+    seen::{DAYS, Seen},
 };
 
 const NAME: &str = "publish-report";

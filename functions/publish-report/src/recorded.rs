@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use domain::{RecoveryPointId, ResourceId};
+use domain::{RecoveryPointId, ResourceId, drill};
 use futures::{StreamExt, stream};
 use jiff::{Timestamp, civil::Date};
 use reconcile::{EntryKey, Ledger, Result};
@@ -71,6 +71,14 @@ impl<'k> Key<'k> {
     }
 }
 
+impl Key<'_> {
+    /// Whether restore-database wrote it because run-drill asked: nothing else may be called so.
+    fn is_of_a_drill(&self) -> bool {
+        let restored = self.subject.strip_prefix("restore-");
+        restored.is_some_and(|name| name.starts_with(drill::PREFIX))
+    }
+}
+
 impl Recorded {
     /// Reads the entries filed under those days. A list call for each 1,000 keys; of what is read itself, one call each.
     pub(crate) async fn read(ledger: &impl Ledger, days: &BTreeSet<Date>) -> Result<Self> {
@@ -127,7 +135,11 @@ impl Sorted {
         let Some(parts) = Key::read(&key) else { return };
         let ends = ["restore-completed", "restore-failed", "drill-passed", "drill-failed"];
         if ends.iter().any(|kind| parts.is(kind)) {
-            return self.restores.push(key);
+            // The restore within a drill is the drill's.
+            if !parts.is_of_a_drill() {
+                self.restores.push(key);
+            }
+            return;
         }
         let id = RecoveryPointId::from(parts.subject);
         if id.parts().is_none() {

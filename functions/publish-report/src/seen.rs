@@ -2,7 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use domain::{DayOfAges, Findings, PlanDocument, ResourceId};
+use domain::{
+    DayOfAges, Findings, PlanDocument, ResourceId, Watched, WatchedMonth,
+    drill::history::{self, History},
+};
 use futures::{StreamExt, join, stream};
 use inventory::{BackupPlans, Inventory, Places, Published, is_acknowledged};
 use jiff::{Timestamp, ToSpan, civil::Date, tz::TimeZone};
@@ -10,7 +13,6 @@ use plans::Plans;
 use rds::Rds;
 use reconcile::{Documents, Error, FINDINGS, Ledger, Result, parse_findings};
 use report::{Prices, Unknown};
-use serde::Deserialize;
 use vault::Store;
 
 use crate::{observe::PublishReport, recorded::Recorded};
@@ -20,6 +22,9 @@ pub const DAYS: u32 = 30;
 
 /// Documents that are read at the same time.
 const AT_ONCE: usize = 8;
+
+/// The same of those of which there is one for each resource.
+const DRILLS_AT_ONCE: usize = 32;
 
 /// What is true now, as far as it answered.
 #[derive(Debug)]
@@ -48,27 +53,12 @@ pub struct Seen {
     pub ages: BTreeMap<Date, DayOfAges>,
     /// What the functions find.
     pub boards: Vec<Findings>,
+    /// The drills of each resource that was ever drilled; `None` if nobody knows of any, or of that one.
+    pub drills: Option<BTreeMap<ResourceId, Option<History>>>,
     /// What the ledger says; `None` if it did not answer.
     pub recorded: Option<Recorded>,
     /// What did not answer, and why.
     pub unknown: Vec<Unknown>,
-}
-
-/// What watch-rpo remembers of a resource: the part of `watch/<month>.json` that a report shows (`docs/alerts.md`).
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-pub struct Watched {
-    /// Since when it is seen protected; `None` once it is expected no more.
-    pub seen_since: Option<Timestamp>,
-    /// By which plan.
-    #[serde(default)]
-    pub plan: Option<String>,
-}
-
-/// The watch's month.
-#[derive(Deserialize)]
-struct Month {
-    #[serde(default)]
-    resources: BTreeMap<ResourceId, Watched>,
 }
 
 /// The first of the days that a report looks back on.
@@ -95,7 +85,7 @@ where
     let PublishReport { home, recovery, vault, recovery_vault, ledger, plans, documents, .. } = function;
     let days = days(now);
     let places = Places { home, recovery, vault, recovery_vault };
-    let (plans, inventory, retention, acknowledged, watched, ages, boards, recorded) = join!(
+    let (plans, inventory, retention, acknowledged, watched, ages, boards, drills, recorded) = join!(
         plans.read(),
         Inventory::observe(places, now),
         Published::newest(vault),
@@ -103,6 +93,7 @@ where
         watched(documents, now),
         ages(documents, &days),
         boards(documents),
+        drills(documents),
         Recorded::read(ledger, &days),
     );
     let mut missed = Missed::default();
@@ -133,6 +124,7 @@ where
         watched: missed.unless("what watch-rpo sees protected", watched),
         ages,
         boards: missed.boards(boards),
+        drills: missed.drills(drills),
         recorded: missed.unless("the ledger", recorded),
         unknown: missed.0,
     }
@@ -160,6 +152,18 @@ impl Missed {
         read.into_iter().filter_map(of).collect()
     }
 
+    fn drills(
+        &mut self,
+        read: Result<Vec<(ResourceId, Result<History>)>>,
+    ) -> Option<BTreeMap<ResourceId, Option<History>>> {
+        let read = self.unless("drills", read)?.into_iter();
+        let of = |(resource, read): (ResourceId, Result<History>)| {
+            let history = self.unless(&format!("drills of {resource}"), read);
+            (resource, history)
+        };
+        Some(read.map(of).collect())
+    }
+
     fn boards(&mut self, read: Result<Vec<(String, Result<Findings>)>>) -> Vec<Findings> {
         let Some(read) = self.unless("what the functions find", read) else { return Vec::new() };
         let board =
@@ -170,11 +174,9 @@ impl Missed {
 
 /// The watch's memory of this month, or of the one before where this one has none yet.
 async fn watched(documents: &impl Documents, now: Timestamp) -> Result<BTreeMap<ResourceId, Watched>> {
-    let today = now.to_zoned(TimeZone::UTC).date();
-    for month in [today, today.first_of_month().saturating_sub(1.day())] {
-        let name = format!("watch/{}.json", month.strftime("%Y-%m"));
+    for name in WatchedMonth::names(now) {
         if let Some(document) = documents.read(&name).await? {
-            let month: Month = serde_json::from_str(&document.text).map_err(|error| {
+            let month: WatchedMonth = serde_json::from_str(&document.text).map_err(|error| {
                 Error::permanent("DocumentUnreadable", format!("document {name} is no memory of watch-rpo"))
                     .caused_by(error)
             })?;
@@ -212,4 +214,23 @@ async fn boards(documents: &impl Documents) -> Result<Vec<(String, Result<Findin
         (name, findings)
     };
     Ok(stream::iter(names).map(read).buffered(AT_ONCE).collect().await)
+}
+
+/// What stays of drills, of each resource by itself.
+async fn drills(documents: &impl Documents) -> Result<Vec<(ResourceId, Result<History>)>> {
+    let names = documents.names(history::DOCUMENTS).await?;
+    let read = async |name: String| {
+        let gone = || Error::retryable("DocumentGone", format!("document {name} is gone"));
+        let document = documents.read(&name).await?.ok_or_else(gone)?;
+        serde_json::from_str(&document.text).map_err(|error| {
+            Error::permanent("DocumentUnreadable", format!("document {name} is none about drills"))
+                .caused_by(error)
+        })
+    };
+    let of = names.into_iter().filter_map(|name| Some((history::resource(&name)?, name)));
+    Ok(stream::iter(of)
+        .map(async |(resource, name)| (resource, read(name).await))
+        .buffered(DRILLS_AT_ONCE)
+        .collect()
+        .await)
 }

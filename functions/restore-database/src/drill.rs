@@ -1,14 +1,14 @@
-//! A restore that is a drill's: the same as a person's, but for what it is called and how long it is needed.
+//! A restore that is a drill's: the same as a person's, but for what it is called and how long it is needed. And whose a restore
+//! is, so that asking again is the same restore.
 
-use domain::tag;
+use std::collections::BTreeMap;
+
+use domain::{drill::PREFIX, tag};
 use jiff::{SignedDuration, Timestamp};
 use reconcile::Result;
 use serde::{Deserialize, Serialize};
 
-use crate::request::invalid;
-
-/// What names of databases that drills restore begin with, and no other: they are deleted by it where there are no tags.
-pub(crate) const PREFIX: &str = "tidemark-drill-";
+use crate::{request::invalid, restore::Part};
 
 /// The longest id. It stands in tags.
 const LONGEST: usize = 100;
@@ -59,17 +59,35 @@ pub(crate) fn check(drill: Option<&Drill>, name: &str) -> Result<()> {
     }
 }
 
-/// Whether what is asked for now is the restore that was asked for then, of the same resource to the same state. A drill is itself
-/// however late it asks again.
-pub(crate) fn is_same(
-    now_for: Option<&Drill>,
-    then_for: Option<&str>,
-    then: Timestamp,
-    now: Timestamp,
-) -> bool {
-    match (now_for, then_for) {
-        (Some(drill), Some(id)) => drill.id == id,
-        (None, None) => now.duration_since(then) <= SAME_REQUEST,
-        _ => false,
+/// For whom a restore is, as ids; a person who wants it by itself has none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Asker<'a> {
+    drill: Option<&'a str>,
+    set: Option<&'a str>,
+}
+
+impl<'a> Asker<'a> {
+    /// That drill, or that set's restore.
+    pub(crate) fn new(drill: Option<&'a Drill>, part: Option<&'a Part>) -> Self {
+        Self { drill: drill.map(|drill| drill.id.as_str()), set: part.map(|part| part.restore.as_str()) }
+    }
+
+    /// As it stands in the tags of what was made.
+    pub(crate) fn of(tags: &'a BTreeMap<String, String>) -> Self {
+        let tag = |key: &str| tags.get(key).map(String::as_str);
+        Self { drill: tag(tag::DRILL), set: tag(tag::SET_RESTORE) }
+    }
+
+    /// Whether what it asks for now is the restore that was asked for then, of the same resource to the same state. A set's restore
+    /// is itself however late its parts are begun, and so is a drill.
+    pub(crate) fn is_same(self, then_for: Self, then: Timestamp, now: Timestamp) -> bool {
+        match (self, then_for) {
+            (Self { set: Some(set), .. }, Self { set: Some(id), .. }) => set == id,
+            (Self { set: None, drill: Some(drill) }, Self { set: None, drill: Some(id) }) => drill == id,
+            (Self { set: None, drill: None }, Self { set: None, drill: None }) => {
+                now.duration_since(then) <= SAME_REQUEST
+            }
+            _ => false,
+        }
     }
 }

@@ -30,8 +30,17 @@ pub trait Engine {
     /// From a request to one action, or to a refusal that says what is possible instead. Pure.
     fn plan(asked: &Self::Asked, now: Timestamp) -> Result<Plan<Self::Action>>;
 
+    /// The newest second to which it can be restored; `None` where that is no matter of what there is, as with branches, or where
+    /// there are recovery points alone. Pure.
+    fn newest(_asked: &Self::Asked) -> Option<Timestamp> {
+        None
+    }
+
     /// Looks at the restores there are.
     fn restores(&self, now: Timestamp) -> impl Future<Output = Result<Self::Restores>>;
+
+    /// Their ids.
+    fn ids(restores: &Self::Restores) -> Vec<&str>;
 
     /// What a tick does with them. Pure.
     fn follow(restores: &Self::Restores, now: Timestamp) -> Plan<Self::Action>;
@@ -39,6 +48,7 @@ pub trait Engine {
     /// Carries out an action, which may have been carried out before.
     fn act(&self, action: &Self::Action, now: Timestamp) -> impl Future<Output = Result<Done>>;
 }
+
 /// An engine that a deployment may do without.
 impl<E: Engine> Engine for Option<E> {
     type Wish = E::Wish;
@@ -55,11 +65,19 @@ impl<E: Engine> Engine for Option<E> {
         E::plan(asked, now)
     }
 
+    fn newest(asked: &E::Asked) -> Option<Timestamp> {
+        E::newest(asked)
+    }
+
     async fn restores(&self, now: Timestamp) -> Result<Option<E::Restores>> {
         match self {
             Some(engine) => engine.restores(now).await.map(Some),
             None => Ok(None),
         }
+    }
+
+    fn ids(restores: &Option<E::Restores>) -> Vec<&str> {
+        restores.as_ref().map_or_else(Vec::new, E::ids)
     }
 
     fn follow(restores: &Option<E::Restores>, now: Timestamp) -> Plan<E::Action> {

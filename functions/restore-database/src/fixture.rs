@@ -2,7 +2,9 @@
 
 use std::rc::Rc;
 
+use domain::PlanDocument;
 use jiff::Timestamp;
+use plans::Plans;
 use reconcile::{Budget, Deadline, Error, Reconciler, Request, Result, Summary, run};
 use secrecy::SecretString;
 use secrets::{Credentials, PlainSecrets, Secrets};
@@ -11,9 +13,13 @@ use state::FakeDocuments;
 use vault::{FakeLedger, FakeStore};
 
 use crate::{
-    RdsRestores, RedisRestores, RestoreDatabase, TursoRestores, engine::Engine, rds, redis, request::Ask,
-    turso,
+    Databases, RdsRestores, RecoverySets, RedisRestores, RestoreDatabase, TursoRestores, databases::Engines,
+    request::Ask,
 };
+
+/// The function over fakes.
+pub(crate) type Function<R, E, T> =
+    RestoreDatabase<Databases<R, E, T>, PlanDocument, FakeDocuments, FakeLedger>;
 
 /// Redis over fakes; `None` where a test is of another engine.
 pub(crate) type Redis = Option<
@@ -51,6 +57,17 @@ impl PlainSecrets for FakeSecrets {
     }
 }
 
+/// The function, where nobody asks for a set.
+pub(crate) fn function<R, E, T>(rds: R, redis: E, turso: T, ledger: &FakeLedger) -> Function<R, E, T> {
+    let sets = RecoverySets {
+        home: HOME.to_owned(),
+        plans: PlanDocument::parse(r#"{"plans": {"default": {}}}"#).unwrap(),
+        documents: ledger.documents.clone(),
+        ledger: ledger.clone(),
+    };
+    RestoreDatabase { databases: Databases { rds, redis, turso }, sets }
+}
+
 /// Nobody asks PostgreSQL.
 pub(crate) struct NoPostgres;
 
@@ -61,38 +78,28 @@ impl postgres::Postgres for NoPostgres {
 }
 
 /// One pass of the function, within that time.
-pub(crate) async fn pass<R, E, T>(
-    function: &RestoreDatabase<R, E, T>,
+pub(crate) async fn pass<G: Engines, P: Plans>(
+    function: &RestoreDatabase<G, P, FakeDocuments, FakeLedger>,
     ledger: &FakeLedger,
     payload: Value,
     now: Timestamp,
     within: std::time::Duration,
-) -> Result<Summary>
-where
-    R: Engine<Wish = rds::Overrides>,
-    E: Engine<Wish = redis::Wish>,
-    T: Engine<Wish = turso::Wish>,
-{
+) -> Result<Summary> {
     let (ask, deadline) = (Ask::parse(payload)?, Deadline::after(within));
     run(function, &ledger.journal(), ask, now, deadline, Budget::default()).await
 }
 
 /// What a person reads.
-pub(crate) async fn ask<R, E, T>(
-    function: &RestoreDatabase<R, E, T>,
+pub(crate) async fn ask<G: Engines, P: Plans>(
+    function: &RestoreDatabase<G, P, FakeDocuments, FakeLedger>,
     ledger: &FakeLedger,
     payload: Value,
     now: Timestamp,
-) -> Result<Value>
-where
-    R: Engine<Wish = rds::Overrides>,
-    E: Engine<Wish = redis::Wish>,
-    T: Engine<Wish = turso::Wish>,
-{
+) -> Result<Value> {
     let mut summary = pass(function, ledger, payload, now, std::time::Duration::from_mins(5)).await?;
     match summary.take_error() {
         Some(error) => Err(error),
-        None => Ok(RestoreDatabase::<R, E, T>::answer(summary)),
+        None => Ok(RestoreDatabase::<G, P, FakeDocuments, FakeLedger>::answer(summary)),
     }
 }
 

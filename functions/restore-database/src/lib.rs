@@ -1,8 +1,10 @@
 //! `restore-database`: a person asks for a database as it was at a second or at a recovery point, and it is made, under
 //! a new name, in either Region. Ticks follow it until its first query is answered, and write down how long it took.
 //!
-//! One module for each engine ([`Engine`]); what they have in common is beside them.
+//! One module for each engine ([`Engine`]); what they have in common is beside them. Databases that belong together are restored
+//! together: `set`.
 
+mod databases;
 mod drill;
 mod engine;
 #[cfg(test)]
@@ -13,16 +15,19 @@ mod rds;
 mod redis;
 mod request;
 mod restore;
+mod set;
 mod turso;
 
-use futures::join;
-use reconcile::{Done, Error, Plan, Reconciler, Result, Summary, Timestamp};
+use plans::Plans;
+use reconcile::{Documents, Done, Entry, Error, Ledger, Plan, Reconciler, Result, Summary, Timestamp};
 use serde_json::Value;
 
 pub use crate::{
+    databases::{Databases, Engines},
     engine::{Engine, Of},
     rds::RdsRestores,
     redis::{RedisRegion, RedisRestores},
+    set::RecoverySets,
     turso::TursoRestores,
 };
 use crate::{
@@ -30,77 +35,88 @@ use crate::{
     request::Ask,
 };
 
-/// The function, with the engines that it restores.
-pub struct RestoreDatabase<R, E, T> {
-    /// RDS.
-    pub rds: R,
-    /// Redis and Valkey.
-    pub redis: E,
-    /// Turso.
-    pub turso: T,
+/// The function.
+pub struct RestoreDatabase<G, P, D, L> {
+    /// The databases that it restores.
+    pub databases: G,
+    /// Those that belong together.
+    pub sets: RecoverySets<P, D, L>,
 }
 
-/// The restores of each engine.
-pub type Restores<R, E, T> =
-    (Result<<R as Engine>::Restores>, Result<<E as Engine>::Restores>, Result<<T as Engine>::Restores>);
+/// The restores there are, of single databases and of sets.
+type Restores<G> = (<G as Engines>::Restores, Result<set::Restores<<G as Engines>::Asked>>);
 
 /// What is true now.
-pub enum Observed<R: Engine, E: Engine, T: Engine> {
-    /// What bears on a person's request.
-    Asked(Box<Of<R::Asked, E::Asked, T::Asked>>),
-    /// The restores there are, of each engine that answered.
-    Restores(Box<Restores<R, E, T>>),
+pub enum Observed<G: Engines> {
+    /// What bears on a person's request for one database.
+    Asked(Box<G::Asked>),
+    /// What bears on a person's request for a set.
+    Set(Box<set::Asked<G::Asked>>),
+    /// The restores there are.
+    Restores(Box<Restores<G>>),
 }
 
-impl<R, E, T> Reconciler for RestoreDatabase<R, E, T>
-where
-    R: Engine<Wish = rds::Overrides>,
-    E: Engine<Wish = redis::Wish>,
-    T: Engine<Wish = turso::Wish>,
-{
-    const NAME: &'static str = "restore-database";
-    type Request = Ask;
-    type Observed = Observed<R, E, T>;
-    type Action = Of<R::Action, E::Action, T::Action>;
+/// What the function can do.
+pub enum Action<A> {
+    /// With one database.
+    One(A),
+    /// With a set.
+    Set(set::Action<A>),
+}
 
-    async fn observe(&self, ask: Ask, now: Timestamp) -> Result<Self::Observed> {
-        let asked = match ask {
-            Ask::Follow => {
-                let restores =
-                    join!(self.rds.restores(now), self.redis.restores(now), self.turso.restores(now));
-                return Ok(Observed::Restores(Box::new(restores)));
-            }
-            Ask::Restore(request) => match *request {
-                Of::Rds(request) => Of::Rds(self.rds.observe(request, now).await?),
-                Of::Redis(request) => Of::Redis(self.redis.observe(request, now).await?),
-                Of::Turso(request) => Of::Turso(self.turso.observe(request, now).await?),
-            },
-        };
-        Ok(Observed::Asked(Box::new(asked)))
+impl<A: reconcile::Action> reconcile::Action for Action<A> {
+    fn name(&self) -> &'static str {
+        match self {
+            Self::One(action) => action.name(),
+            Self::Set(action) => action.name(),
+        }
     }
 
-    fn plan(observed: &Self::Observed, now: Timestamp) -> Result<Plan<Self::Action>> {
+    fn failure(&self, error: &Error, now: Timestamp) -> Option<Entry> {
+        match self {
+            Self::One(action) => action.failure(error, now),
+            Self::Set(action) => action.failure(error, now),
+        }
+    }
+}
+
+impl<G: Engines, P: Plans, D: Documents, L: Ledger> Reconciler for RestoreDatabase<G, P, D, L> {
+    const NAME: &'static str = "restore-database";
+    type Request = Ask;
+    type Observed = Observed<G>;
+    type Action = Action<G::Action>;
+
+    async fn observe(&self, ask: Ask, now: Timestamp) -> Result<Observed<G>> {
+        let Self { databases, sets } = self;
+        Ok(match ask {
+            Ask::Follow => {
+                let restores = databases.restores(now).await;
+                let of_sets = sets.observe_restores(databases, &restores, now).await;
+                Observed::Restores(Box::new((restores, of_sets)))
+            }
+            Ask::Restore(request) => Observed::Asked(Box::new(databases.observe(*request, now).await?)),
+            Ask::Set(request) => {
+                Observed::Set(Box::new(sets.observe_request(databases, *request, now).await?))
+            }
+        })
+    }
+
+    fn plan(observed: &Observed<G>, now: Timestamp) -> Result<Plan<Self::Action>> {
         match observed {
-            Observed::Asked(asked) => match asked.as_ref() {
-                Of::Rds(asked) => R::plan(asked, now).map(|plan| map(plan, Of::Rds)),
-                Of::Redis(asked) => E::plan(asked, now).map(|plan| map(plan, Of::Redis)),
-                Of::Turso(asked) => T::plan(asked, now).map(|plan| map(plan, Of::Turso)),
-            },
+            Observed::Asked(asked) => G::plan(asked, now).map(|plan| map(plan, Action::One)),
+            Observed::Set(asked) => set::plan::<G>(asked, now).map(|plan| map(plan, Action::Set)),
             Observed::Restores(restores) => {
-                let (rds, redis, turso) = restores.as_ref();
-                let rds = map(follow::<R>(rds, "rds", now), Of::Rds);
-                let redis = map(follow::<E>(redis, "redis", now), Of::Redis);
-                let turso = map(follow::<T>(turso, "turso", now), Of::Turso);
-                Ok(join(join(rds, redis), turso))
+                let (restores, sets) = restores.as_ref();
+                let one = map(G::follow(restores, now), Action::One);
+                Ok(join(one, map(set::follow::<G>(sets, now), Action::Set)))
             }
         }
     }
 
     async fn act(&self, action: &Self::Action, now: Timestamp) -> Result<Done> {
         match action {
-            Of::Rds(action) => self.rds.act(action, now).await,
-            Of::Redis(action) => self.redis.act(action, now).await,
-            Of::Turso(action) => self.turso.act(action, now).await,
+            Action::One(action) => self.databases.act(action, now).await,
+            Action::Set(action) => self.sets.act(&self.databases, action, now).await,
         }
     }
 
@@ -109,19 +125,6 @@ where
         match summary.acted.pop_if(|acted| acted.action == restore::RESTORE) {
             Some(acted) => Value::Object(acted.detail),
             None => summary.into_json(),
-        }
-    }
-}
-
-/// What a tick does with one engine's restores. One that does not answer stops no other's.
-fn follow<G: Engine>(restores: &Result<G::Restores>, what: &str, now: Timestamp) -> Plan<G::Action> {
-    match restores {
-        Ok(restores) => G::follow(restores, now),
-        Err(error) => {
-            let mut plan = Plan::empty();
-            let error: &Error = error;
-            plan.do_without(&format!("{what}-restores"), error);
-            plan
         }
     }
 }

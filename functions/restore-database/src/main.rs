@@ -2,11 +2,14 @@
 
 use events::Bus;
 use jiff::SignedDuration;
+use plans::SsmPlans;
 use postgres::TlsPostgres;
 use rds::AwsRds;
 use reconcile::{Error, Journal, SdkConfig, Settings, aws_config, serve};
 use redis::elasticache::AwsElastiCache;
-use restore_database::{RdsRestores, RedisRegion, RedisRestores, RestoreDatabase, TursoRestores};
+use restore_database::{
+    Databases, RdsRestores, RecoverySets, RedisRegion, RedisRestores, RestoreDatabase, TursoRestores,
+};
 use secrets::SecretsManager;
 use state::StateBucket;
 use turso::HttpConnector;
@@ -21,6 +24,7 @@ async fn main() -> Result<(), lambda_runtime::Error> {
         let bucket = settings.required("TIDEMARK_VAULT_BUCKET");
         let state = settings.required("TIDEMARK_STATE_BUCKET");
         let bus = settings.required("TIDEMARK_EVENT_BUS");
+        let parameter = settings.required("TIDEMARK_PLANS_PARAMETER");
         let extra_roots = settings.optional("TIDEMARK_DATABASE_CA");
         let lease = SignedDuration::from_secs(settings.number("TIDEMARK_LEASE_SECONDS", 1..=900));
         settings.check()?;
@@ -37,8 +41,14 @@ async fn main() -> Result<(), lambda_runtime::Error> {
             secrets: SecretsManager::new(&aws),
             postgres: TlsPostgres::new(extra_roots),
         };
-        let reconciler =
-            RestoreDatabase { rds, redis: regions.redis(&settings), turso: regions.turso(&settings) };
+        let sets = RecoverySets {
+            home: regions.home.clone(),
+            plans: SsmPlans::new(&aws, parameter),
+            documents: documents.clone(),
+            ledger: ledger.clone(),
+        };
+        let databases = Databases { rds, redis: regions.redis(&settings), turso: regions.turso(&settings) };
+        let reconciler = RestoreDatabase { databases, sets };
         Ok((reconciler, Journal { ledger, facts: Bus::new(&aws, bus), documents }))
     })
     .await

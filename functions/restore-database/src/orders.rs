@@ -5,7 +5,7 @@ use reconcile::{Documents, Error, Result};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::{
-    drill::{self, Drill},
+    drill::{Asker, Drill},
     request::Target,
     restore::Restore,
 };
@@ -48,21 +48,24 @@ impl<P> Order<P> {
         drill: Option<&Drill>,
         now: Timestamp,
     ) -> bool {
-        self.is_for(drill, now)
+        self.is_for(Asker::new(drill, restore.set.as_ref()), now)
             && (&self.restore.resource, &self.restore.region) == (&restore.resource, &restore.region)
             && self.to == to.as_tag()
     }
 
     /// Whether that other order, made now, is for the same.
     pub(crate) fn is_same_as(&self, other: &Self, now: Timestamp) -> bool {
-        self.is_for(other.drill.as_ref(), now)
+        self.is_for(other.asker(), now)
             && (&self.restore.resource, &self.restore.region, &self.to)
                 == (&other.restore.resource, &other.restore.region, &other.to)
     }
 
-    fn is_for(&self, drill: Option<&Drill>, now: Timestamp) -> bool {
-        let then_for = self.drill.as_ref().map(|drill| drill.id.as_str());
-        !self.refused && drill::is_same(drill, then_for, self.restore.requested_at, now)
+    fn is_for(&self, asker: Asker<'_>, now: Timestamp) -> bool {
+        !self.refused && asker.is_same(self.asker(), self.restore.requested_at, now)
+    }
+
+    fn asker(&self) -> Asker<'_> {
+        Asker::new(self.drill.as_ref(), self.restore.set.as_ref())
     }
 }
 

@@ -9,18 +9,25 @@ use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
 
 use crate::{
-    drill::{self, Drill},
+    drill::{self, Asker, Drill},
     engine::Of,
-    rds, redis, turso,
+    rds, redis,
+    restore::{Part, Restore},
+    set::SetRequest,
+    turso,
 };
+
+/// A restore of whichever engine.
+pub(crate) type AnyRequest =
+    Of<RestoreRequest<rds::Overrides>, RestoreRequest<redis::Wish>, RestoreRequest<turso::Wish>>;
 
 /// What woke the function.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Ask {
     /// A person wants a database back.
-    Restore(
-        Box<Of<RestoreRequest<rds::Overrides>, RestoreRequest<redis::Wish>, RestoreRequest<turso::Wish>>>,
-    ),
+    Restore(Box<AnyRequest>),
+    /// A person wants a recovery set back.
+    Set(Box<SetRequest>),
     /// Time to look after the restores under way.
     Follow,
 }
@@ -38,6 +45,8 @@ pub struct RestoreRequest<W> {
     pub(crate) region: Option<String>,
     /// The drill that it is for; `None` where a person wants it.
     pub(crate) drill: Option<Drill>,
+    /// The set's restore that it is a part of; `None` where it is wanted by itself.
+    pub(crate) part: Option<Part>,
     /// What the engine alone is told, such as what to do differently from the source.
     pub(crate) wish: W,
 }
@@ -45,7 +54,28 @@ pub struct RestoreRequest<W> {
 impl<W> RestoreRequest<W> {
     /// Who asks.
     pub(crate) fn by(&self) -> String {
-        self.drill.as_ref().map_or_else(|| "a person".to_owned(), |drill| drill.id.clone())
+        match (&self.part, &self.drill) {
+            (Some(part), _) => part.restore.clone(),
+            (None, Some(drill)) => drill.id.clone(),
+            (None, None) => "a person".to_owned(),
+        }
+    }
+
+    /// The same, so that asking again is the same restore.
+    pub(crate) fn asker(&self) -> Asker<'_> {
+        Asker::new(self.drill.as_ref(), self.part.as_ref())
+    }
+
+    /// Which restore it is, there. A part of a set was asked for when the set was, whenever it is begun.
+    pub(crate) fn identity(&self, region: &str, now: Timestamp) -> Restore {
+        let requested_at = self.part.as_ref().map_or(now, |part| part.requested_at);
+        Restore {
+            id: Restore::id_of(&self.name, requested_at),
+            resource: self.resource.clone(),
+            requested_at,
+            region: region.to_owned(),
+            set: self.part.clone(),
+        }
     }
 }
 
@@ -55,6 +85,8 @@ pub trait Wish: DeserializeOwned {
     const ENGINE: Engine;
     /// Its keys; serde cannot refuse unknown ones where it flattens.
     const KEYS: &'static [&'static str];
+    /// The longest name of that engine.
+    const LONGEST: usize;
     /// What a name of that engine is, and `None` for a text that is none.
     fn name(text: &str) -> Option<String>;
     /// The same in words.
@@ -97,7 +129,7 @@ impl Target {
         }
     }
 
-    fn parse(text: &str) -> Result<Self> {
+    pub(crate) fn parse(text: &str) -> Result<Self> {
         if text == "latest" {
             return Ok(Self::Latest);
         }
@@ -124,6 +156,7 @@ impl Request for Ask {
     fn parse(payload: Value) -> Result<Self> {
         let Value::Object(object) = payload else { return follow(payload) };
         match object.get("resource") {
+            None if object.contains_key("set") => Ok(Self::Set(Box::new(SetRequest::parse(object)?))),
             None => follow(Value::Object(object)),
             Some(resource) => {
                 let (engine, name) = engine(resource)?;
@@ -144,7 +177,7 @@ fn follow(payload: Value) -> Result<Ask> {
 
 /// Of which engine the resource is, and its name. An ARN ends in the name, and `ResourceId` prints the engine before it:
 /// all three forms are in people's clipboards. A bare name is RDS's.
-fn engine(resource: &Value) -> Result<(Engine, String)> {
+pub(crate) fn engine(resource: &Value) -> Result<(Engine, String)> {
     let Some(text) = resource.as_str() else {
         return Err(invalid("\"resource\" has an invalid type: expected a text such as \"rds/orders\""));
     };
@@ -188,15 +221,15 @@ fn restore<W: Wish>(object: Map<String, Value>, resource: &str) -> Result<Restor
     let to = Target::parse(&payload.to)?;
     drill::check(payload.drill.as_ref(), &name)?;
     let Payload { region, drill, wish, .. } = payload;
-    Ok(RestoreRequest { resource, to, name, region, drill, wish })
+    Ok(RestoreRequest { resource, to, name, region, drill, part: None, wish })
 }
 
-fn name<W: Wish>(key: &str, text: &str) -> Result<String> {
+pub(crate) fn name<W: Wish>(key: &str, text: &str) -> Result<String> {
     W::name(text).ok_or_else(|| invalid(format!("{key:?} is {:?}: {}", shown(text), W::NAMES)))
 }
 
 /// Of a hostile text only a short piece may reach an answer.
-fn shown(text: &str) -> String {
+pub(crate) fn shown(text: &str) -> String {
     text.chars().take(80).collect()
 }
 
@@ -228,7 +261,7 @@ mod tests {
                 Of::Rds(request) => request,
                 other => panic!("not RDS: {other:?}"),
             },
-            Ask::Follow => panic!("not a restore"),
+            other => panic!("not a restore: {other:?}"),
         }
     }
 
@@ -366,7 +399,7 @@ mod tests {
             assert_eq!(read.is_err(), is_malformed, "{name}: {read:?}");
             seen += 1;
         }
-        assert!(seen >= 17, "{seen} files");
+        assert!(seen >= 21, "{seen} files");
     }
 
     proptest! {

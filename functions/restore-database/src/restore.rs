@@ -2,11 +2,11 @@
 
 use std::{collections::BTreeSet, time::Instant};
 
-use domain::ResourceId;
+use domain::{ResourceId, tag};
 use jiff::{SignedDuration, Timestamp, civil::Date, tz::TimeZone};
 use reconcile::{Entry, EntryKey, Error, Kind, Outcome};
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 /// The codes under which a restore ends badly.
 pub(crate) const FAILURES: [&str; 2] = [DEAD_END, FIRST_QUERY_FAILED];
@@ -30,7 +30,7 @@ pub(crate) fn ended(error: Error) -> Error {
 
 /// One restore.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Restore {
+pub struct Restore {
     /// Its name: `restore-orders-restored-20261122t120000z`.
     pub(crate) id: String,
     /// What is restored.
@@ -39,6 +39,39 @@ pub(crate) struct Restore {
     pub(crate) requested_at: Timestamp,
     /// Where.
     pub(crate) region: String,
+    /// The set's restore that it is a part of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) set: Option<Part>,
+}
+
+/// What a restore knows of the set's restore that it is a part of.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Part {
+    /// That one's id.
+    pub(crate) restore: String,
+    /// The recovery set.
+    pub(crate) set: String,
+    /// The one instant that all of it is restored to.
+    pub(crate) instant: Timestamp,
+    /// When the set was asked for, and with it each part.
+    pub(crate) requested_at: Timestamp,
+}
+
+impl Part {
+    /// What it writes onto what is made.
+    pub(crate) fn tags(&self) -> [(String, String); 2] {
+        [(tag::SET, self.set.clone()), (tag::SET_RESTORE, self.restore.clone())]
+            .map(|(key, value)| (key.to_owned(), value))
+    }
+
+    /// For the ledger.
+    pub(crate) fn detail(&self) -> [(&'static str, Value); 3] {
+        [
+            ("set", self.set.clone().into()),
+            ("set_instant", self.instant.to_string().into()),
+            ("set_restore_id", self.restore.clone().into()),
+        ]
+    }
 }
 
 impl Restore {
@@ -59,6 +92,7 @@ impl Restore {
 
     /// An entry about it, filed under the day it was asked for.
     pub(crate) fn entry(&self, kind: &'static str, outcome: Outcome, now: Timestamp) -> Entry {
+        let of_set = self.set.iter().flat_map(Part::detail);
         Entry {
             day: self.day(),
             at: now,
@@ -68,7 +102,7 @@ impl Restore {
             subject: self.id.clone(),
             region: self.region.clone(),
             outcome,
-            detail: Map::new(),
+            detail: of_set.map(|(key, value)| (key.to_owned(), value)).collect(),
         }
     }
 
@@ -116,7 +150,7 @@ impl Restore {
 
 /// How a restore ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum End {
+pub enum End {
     /// Well.
     Completed,
     /// Badly, for the reason that this code names.

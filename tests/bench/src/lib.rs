@@ -22,7 +22,7 @@ pub struct ColdStart {
 }
 
 /// What every function finds in its environment on Lambda, and what the template sets. None of it is ever connected to.
-const ENVIRONMENT: [(&str, &str); 36] = [
+const ENVIRONMENT: [(&str, &str); 40] = [
     ("AWS_REGION", "us-east-1"),
     ("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE"),
     ("AWS_SECRET_ACCESS_KEY", "example"),
@@ -56,6 +56,10 @@ const ENVIRONMENT: [(&str, &str); 36] = [
     ("TIDEMARK_TURN_SECONDS", "600"),
     ("TIDEMARK_DELETE_AT_MOST", "200"),
     ("TIDEMARK_VERIFY_MIB", "2048"),
+    ("TIDEMARK_HEARTBEAT_SECRET", "tidemark/heartbeat-keys"),
+    ("TIDEMARK_RESTORE_FUNCTION", "tidemark-bench-restore-database"),
+    ("TIDEMARK_DRILLS_AT_ONCE", "2"),
+    ("TIDEMARK_DRILL_USD_PER_MONTH", "100"),
     ("TIDEMARK_REMINDER_HOURS", "4"),
     ("TIDEMARK_EVENT_BUS", "default"),
     ("TIDEMARK_PLANS_PARAMETER", "/tidemark/bench/plans"),

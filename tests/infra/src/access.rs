@@ -101,6 +101,46 @@ pub fn ours_alone_are_deleted(stack: &Stack) -> Findings {
     findings
 }
 
+/// Whether deleting it takes a database away.
+fn takes_a_database(action: &str) -> bool {
+    let databases = ["CacheCluster", "DBCluster", "DBInstance", "ReplicationGroup", "ServerlessCache"];
+    action.split_once(":Delete").is_some_and(|(_, what)| databases.iter().any(|database| what == *database))
+}
+
+/// Databases are deleted by run-drill alone: what is called as what drills make and carries a drill's tag. What it has restored,
+/// restore-database restores.
+pub fn drills_alone_are_torn_down(stack: &Stack) -> Findings {
+    let mut findings = Vec::new();
+    for (role, _) in stack.of_type("AWS::IAM::Role") {
+        for statement in allowed(&statements(stack, role)) {
+            let actions = strings(&statement["Action"]);
+            if !actions.iter().any(|action| takes_a_database(action)) {
+                continue;
+            }
+            let named = |arn: &&str| arn.ends_with(":tidemark-drill-*");
+            let is_named = strings(&statement["Resource"]).iter().all(named);
+            let is_tagged = statement["Condition"]["Null"]["aws:ResourceTag/tidemark:drill"] == "false";
+            expect(&mut findings, role == "RunDrillRole" && is_named && is_tagged, || {
+                format!("{role} may delete a database that no drill made: {statement}")
+            });
+        }
+    }
+    let makes = |action: &str| action.contains(":Restore") || action.contains(":Create");
+    for statement in allowed(&statements(stack, "RunDrillRole")) {
+        for action in strings(&statement["Action"]) {
+            expect(&mut findings, !makes(action) || action.starts_with("logs:"), || {
+                format!("RunDrillRole restores by itself: {action}")
+            });
+            let arn = "arn:aws:lambda:us-east-1:123456789012:function:tidemark-dev-restore-database";
+            let only = action != "lambda:InvokeFunction" || strings(&statement["Resource"]) == [arn];
+            expect(&mut findings, only, || {
+                format!("RunDrillRole may ask more than restore-database: {statement}")
+            });
+        }
+    }
+    findings
+}
+
 /// Whoever may delete backups may not read them: of the vaults their manifests, plans and the ledger, and nothing besides.
 pub fn what_deletes_does_not_read(stack: &Stack) -> Findings {
     let mut findings = Vec::new();
@@ -124,19 +164,39 @@ pub fn what_deletes_does_not_read(stack: &Stack) -> Findings {
     findings
 }
 
+/// The writer of heartbeats holds what is for that alone: no other secret, nor the token of the organization.
+pub fn a_writer_reads_its_own_secrets(stack: &Stack) -> Findings {
+    let mut findings = Vec::new();
+    let secret = "arn:aws:secretsmanager:us-east-1:123456789012:secret:tidemark/";
+    for (name, is_its_own) in [("heartbeat-keys-abc", true), ("turso-abc", false), ("orders-abc", false)] {
+        let granted =
+            may(stack, "WriteHeartbeatRole", "secretsmanager:GetSecretValue", &format!("{secret}{name}"));
+        expect(&mut findings, granted == is_its_own, || {
+            format!("WriteHeartbeatRole reads {name}: {granted}")
+        });
+    }
+    findings
+}
+
 /// What only the code's role may be: never usable by the code itself where it is for the Lambda service.
 pub fn vpc_is_not_for_the_code(stack: &Stack) -> Findings {
     let mut findings = Vec::new();
-    let statements = statements(stack, "RestoreDatabaseRole");
-    let denied = statements.iter().any(|statement| {
-        statement["Effect"] == "Deny"
-            && strings(&statement["Action"]) == VPC
-            && text(&statement["Condition"]["ArnEquals"]["lambda:SourceFunctionArn"])
-                .ends_with(":function:tidemark-dev-restore-database")
-    });
-    expect(&mut findings, denied, || {
-        "RestoreDatabaseRole: the code may use the network permissions of Lambda".into()
-    });
+    let connected = [
+        ("RestoreDatabaseRole", "restore-database"),
+        ("RunDrillRole", "run-drill"),
+        ("WriteHeartbeatRole", "write-heartbeat"),
+    ];
+    for (role, function) in connected {
+        let denied = statements(stack, role).iter().any(|statement| {
+            statement["Effect"] == "Deny"
+                && strings(&statement["Action"]) == VPC
+                && text(&statement["Condition"]["ArnEquals"]["lambda:SourceFunctionArn"])
+                    .ends_with(&format!(":function:tidemark-dev-{function}"))
+        });
+        expect(&mut findings, denied, || {
+            format!("{role}: the code may use the network permissions of Lambda")
+        });
+    }
     findings
 }
 
@@ -189,17 +249,27 @@ fn in_the_state(role: &str) -> BTreeSet<(String, String)> {
             all.extend(keeps("turso/branches.json"));
             all.extend(keeps("turso/current.json"));
         }
+        "check-posture" => {
+            all.push(("s3:GetObject", "drills/*".to_owned()));
+            all.push(("s3:GetObject", "watch/*".to_owned()));
+        }
         "delete-expired" => all.extend(keeps("retention/locks.json")),
         "publish-report" => {
+            all.push(("s3:GetObject", "drills/*".to_owned()));
             all.push(("s3:GetObject", "findings/*".to_owned()));
             all.push(("s3:GetObject", "watch/*".to_owned()));
         }
         "restore-database" => all.extend(keeps("restores/*")),
+        "run-drill" => {
+            all.extend(keeps("drills/*"));
+            all.push(("s3:GetObject", "restores/turso/*".to_owned()));
+        }
         "verify-backup" => all.extend(keeps("verify/memory.json")),
         "watch-rpo" => {
             all.extend(keeps("watch/*"));
             all.push(("s3:GetObject", "turso/current.json".to_owned()));
         }
+        "write-heartbeat" => all.extend(keeps("heartbeats/*")),
         "send-alert" => {
             all.extend(keeps("alerts/open.json"));
             all.push(("s3:GetObject", "findings/*".to_owned()));
@@ -301,6 +371,7 @@ fn statement_is_narrow(role: &Role, statement: &Value, findings: &mut Findings) 
             "ListExports" => ("exports", &["tidemark-*"]),
             "ListStaged" => ("staged restores", &["restores/*"]),
             "ListAges" => ("ages", &["watch/ages/*"]),
+            "ListDrills" => ("drills", &["drills/*"]),
             "ListReports" => ("reports", &["reports/*"]),
             "ListRetention" => ("plans and marks", &["marks/*", "retention/*"]),
             "ListMarks" => ("marks", &["marks/*"]),

@@ -26,7 +26,8 @@ pub(crate) const LOOP: [&str; 7] = [
     "sqs:SendMessage",
 ];
 
-/// What `RestoreDatabaseRole` may do besides when it is deployed into a VPC; for the Lambda service, not for the code.
+/// What the roles of those that connect to databases may do besides when they are deployed into a VPC; for the Lambda service, not
+/// for the code.
 pub(crate) const VPC: [&str; 6] = [
     "ec2:AssignPrivateIpAddresses",
     "ec2:CreateNetworkInterface",
@@ -38,30 +39,33 @@ pub(crate) const VPC: [&str; 6] = [
 
 /// The roles of `infra/template.yaml`.
 pub fn of_the_functions(in_vpc: bool) -> Vec<Role> {
-    let mut restore_database = restore_database();
+    let mut connected = [restore_database(), run_drill(), write_heartbeat()];
     if in_vpc {
-        restore_database.actions.extend(VPC);
-        restore_database.anywhere.extend(VPC);
-        restore_database.destructive.push("ec2:DeleteNetworkInterface");
+        for role in &mut connected {
+            role.actions.extend(VPC);
+            role.anywhere.extend(VPC);
+            role.destructive.push("ec2:DeleteNetworkInterface");
+        }
     }
     let scheduled = [
         "BackupRdsScheduleRole",
         "BackupRedisScheduleRole",
         "BackupTursoScheduleRole",
         "RestoreDatabaseScheduleRole",
+        "RunDrillScheduleRole",
         "PlanRetentionScheduleRole",
         "DeleteExpiredScheduleRole",
         "CheckPostureScheduleRole",
         "PublishReportScheduleRole",
         "VerifyBackupScheduleRole",
+        "WriteHeartbeatScheduleRole",
         "WatchRpoScheduleRole",
         "SendAlertScheduleRole",
     ];
     let actions = vec!["lambda:InvokeFunction", "sqs:SendMessage"];
     let scheduled = scheduled.map(|id| Role { id, actions: actions.clone(), ..Role::default() });
     let backups = [backup_rds(), backup_redis(), backup_turso()];
-    let own = backups.into_iter().chain([
-        restore_database,
+    let own = backups.into_iter().chain(connected).chain([
         plan_retention(),
         delete_expired(),
         check_posture(),
@@ -171,9 +175,42 @@ fn restore_database() -> Role {
             "s3:AbortMultipartUpload",
             "s3:ListAllMyBuckets",
             "secretsmanager:GetSecretValue",
+            "ssm:GetParameter",
             "tag:GetResources",
         ],
         anywhere: vec!["s3:ListAllMyBuckets", "tag:GetResources"],
+        ..Role::default()
+    }
+}
+
+fn run_drill() -> Role {
+    let destructive = vec![
+        "elasticache:DeleteCacheCluster",
+        "elasticache:DeleteReplicationGroup",
+        "elasticache:DeleteServerlessCache",
+        "rds:DeleteDBInstance",
+    ];
+    let others = [
+        "elasticache:DescribeCacheClusters",
+        "elasticache:DescribeReplicationGroups",
+        "elasticache:DescribeServerlessCaches",
+        "elasticache:ListTagsForResource",
+        "lambda:InvokeFunction",
+        "logs:CreateLogStream",
+        "logs:PutLogEvents",
+        "rds:DescribeDBInstanceAutomatedBackups",
+        "rds:DescribeDBInstances",
+        "rds:DescribeDBSnapshots",
+        "secretsmanager:GetSecretValue",
+        "ssm:GetParameter",
+        "tag:GetResources",
+    ];
+    Role {
+        id: "RunDrillRole",
+        actions: destructive.iter().copied().chain(others).collect(),
+        anywhere: vec!["tag:GetResources"],
+        // What drills made; `drills_alone_are_torn_down` says of which.
+        destructive,
         ..Role::default()
     }
 }
@@ -264,6 +301,25 @@ fn verify_backup() -> Role {
             "rds:DescribeDBSnapshots",
         ],
         directly: vec!["kms:DescribeKey"],
+        ..Role::default()
+    }
+}
+
+fn write_heartbeat() -> Role {
+    Role {
+        id: "WriteHeartbeatRole",
+        actions: vec![
+            "elasticache:DescribeCacheClusters",
+            "elasticache:DescribeReplicationGroups",
+            "elasticache:DescribeServerlessCaches",
+            "logs:CreateLogStream",
+            "logs:PutLogEvents",
+            "rds:DescribeDBInstances",
+            "secretsmanager:GetSecretValue",
+            "ssm:GetParameter",
+            "tag:GetResources",
+        ],
+        anywhere: vec!["tag:GetResources"],
         ..Role::default()
     }
 }

@@ -31,6 +31,15 @@ pub const ARCHIVE_BUCKET: &str = "tidemark-local-archive";
 /// The organization at Turso.
 pub const ORGANIZATION: &str = "acme";
 
+/// The subnet groups into which drills restore, of RDS and of ElastiCache, in both Regions.
+pub const STAGING: &str = "staging";
+
+/// The subnets of that group of ElastiCache.
+const STAGING_SUBNETS: &str = "subnet-0d0c0ffee0d0c0f01,subnet-0d0c0ffee0d0c0f02";
+
+/// The security group of what drills restore.
+pub const STAGING_SECURITY_GROUP: &str = "sg-0d0c0ffee0d0c0f00";
+
 /// One `sam deploy`, as samconfig.toml has it.
 #[derive(Clone, Debug, Deserialize)]
 struct Deployment {
@@ -144,6 +153,14 @@ impl Deployer<'_> {
             ("Architecture", architecture),
             ("ArchiveBucket", ARCHIVE_BUCKET),
             ("DatabaseCaFile", &ca),
+            ("RecoveryStagingCacheSubnetGroup", STAGING),
+            ("RecoveryStagingDbSubnetGroup", STAGING),
+            ("RecoveryStagingSecurityGroupIds", STAGING_SECURITY_GROUP),
+            ("RecoveryStagingSubnetIds", STAGING_SUBNETS),
+            ("StagingCacheSubnetGroup", STAGING),
+            ("StagingDbSubnetGroup", STAGING),
+            ("StagingSecurityGroupIds", STAGING_SECURITY_GROUP),
+            ("StagingSubnetIds", STAGING_SUBNETS),
             ("TursoApi", self.turso_api),
             ("TursoOrganization", ORGANIZATION),
         ] {

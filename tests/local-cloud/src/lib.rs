@@ -41,7 +41,7 @@ pub use alarms::{AlarmState, StateValue};
 pub use artifacts::Profile;
 pub use bridges::EventDelivery;
 pub use cloud::{ACCOUNT, Cloud, Options};
-pub use deploy::{ARCHIVE_BUCKET, ORGANIZATION};
+pub use deploy::{ARCHIVE_BUCKET, ORGANIZATION, STAGING, STAGING_SECURITY_GROUP};
 pub use door::{Armed, Call, CallFilter, Effect, Fault};
 pub use error::Error;
 pub use inbox::{Inbox, Received};

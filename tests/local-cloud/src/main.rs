@@ -103,7 +103,8 @@ fn welcome(cloud: &Cloud) -> String {
         lines.push(format!("#   vault    {} ({})", stack.recovery_vault_bucket(), stack.recovery_region));
         lines.push("\n# Try:".to_owned());
         let function = stack.functions.values().next().map_or("", String::as_str);
-        lines.push("#   aws rds describe-db-instances".to_owned());
+        // Version 1 of the AWS CLI asks RDS in us-east-1 at an address of its own unless it is told otherwise so.
+        lines.push("#   aws --endpoint-url $AWS_ENDPOINT_URL rds describe-db-instances".to_owned());
         lines.push(format!("#   aws lambda invoke --function-name {function} /dev/stdout"));
         lines.push(format!("#   sam remote invoke {function} --event '{{\"wake\":\"tick\"}}'"));
     }

@@ -92,6 +92,27 @@ async fn a_restored_snapshot_and_its_copy_hold_what_was_there() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn of_a_torn_snapshot_one_page_is_restored_that_nobody_can_read() {
+    let cloud = Cloud::start().await;
+    cloud.create("orders", &[("BackupRetentionPeriod", "0")]).await;
+    let client = cloud.connect(&cloud.instance(HOME, "orders").await, PASSWORD).await.unwrap();
+    fill(&client).await;
+    client.batch_execute("UPDATE orders SET note = 'to be torn' WHERE id = 17").await.unwrap();
+    let take = [("DBInstanceIdentifier", "orders"), ("DBSnapshotIdentifier", "torn")];
+    cloud.ok(HOME, "CreateDBSnapshot", &take).await;
+    cloud.snapshot(HOME, "torn").await;
+    assert!(cloud.rds.tear_snapshot(HOME, "torn", "it stands nowhere").is_err());
+    cloud.rds.tear_snapshot(HOME, "torn", "to be torn").unwrap();
+    let restore = [("DBInstanceIdentifier", "restored"), ("DBSnapshotIdentifier", "torn")];
+    cloud.ok(HOME, "RestoreDBInstanceFromDBSnapshot", &restore).await;
+    let restored = cloud.connect(&cloud.instance(HOME, "restored").await, PASSWORD).await.unwrap();
+    let error = restored.query("SELECT * FROM orders", &[]).await.unwrap_err();
+    assert!(error.as_db_error().unwrap().message().contains("invalid page in block"), "{error:?}");
+    assert_eq!(client.query("SELECT * FROM orders", &[]).await.unwrap().len(), 20_000, "the source is whole");
+    cloud.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_restore_to_an_instant_has_the_commit_before_it_and_not_the_one_after() {
     let cloud = Cloud::start().await;
     cloud.create("orders", &[("BackupRetentionPeriod", "7")]).await;

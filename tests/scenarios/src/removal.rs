@@ -37,7 +37,7 @@ impl Estate<'_> {
         while let Some(instance) = instances.next().await {
             let instance = instance?;
             let id = instance.db_instance_identifier().unwrap_or_default();
-            if id.starts_with(name) {
+            if id.starts_with(name) && instance.db_instance_status() != Some("deleting") {
                 let delete = rds.delete_db_instance().db_instance_identifier(id);
                 delete.skip_final_snapshot(true).delete_automated_backups(true).send().await?;
             }

@@ -419,7 +419,7 @@ impl Case<'_> {
     }
 
     /// Lets another function do its work, undisturbed.
-    async fn work_off(&self, function: &str) -> Result<()> {
+    pub(crate) async fn work_off(&self, function: &str) -> Result<()> {
         let begun = Instant::now();
         loop {
             self.estate.wait_for_caches().await?;
@@ -492,5 +492,6 @@ fn is_settled(answer: Option<&Value>) -> bool {
 /// Takes away what the case made, so that the next one makes the same calls.
 async fn clean(case: Case<'_>) -> Result<()> {
     case.inbox.close().await?;
-    case.estate.remove_all(&case.name).await
+    case.estate.remove_all(&case.name).await?;
+    case.estate.remove_all(domain::drill::PREFIX).await
 }

@@ -42,11 +42,13 @@ async fn alone() -> Result<(MutexGuard<'static, ()>, Estate<'static>)> {
         "backup-redis",
         "backup-turso",
         "restore-database",
+        "run-drill",
         "plan-retention",
         "delete-expired",
         "check-posture",
         "verify-backup",
         "publish-report",
+        "write-heartbeat",
     ] {
         cloud().fire_schedule(&format!("{function}-tick")).await?;
     }

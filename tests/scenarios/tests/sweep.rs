@@ -9,6 +9,8 @@
 
 mod common;
 
+use std::time::{Duration, Instant};
+
 use anyhow::{Context, Result, ensure};
 use common::{protected, start};
 use domain::{RecoveryPointId, ResourceId, Slot, tag};
@@ -83,6 +85,19 @@ fn restore<'c>(case: &'c Case<'c>) -> BoxFuture<'c, Result<()>> {
     })
 }
 
+/// A drill of a real database to a second, from a person's asking to the end of what it made.
+fn drill<'c>(case: &'c Case<'c>) -> BoxFuture<'c, Result<()>> {
+    Box::pin(async {
+        let (estate, name) = (&case.estate, case.name.as_str());
+        estate.create_instance(name).await?;
+        let source = estate.connect(estate.home(), name).await?;
+        source.run("CREATE TABLE orders AS SELECT generate_series(1, 1000) AS id").await?;
+        estate.protect(name).await?;
+        estate.wait_restorable(name, source.clock().await?).await?;
+        case.drill(&format!("rds/{name}")).await
+    })
+}
+
 /// A cache under the default plan.
 fn seed_cache(case: &Case<'_>, name: &str) -> Result<()> {
     let mut seed = CacheSeed::new(name, SeedKind::ReplicationGroup, Timestamp::UNIX_EPOCH);
@@ -150,6 +165,41 @@ fn restore_cache<'c>(case: &'c Case<'c>) -> BoxFuture<'c, Result<()>> {
 
 fn restore_turso<'c>(case: &'c Case<'c>) -> BoxFuture<'c, Result<()>> {
     Box::pin(async { restored(case, "turso", kept_database(case).await?).await })
+}
+
+/// A person's restore of a set: an instance to a second, and a cache and a Turso database whose sources are gone.
+fn restore_set<'c>(case: &'c Case<'c>) -> BoxFuture<'c, Result<()>> {
+    Box::pin(async {
+        let (cache, database) = (kept_cache(case).await?, kept_database(case).await?);
+        case.put_back(cache).await?;
+        case.put_back(database).await?;
+        seed(case, protected(&case.name, &[]))?;
+        case.estate.cloud.rds().set_archive_lag(case.estate.home(), &case.name, LAG)?;
+        let resources = [format!("rds/{}", case.name), format!("redis/{KEPT}"), format!("turso/{KEPT}")];
+        let set = json!({"all": {"resources": resources}});
+        case.estate.set_plans(&json!({"plans": {"default": {}}, "recovery_sets": set})).await?;
+        kept_before_the_lag(case).await?;
+        let request = json!({"set": "all", "to": "latest", "as": format!("{}-restored", case.name)});
+        case.insist("restore-database", &request).await?;
+        case.settle().await
+    })
+}
+
+/// How far the newest second that the set's instance can be restored to lies behind.
+const LAG: SignedDuration = SignedDuration::from_secs(5);
+
+/// Waits until the set's instant is after what is kept was taken: once, in the first case.
+async fn kept_before_the_lag(case: &Case<'_>) -> Result<()> {
+    let mut newest = Timestamp::UNIX_EPOCH;
+    for key in case.estate.cloud.object_keys(case.estate.cloud.stack().vault_bucket(), "").await? {
+        if key.ends_with(MANIFEST) {
+            let manifest = case.estate.cloud.object(case.estate.cloud.stack().vault_bucket(), &key).await?;
+            let manifest: serde_json::Value = serde_json::from_slice(&manifest)?;
+            newest = newest.max(manifest["taken_at"].as_str().context("no taken_at")?.parse()?);
+        }
+    }
+    let after = newest + LAG + SignedDuration::from_secs(2);
+    poll("what is kept older than the lag", async || Ok((Timestamp::now() > after).then_some(()))).await
 }
 
 /// What is in the vaults, and a snapshot, is looked at: all of it is whole but one copy, which is then mended.
@@ -335,6 +385,39 @@ fn check_posture<'c>(case: &'c Case<'c>) -> BoxFuture<'c, Result<()>> {
     })
 }
 
+/// Heartbeats of a real database, all of which somebody deletes; then nobody wants any more.
+fn write_heartbeats<'c>(case: &'c Case<'c>) -> BoxFuture<'c, Result<()>> {
+    Box::pin(async {
+        let (estate, name) = (&case.estate, case.name.as_str());
+        estate.create_instance(name).await?;
+        estate.protect(name).await?;
+        let secret = estate.make_heartbeat_table(name).await?;
+        estate.sign_heartbeats().await?;
+        let heartbeats = json!({format!("rds/{name}"): secret});
+        estate.set_plans(&json!({"plans": {"default": {"heartbeats": heartbeats}}})).await?;
+        let owner = estate.connect(estate.home(), name).await?;
+        let begun = Instant::now();
+        while owner.number("SELECT count(*) FROM tidemark.tidemark_heartbeat").await? < 2 {
+            a_minute(case, begun).await?;
+        }
+        owner.run("DELETE FROM tidemark.tidemark_heartbeat").await?;
+        let set_back = json!("heartbeats-set-back");
+        while !estate.findings("write-heartbeat").await?.iter().any(|found| found["kind"] == set_back) {
+            a_minute(case, begun).await?;
+        }
+        estate.set_plans(&json!({"plans": {"default": {}}})).await?;
+        case.settle().await
+    })
+}
+
+/// One more wake; what is found in it is told in the same.
+async fn a_minute(case: &Case<'_>, begun: Instant) -> Result<()> {
+    ensure!(begun.elapsed() < Duration::from_mins(1), "a minute's heartbeat does not come");
+    let tick = json!({"wake": "tick"});
+    case.ask("write-heartbeat", &tick).await?;
+    case.insist("send-alert", &tick).await
+}
+
 /// Automated backups are found off, and then on again. There is a cache as well, of which it is known: then ElastiCache is
 /// asked each minute, and not only in every fifth.
 fn watch<'c>(case: &'c Case<'c>) -> BoxFuture<'c, Result<()>> {
@@ -385,6 +468,11 @@ async fn restore_database() -> Result<()> {
 }
 
 #[tokio::test]
+async fn run_drill() -> Result<()> {
+    sweep(Sweep { name: "run-drill", function: "run-drill", script: drill }).await
+}
+
+#[tokio::test]
 async fn backup_redis() -> Result<()> {
     sweep(Sweep { name: "backup-redis", function: "backup-redis", script: back_up_cache }).await
 }
@@ -402,6 +490,11 @@ async fn restore_redis() -> Result<()> {
 #[tokio::test]
 async fn restore_a_turso_database() -> Result<()> {
     sweep(Sweep { name: "restore-turso", function: "restore-database", script: restore_turso }).await
+}
+
+#[tokio::test]
+async fn restore_a_set() -> Result<()> {
+    sweep(Sweep { name: "restore-set", function: "restore-database", script: restore_set }).await
 }
 
 #[tokio::test]
@@ -426,6 +519,12 @@ async fn a_report_is_published() -> Result<()> {
 async fn what_is_kept_is_verified() -> Result<()> {
     let script = verify_backup;
     sweep(Sweep { name: "verify-backup", function: "verify-backup", script }).await
+}
+
+#[tokio::test]
+async fn heartbeats_are_written() -> Result<()> {
+    let script = write_heartbeats;
+    sweep(Sweep { name: "write-heartbeat", function: "write-heartbeat", script }).await
 }
 
 #[tokio::test]

@@ -21,6 +21,8 @@ pub enum Set {
     Build,
     /// What looks at a page in a browser: axe-core, which finds what keeps people out. The browser itself is the system's.
     Browser,
+    /// What a person on call has at a shell: the AWS CLI.
+    Shell,
 }
 
 impl Set {
@@ -29,6 +31,7 @@ impl Set {
             Self::Cloud => "cloud",
             Self::Build => "build",
             Self::Browser => "browser",
+            Self::Shell => "shell",
         }
     }
 
@@ -37,6 +40,7 @@ impl Set {
             Self::Cloud => include_str!("../requirements/cloud.txt"),
             Self::Build => include_str!("../requirements/build.txt"),
             Self::Browser => include_str!("../requirements/browser.txt"),
+            Self::Shell => include_str!("../requirements/shell.txt"),
         }
     }
 }
@@ -56,7 +60,8 @@ pub struct Tools {
     pub sqld: PathBuf,
     /// axe-core, a script. Exists only in [`Set::Browser`].
     pub axe: PathBuf,
-    /// The commands: `sam`, and by set `ministack` or `cargo-lambda` and `cargo-deny`; none in [`Set::Browser`].
+    /// The commands: `sam`, and by set `ministack` or `cargo-lambda` and `cargo-deny`; `aws` in [`Set::Shell`]; none in
+    /// [`Set::Browser`].
     pub bin: PathBuf,
 }
 

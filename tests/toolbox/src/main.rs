@@ -1,4 +1,4 @@
-//! `cargo run -p toolbox -- cloud|build`: installs a set and prints the folder of its commands, for `PATH`.
+//! `cargo run -p toolbox -- cloud|build|shell`: installs a set and prints the folder of its commands, for `PATH`.
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -18,8 +18,9 @@ async fn main() -> ExitCode {
     let set = match std::env::args().nth(1).as_deref() {
         Some("cloud") => Set::Cloud,
         Some("build") => Set::Build,
+        Some("shell") => Set::Shell,
         _ => {
-            let _ = writeln!(std::io::stderr(), "usage: toolbox cloud|build");
+            let _ = writeln!(std::io::stderr(), "usage: toolbox cloud|build|shell");
             return ExitCode::from(2);
         }
     };

@@ -97,7 +97,7 @@ async fn two_at_once_install_once_and_the_tools_work() {
 
 #[test]
 fn the_locks_hold_no_address_and_every_package_has_a_hash() {
-    for (set, least) in [("cloud", 50), ("build", 50), ("browser", 1)] {
+    for (set, least) in [("cloud", 50), ("build", 50), ("browser", 1), ("shell", 1)] {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("requirements").join(format!("{set}.txt"));
         let lock = fs::read_to_string(path).unwrap();
         assert!(!lock.contains("://") && !lock.contains("--index"), "{set} names a host");

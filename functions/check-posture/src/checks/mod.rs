@@ -2,6 +2,7 @@
 
 mod alerts;
 mod buckets;
+mod drills;
 mod keys;
 mod plans;
 mod policy;
@@ -16,7 +17,10 @@ use domain::{Engine, Finding, ResourceId, Severity};
 use jiff::Timestamp;
 use reconcile::Error;
 
-pub(crate) use self::{plans::standings, rds::told_elsewhere};
+pub(crate) use self::{
+    plans::{drilled, standings},
+    rds::told_elsewhere,
+};
 use crate::observe::Seen;
 
 /// One check, with what it found; or why it could not look.
@@ -74,6 +78,7 @@ pub(crate) fn all(seen: &Seen, now: Timestamp) -> Vec<Check<'_>> {
     checks.extend(replication::checks(seen, now));
     checks.extend(retention::checks(seen, now));
     checks.extend(alerts::checks(seen, now));
+    checks.extend(drills::checks(seen, now));
     checks
 }
 

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use ::rds::Instance;
 use ::redis::elasticache::Cache;
-use ::turso::{Database, is_own_branch};
+use ::turso::{Database, is_tidemarks_own};
 use domain::{BackupPlan, Engine, Finding, PlanDocument, ResourceId, Standing, tag};
 use jiff::{SignedDuration, Timestamp};
 use reconcile::Error;
@@ -39,7 +39,7 @@ pub(super) fn databases<'s>(
         [plan] => Some((database, *plan)),
         _ => None,
     };
-    databases.iter().filter(|database| !is_own_branch(database)).filter_map(with_plan).collect()
+    databases.iter().filter(|database| !is_tidemarks_own(database)).filter_map(with_plan).collect()
 }
 
 fn naming<'s>(database: &Database, plans: &'s PlanDocument) -> Vec<&'s BackupPlan> {
@@ -70,6 +70,26 @@ pub(super) fn in_the_vault(seen: &Seen) -> Result<Vec<&BackupPlan>, &Error> {
     let is_used =
         |plan: &&BackupPlan| used.contains(plan.name.as_str()) || !plan.redis.append_only.is_empty();
     Ok(seen.plans.iter().filter(is_used).collect())
+}
+
+/// What is protected under a plan that has it drilled, by engine.
+pub(crate) fn drilled(seen: &Seen) -> [(Engine, Result<Vec<ResourceId>, &Error>); 3] {
+    let instances = seen.instances.as_ref().map(|all| {
+        let under = instances(all, &seen.plans).into_iter();
+        under.filter_map(|(of, plan)| plan.drill.is_some().then(|| ResourceId::rds(&of.id))).collect()
+    });
+    let caches = seen.caches.as_ref().map(|all| {
+        let under = caches(all, &seen.plans).into_iter();
+        let under = under.filter_map(|(of, plan)| plan.drill.is_some().then(|| ResourceId::redis(&of.name)));
+        let plans = seen.plans.iter().filter(|plan| plan.drill.is_some());
+        let archives = plans.flat_map(|plan| &plan.redis.append_only).map(|of| ResourceId::redis(&of.name));
+        under.chain(archives).collect()
+    });
+    let databases = all_databases(seen).map(|all| {
+        let under = databases(all, &seen.plans).into_iter();
+        under.filter_map(|(of, plan)| plan.drill.is_some().then(|| ResourceId::turso(&of.name))).collect()
+    });
+    [(Engine::Rds, instances), (Engine::Redis, caches), (Engine::Turso, databases)]
 }
 
 /// How recoverable protected resources are, as far as this look knows.
@@ -168,7 +188,7 @@ fn unprotected_cache(cache: &Cache, now: Timestamp) -> Option<Finding> {
 fn unprotected_database(database: &Database, plans: &PlanDocument, now: Timestamp) -> Option<Finding> {
     let Database { group, name, .. } = database;
     let is_meant = plans.unprotected().iter().any(|pattern| pattern.matches(group, name));
-    if is_own_branch(database) || is_meant || !naming(database, plans).is_empty() {
+    if is_tidemarks_own(database) || is_meant || !naming(database, plans).is_empty() {
         return None;
     }
     let says = format!("nobody said whether it is to be protected: no plan names {group}/{name}");

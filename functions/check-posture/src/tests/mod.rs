@@ -2,6 +2,7 @@
 
 mod buckets;
 mod databases;
+mod drills;
 mod passes;
 mod quotas;
 

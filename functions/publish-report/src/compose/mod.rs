@@ -10,7 +10,7 @@ use std::cmp::Reverse;
 use domain::{Finding, Findings, ResourceId, Severity};
 use inventory::Lineage;
 use jiff::{SignedDuration, Timestamp};
-use report::{Occasion, Open, Report, RetentionPlan, Unknown, VERSION};
+use report::{Cut, Occasion, Open, Report, Resource, RetentionPlan, Unknown, VERSION};
 
 use crate::{
     NAME,
@@ -46,7 +46,7 @@ pub fn compose(seen: &Seen, occasion: Occasion, now: Timestamp) -> Report {
         first_day: first_day(now),
         days: DAYS,
         unknown,
-        cut: seen.recorded.iter().flat_map(|recorded| recorded.cut.clone()).collect(),
+        cut: cut(seen, &resources),
         restores: restores::all(seen),
         deletions: restores::deletions(seen),
         retention: seen.retention.as_ref().map(|published| RetentionPlan {
@@ -62,6 +62,17 @@ pub fn compose(seen: &Seen, occasion: Occasion, now: Timestamp) -> Report {
         resources,
         findings,
     }
+}
+
+/// Where less was read, or is shown, than there is.
+fn cut(seen: &Seen, resources: &[Resource]) -> Vec<Cut> {
+    let mut cut: Vec<Cut> = seen.recorded.iter().flat_map(|recorded| recorded.cut.clone()).collect();
+    let sum = |of: fn(&Resource) -> usize| resources.iter().map(of).sum::<usize>();
+    let (shown, of) = (sum(|resource| resource.drills.past.len()), sum(|resource| resource.drills.count));
+    if shown < of {
+        cut.push(Cut { what: "drills that are listed one by one".to_owned(), shown, of });
+    }
+    cut
 }
 
 /// Whether somebody looks after the resources each minute: otherwise no finding does not mean that all is well.

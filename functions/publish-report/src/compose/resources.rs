@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use domain::{Ages, Engine, ResourceId, Severity, Slot};
+use domain::{Ages, BackupPlan, Engine, ResourceId, Severity, Slot, drill::history::History};
 use inventory::Held;
 use jiff::{Timestamp, ToSpan};
-use report::{Age, Open, Point, Resource, State};
+use report::{Age, CHARTED, Drills, Open, Point, Resource, State, nearest_to_rto};
 
 use super::{kept::Kept, plan_name, slots::Calendar};
 use crate::{
@@ -16,6 +16,10 @@ use crate::{
 /// With more resources than these the ages have coarser steps: the page, and the JSON, should stay small.
 const FINE: usize = 40;
 const COARSE: usize = 200;
+
+/// So many drills stand in a report, and at least so many of each resource. Those that have a chart have all of theirs.
+const DRILLS: usize = 2_400;
+const FEWEST_DRILLS: usize = 3;
 
 /// All that is known to be, or to have been, protected; the worst first.
 pub(super) fn all(
@@ -57,13 +61,44 @@ pub(super) fn all(
                 points: points.get(&name).map(daily).unwrap_or_default(),
                 held: of.held(),
                 tiers: of.tiers(),
+                drills: drills(seen, &name, backup_plan, protected_since, now),
                 resource: name,
             }
         })
         .collect();
     resources
         .sort_by(|one, other| one.state.cmp(&other.state).then_with(|| one.resource.cmp(&other.resource)));
+    leave_drills(&mut resources);
     resources
+}
+
+/// How its drills stand; not known where its plan, or what stays of them, is not.
+fn drills(
+    seen: &Seen,
+    name: &ResourceId,
+    plan: Option<&BackupPlan>,
+    protected_since: Option<Timestamp>,
+    now: Timestamp,
+) -> Drills {
+    let is_protected = protected_since.is_some() || seen.watched.is_none();
+    let plan = plan.filter(|_| is_protected);
+    let history = match seen.drills.as_ref().map(|all| all.get(name)) {
+        _ if is_protected && plan.is_none() => None,
+        None | Some(Some(None)) => None,
+        Some(None) => Some(History::default()),
+        Some(Some(Some(history))) => Some(history.clone()),
+    };
+    history.map_or_else(Drills::default, |history| Drills::of(history, plan, first_day(now), now))
+}
+
+/// Many resources show fewer drills each.
+fn leave_drills(resources: &mut [Resource]) {
+    let most = (DRILLS / resources.len().max(1)).max(FEWEST_DRILLS);
+    let nearest = nearest_to_rto(resources).into_iter().take(CHARTED);
+    let charted: BTreeSet<ResourceId> = nearest.map(|resource| resource.resource.clone()).collect();
+    for resource in resources.iter_mut().filter(|resource| !charted.contains(&resource.resource)) {
+        resource.drills.leave(most, resource.resource.engine);
+    }
 }
 
 /// Those that watch-rpo expects, those of which there is a recovery point, and those of which something is found.

@@ -25,13 +25,15 @@ pub(super) fn all(seen: &Seen) -> Vec<Restore> {
 fn restore(seen: &Seen, entry: &Value) -> Option<Restore> {
     let resource = resource(entry)?;
     let plan = plan_name(seen, &resource).and_then(|name| seen.plans.as_ref()?.get(name));
+    // A drill says what was promised then.
+    let promised = entry["rto_ms"].as_i64().map(|ms| ms / 1_000);
     let failed = entry["outcome"]["failed"].as_str().map(str::to_owned);
     Some(Restore {
         id: text(entry, "subject"),
         at: at(entry)?,
         is_drill: entry["kind"].as_str()?.starts_with("drill-"),
-        duration_ms: entry["restore_ms"].as_i64().or_else(|| entry["duration_ms"].as_i64()),
-        rto_seconds: plan.map(|plan| plan.objectives.rto.as_secs()),
+        duration_ms: entry["duration_ms"].as_i64(),
+        rto_seconds: promised.or_else(|| plan.map(|plan| plan.objectives.rto.as_secs())),
         failed,
         resource,
     })

@@ -1,5 +1,6 @@
 //! The function over an account and vaults in memory: one pass after another.
 
+mod drills;
 mod shown;
 
 use std::{collections::BTreeMap, time::Duration};

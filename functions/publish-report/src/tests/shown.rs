@@ -171,7 +171,19 @@ async fn restores_drills_and_deletions_stand_there_with_their_reasons() {
             json!({"duration_ms": 1_200_000}),
         )
         .await;
-    world.record("drill-passed", "rds/orders", "drill-1", done.clone(), json!({"restore_ms": 900_000})).await;
+    let drill = json!({"duration_ms": 900_000, "phases": {"restore_ms": 700_000}, "rto_ms": 1_800_000});
+    world.record("drill-passed", "rds/orders", "drill-1", done.clone(), drill).await;
+    // The same drill's restore, and its end, are no restores of a person.
+    let restored = json!({"duration_ms": 700_000});
+    for (kind, subject) in [
+        ("restore-completed", "restore-tidemark-drill-orders-20261123t0500z"),
+        ("drill-torn-down", "drill-1"),
+    ] {
+        world.record(kind, "rds/orders", subject, done.clone(), restored.clone()).await;
+    }
+    let within = Outcome::Failed("RestoreFailed".to_owned());
+    let subject = "restore-tidemark-drill-orders-20261122t0500z";
+    world.record("restore-failed", "rds/orders", subject, within, json!({})).await;
     let failed = Outcome::Failed("RestoreFailed".to_owned());
     world.record("restore-failed", "rds/orders", "restore-2", failed, json!({"error": "no"})).await;
     let why = json!({"why": ["its day has another one"], "bytes": 5});
@@ -188,7 +200,12 @@ async fn restores_drills_and_deletions_stand_there_with_their_reasons() {
     assert!(restores.contains(&("restore-1", false, Some(1_200_000), None)), "{restores:?}");
     assert!(restores.contains(&("drill-1", true, Some(900_000), None)), "{restores:?}");
     assert!(restores.contains(&("restore-2", false, None, Some("RestoreFailed"))), "{restores:?}");
-    assert!(report.restores.iter().all(|restore| restore.rto_seconds == Some(3_600)));
+    let rtos: Vec<_> =
+        report.restores.iter().map(|restore| (restore.is_drill, restore.rto_seconds)).collect();
+    assert!(
+        rtos.iter().all(|(is_drill, rto)| *rto == Some(if *is_drill { 1_800 } else { 3_600 })),
+        "{rtos:?}"
+    );
     assert_eq!((report.deletions.count, report.deletions.bytes), (1, 5));
     assert_eq!(report.deletions.shown[0].why, ["its day has another one"]);
 }

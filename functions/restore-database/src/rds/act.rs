@@ -3,7 +3,7 @@ use std::time::Instant;
 use domain::{ResourceId, tag};
 use jiff::{SignedDuration, Timestamp};
 use postgres::{Postgres, Server};
-use rds::{Instance, Rds, Restore, ensure};
+use rds::{Instance, Rds, Restore, RestoreFrom, ensure};
 use reconcile::{Done, Entry, Error, Ledger, Metric, Outcome, Result};
 use secrets::Secrets;
 use serde_json::{Value, json};
@@ -92,7 +92,13 @@ async fn restore(
     let made = tagged;
     let to = new.tags.get(tag::RESTORED_TO).cloned().unwrap_or_default();
     let entry = requested(&restored, Some(accepted_ms), now);
-    let done = Done { entries: vec![entry], ..Done::underway() };
+    let mut done = Done { entries: vec![entry], ..Done::underway() };
+    for (key, value) in restored.lost() {
+        done = done.with(key, value);
+    }
+    if let (true, RestoreFrom::Snapshot(id)) = (done.detail.contains_key("as_of"), &new.from) {
+        done = done.with("recovery_point", id.clone());
+    }
     Ok(done
         .with("restore_id", restored.restore.id.clone())
         .with("resource", resource.to_string())
@@ -113,7 +119,9 @@ fn requested(restored: &Restored, accepted_ms: Option<i64>, now: Timestamp) -> E
         ("to", instance.tags.get(tag::RESTORED_TO).cloned().into()),
         ("accepted_ms", accepted_ms.into()),
     ];
-    restored.restore.requested(detail, now)
+    let mut entry = restored.restore.requested(detail, now);
+    entry.detail.extend(restored.lost().into_iter().map(|(key, value)| (key.to_owned(), value)));
+    entry
 }
 
 /// Notes when the instance was first seen available, asks the query, and when it is answered writes down the phases.
@@ -185,7 +193,7 @@ fn completed(
         phases["first_query_answered"] = json!(end);
         phases["first_query_ms"] = between_ms(available_at, end).into();
     }
-    for (key, value) in [
+    let common = [
         ("instance", Value::from(restored.instance.id.clone())),
         ("to", restored.instance.tags.get(tag::RESTORED_TO).cloned().into()),
         ("endpoint", restored.instance.endpoint.as_ref().map(|at| format!("{}:{}", at.host, at.port)).into()),
@@ -193,9 +201,9 @@ fn completed(
         ("duration_ms", between_ms(requested_at, end).into()),
         ("first_query", first_query.as_str().into()),
         ("first_query_note", first_query.note().into()),
-    ] {
-        entry.detail.insert(key.to_owned(), value);
-    }
+    ];
+    let all = common.into_iter().chain(restored.lost());
+    entry.detail.extend(all.map(|(key, value)| (key.to_owned(), value)));
     entry
 }
 

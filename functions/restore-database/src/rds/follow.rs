@@ -87,7 +87,7 @@ fn follow(restored: &Restored, recorded: &BTreeSet<EntryKey>, now: Timestamp, pl
 
 /// A restore that failed is told of until its instance is deleted, or is looked up no more: nobody has dealt with it yet.
 fn failed_restore(restored: &Restored, code: &str) -> Finding {
-    let Restored { restore: Restore { id, resource, region, requested_at }, instance } = restored;
+    let Restored { restore: Restore { id, resource, region, requested_at, .. }, instance } = restored;
     Finding {
         resource: resource.clone(),
         kind: "restore-failed".to_owned(),

@@ -6,7 +6,7 @@ mod observe;
 mod overrides;
 mod plan;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use jiff::Timestamp;
 use postgres::Postgres;
@@ -37,8 +37,16 @@ impl<R: Rds, L: Ledger, S: Secrets, P: Postgres> Engine for RdsRestores<R, L, S,
         plan::plan(asked, now)
     }
 
+    fn newest(asked: &Asked) -> Option<Timestamp> {
+        plan::newest(asked)
+    }
+
     async fn restores(&self, now: Timestamp) -> Result<Restores> {
         self.observe_restores(now).await
+    }
+
+    fn ids(restores: &Restores) -> Vec<&str> {
+        restores.all.iter().map(|restored| restored.restore.id.as_str()).collect()
     }
 
     fn follow(restores: &Restores, now: Timestamp) -> Plan<Action> {

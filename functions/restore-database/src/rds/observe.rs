@@ -5,9 +5,13 @@ use futures::{join, try_join};
 use jiff::Timestamp;
 use rds::{AutomatedBackup, Instance, Rds, Snapshot};
 use reconcile::{EntryKey, Error, Ledger, Result};
+use serde_json::Value;
 
 use super::Overrides;
-use crate::{request::RestoreRequest, restore::Restore};
+use crate::{
+    request::RestoreRequest,
+    restore::{Part, Restore},
+};
 
 /// RDS, with the outside systems that its restores see.
 pub struct RdsRestores<R, L, S, P> {
@@ -82,13 +86,29 @@ impl Restored {
     /// Reads the tags; `None` for an instance that no restore made.
     pub(crate) fn of(instance: &Instance, region: &str) -> Option<Self> {
         let tag = |key: &str| instance.tags.get(key).map(String::as_str);
+        let requested_at = tag(tag::REQUESTED_AT)?.parse().ok()?;
+        let part = |restore: &str| {
+            let (restore, set) = (restore.to_owned(), tag(tag::SET)?.to_owned());
+            Some(Part { restore, set, instant: tag(tag::RESTORED_TO)?.parse().ok()?, requested_at })
+        };
         let restore = Restore {
             id: tag(tag::RESTORE)?.to_owned(),
             resource: ResourceId::rds(tag(tag::RESOURCE)?.strip_prefix("rds/")?),
-            requested_at: tag(tag::REQUESTED_AT)?.parse().ok()?,
+            requested_at,
             region: region.to_owned(),
+            set: tag(tag::SET_RESTORE).and_then(part),
         };
         Some(Self { restore, instance: instance.clone() })
+    }
+
+    /// As of when it is, and how many seconds before the instant are not in it, if a set's instant was before the PITR window.
+    pub(crate) fn lost(&self) -> Vec<(&'static str, Value)> {
+        let instant = |key: &str| self.instance.tags.get(key)?.parse::<Timestamp>().ok();
+        let (Some(as_of), Some(wanted)) = (instant(tag::AS_OF), instant(tag::RESTORED_TO)) else {
+            return Vec::new();
+        };
+        let missing = wanted.duration_since(as_of).as_secs().max(0);
+        vec![("as_of", as_of.to_string().into()), ("missing_seconds", missing.into())]
     }
 }
 

@@ -29,11 +29,12 @@ impl Wish for Overrides {
         "publicly_accessible",
         "secret",
     ];
+    const LONGEST: usize = 63;
     const NAMES: &'static str = "a DB instance identifier is 1 to 63 letters, digits and single hyphens, with a letter first and \
                                  no hyphen last";
 
     /// As `CreateDBInstance` says. RDS keeps it in lower case.
     fn name(text: &str) -> Option<String> {
-        identifier(text, 63)
+        identifier(text, Self::LONGEST)
     }
 }

@@ -3,15 +3,15 @@
 use std::cmp::Reverse;
 
 use domain::{RecoveryPointState, tag};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use rds::{AutomatedBackup, PitrSource, PitrWindow, Restore, RestoreFrom, Snapshot, Tags};
 use reconcile::{Error, Plan, Result};
 
 use super::{act::Action, observe::Asked};
 use crate::{
-    drill::{self, Drill},
+    drill::{Asker, Drill},
     request::Target,
-    restore,
+    restore::Part,
 };
 
 /// Decides how the request is carried out.
@@ -60,8 +60,8 @@ fn free(asked: &Asked, now: Timestamp) -> Result<()> {
     let (request, Some(bearer)) = (&asked.request, &asked.bearer) else { return Ok(()) };
     let says = |key: &str, wanted: &str| bearer.tags.get(key).is_some_and(|found| found == wanted);
     let requested = bearer.tags.get(tag::REQUESTED_AT).and_then(|instant| instant.parse::<Timestamp>().ok());
-    let of_drill = bearer.tags.get(tag::DRILL).map(String::as_str);
-    if requested.is_some_and(|then| drill::is_same(request.drill.as_ref(), of_drill, then, now))
+    let then_for = Asker::of(&bearer.tags);
+    if requested.is_some_and(|then| request.asker().is_same(then_for, then, now))
         && says(tag::RESOURCE, &request.resource.to_string())
         && says(tag::RESTORED_TO, &request.to.as_tag())
     {
@@ -89,10 +89,21 @@ fn source(asked: &Asked, now: Timestamp) -> Result<RestoreFrom> {
             let holds = |window: &PitrWindow| window.earliest <= *instant && *instant < window.latest;
             match windows(asked).into_iter().find(|(_, window)| holds(window)) {
                 Some((backup, _)) => Ok(RestoreFrom::Instant(pitr_source(asked, backup), Some(*instant))),
-                None => Err(outside_window(asked, *instant, now)),
+                None => match before_the_windows(asked, *instant, now) {
+                    Some(snapshot) => Ok(RestoreFrom::Snapshot(snapshot.id.clone())),
+                    None => Err(outside_window(asked, *instant, now)),
+                },
             }
         }
     }
+}
+
+/// A set has one instant for all of it, which may be before what can be restored to a second here: then it is the recovery point
+/// that comes closest before it. What is not restorable yet is waited for.
+fn before_the_windows(asked: &Asked, instant: Timestamp, now: Timestamp) -> Option<&Snapshot> {
+    let within = newest_window(asked).is_ok_and(|(_, newest)| instant >= newest.earliest);
+    asked.request.part.as_ref().filter(|_| !within && instant <= now)?;
+    newest_before(asked, instant)
 }
 
 fn recovery_point(asked: &Asked, id: &str) -> Result<RestoreFrom> {
@@ -149,6 +160,13 @@ fn newest_window(asked: &Asked) -> Result<(&AutomatedBackup, PitrWindow)> {
             "there are no automated backups of it with a PITR window, and none can be restored to",
         )),
     }
+}
+
+/// The newest whole second that "latest" means: "must be before the latest restorable time", as RDS says. `None` where no second
+/// can be restored to.
+pub(crate) fn newest(asked: &Asked) -> Option<Timestamp> {
+    let (_, window) = newest_window(asked).ok()?;
+    Timestamp::from_second((window.latest - SignedDuration::from_nanos(1)).as_second()).ok()
 }
 
 fn not_possible(asked: &Asked, why: &str) -> Error {
@@ -226,12 +244,16 @@ fn outside_window(asked: &Asked, instant: Timestamp, now: Timestamp) -> Error {
 
 /// The recovery point that comes closest before `instant`, in words.
 fn nearest(asked: &Asked, instant: Timestamp) -> String {
-    let before =
-        completed(asked).filter(|snapshot| snapshot.created.is_some_and(|created| created <= instant));
-    match before.max_by_key(|snapshot| snapshot.created) {
+    match newest_before(asked, instant) {
         Some(snapshot) => format!("the nearest recovery point before it is {}", described(snapshot)),
         None => possible(asked),
     }
+}
+
+fn newest_before(asked: &Asked, instant: Timestamp) -> Option<&Snapshot> {
+    let before =
+        completed(asked).filter(|snapshot| snapshot.created.is_some_and(|created| created <= instant));
+    before.max_by_key(|snapshot| snapshot.created)
 }
 
 /// The newest recovery points, in words.
@@ -264,6 +286,7 @@ fn settings(asked: &Asked, from: RestoreFrom, now: Timestamp) -> Restore {
     let source = asked.source.as_ref();
     let here = source.filter(|_| asked.region == asked.home);
     let pick = |given: &Option<String>, kept: Option<&String>| given.clone().or_else(|| kept.cloned());
+    let tags = tags(asked, &from, now);
     Restore {
         from,
         instance: request.name.clone(),
@@ -282,26 +305,33 @@ fn settings(asked: &Asked, from: RestoreFrom, now: Timestamp) -> Restore {
         multi_az: overrides.multi_az.unwrap_or_else(|| source.is_some_and(|source| source.multi_az)),
         // Never public by inheritance: whoever wants that says so.
         publicly_accessible: overrides.publicly_accessible.unwrap_or(false),
-        tags: tags(asked, now),
+        tags,
     }
 }
 
 /// The tags by which ticks find the restore again. The source's own are not taken over: `tidemark:plan` would put a
 /// restored copy under backup, and billing tags would lie.
-fn tags(asked: &Asked, now: Timestamp) -> Tags {
+fn tags(asked: &Asked, from: &RestoreFrom, now: Timestamp) -> Tags {
     let request = &asked.request;
+    let restore = request.identity(&asked.region, now);
     let tag = |key: &str, value: String| (key.to_owned(), value);
     let mut tags = Tags::from([
-        tag(tag::RESTORE, restore::Restore::id_of(&request.name, now)),
+        tag(tag::RESTORE, restore.id),
         tag(tag::RESOURCE, request.resource.to_string()),
         tag(tag::RESTORED_TO, request.to.as_tag()),
-        tag(tag::REQUESTED_AT, now.to_string()),
+        tag(tag::REQUESTED_AT, restore.requested_at.to_string()),
     ]);
     let kept = asked.source.as_ref().and_then(|source| source.tags.get(tag::SECRET));
     if let Some(secret) = request.wish.secret.as_ref().or(kept) {
         tags.insert(tag::SECRET.to_owned(), secret.clone());
     }
     tags.extend(request.drill.iter().flat_map(Drill::tags));
+    tags.extend(request.part.iter().flat_map(Part::tags));
+    if let (Some(_), RestoreFrom::Snapshot(id)) = (&request.part, from) {
+        let snapshot = asked.snapshots.iter().find(|snapshot| snapshot.id == *id);
+        let created = snapshot.and_then(|snapshot| snapshot.created);
+        tags.extend(created.map(|created| tag(tag::AS_OF, created.to_string())));
+    }
     tags
 }
 
@@ -314,6 +344,12 @@ fn notes(asked: &Asked, from: &RestoreFrom) -> Vec<String> {
     {
         notes.push(format!(
             "restored from an earlier database of that name, {incarnation}, which was deleted since"
+        ));
+    }
+    if let (Some(part), RestoreFrom::Snapshot(id)) = (&asked.request.part, from) {
+        notes.push(format!(
+            "{} cannot be restored to a second so old here: recovery point {id} comes closest before it",
+            part.instant
         ));
     }
     let groups = "subnet group, security groups, parameter group and option group are the Region's defaults unless named in the request";

@@ -14,15 +14,15 @@ use serde_json::{Value, json};
 use vault::FakeLedger;
 
 use super::RdsRestores;
-use crate::{RestoreDatabase, fixture, request::Ask};
+use crate::{fixture, request::Ask};
 
 const HOME: &str = "us-east-1";
 const AWAY: &str = "us-west-2";
 
 /// Credentials for every secret, and a server that answers once it is told to.
 #[derive(Clone, Default)]
-struct FakeDatabase {
-    answers: std::rc::Rc<Cell<bool>>,
+pub(crate) struct FakeDatabase {
+    pub(crate) answers: std::rc::Rc<Cell<bool>>,
     unreachable: std::rc::Rc<Cell<bool>>,
 }
 
@@ -42,17 +42,17 @@ impl Postgres for FakeDatabase {
     }
 }
 
-type Function = RestoreDatabase<
+pub(crate) type Function = fixture::Function<
     RdsRestores<FakeRds, FakeLedger, FakeDatabase, FakeDatabase>,
     fixture::Redis,
     fixture::Turso,
 >;
 
-struct World {
-    account: FakeAccount,
-    ledger: FakeLedger,
-    database: FakeDatabase,
-    now: Timestamp,
+pub(crate) struct World {
+    pub(crate) account: FakeAccount,
+    pub(crate) ledger: FakeLedger,
+    pub(crate) database: FakeDatabase,
+    pub(crate) now: Timestamp,
 }
 
 fn at(text: &str) -> Timestamp {
@@ -91,7 +91,7 @@ fn automated_backup(source_region: &str) -> AutomatedBackup {
     }
 }
 
-fn snapshot(id: &str, status: &str) -> Snapshot {
+pub(crate) fn snapshot(id: &str, status: &str) -> Snapshot {
     Snapshot {
         id: id.to_owned(),
         arn: format!("arn:aws:rds:{HOME}:123456789012:snapshot:{id}"),
@@ -110,7 +110,7 @@ fn snapshot(id: &str, status: &str) -> Snapshot {
 }
 
 impl World {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let world = Self {
             account: FakeAccount::default(),
             ledger: FakeLedger::default(),
@@ -124,7 +124,7 @@ impl World {
         world
     }
 
-    fn function(&self) -> Function {
+    pub(crate) fn function(&self) -> Function {
         let rds = RdsRestores {
             home: self.account.region(HOME),
             recovery: self.account.region(AWAY),
@@ -132,7 +132,7 @@ impl World {
             secrets: self.database.clone(),
             postgres: self.database.clone(),
         };
-        RestoreDatabase { rds, redis: None, turso: None }
+        fixture::function(rds, None, None, &self.ledger)
     }
 
     async fn pass(&self, payload: Value) -> Result<Summary> {
@@ -160,11 +160,11 @@ impl World {
         self.pass(json!({"wake": "tick"})).await.unwrap()
     }
 
-    async fn instance(&self, region: &str, id: &str) -> Instance {
+    pub(crate) async fn instance(&self, region: &str, id: &str) -> Instance {
         self.account.region(region).instance(id).await.unwrap().unwrap()
     }
 
-    async fn give_endpoint(&self, id: &str) {
+    pub(crate) async fn give_endpoint(&self, id: &str) {
         self.give_endpoint_in(HOME, id).await;
     }
 

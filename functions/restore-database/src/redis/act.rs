@@ -67,9 +67,12 @@ pub(crate) async fn act<E: ElastiCache, S: Store, D: Documents, L: Ledger, K: Se
     match action {
         Action::Begin { order, document, replacing, notes } => {
             let ordered = begin(function, order, document, replacing.as_deref(), now).await?;
-            answer(function, ordered, notes, now).await
+            answer(function, ordered, notes, true, now).await
         }
-        Action::GoOn { ordered, notes } => answer(function, ordered.as_ref().clone(), notes, now).await,
+        Action::GoOn { ordered, notes } => {
+            let is_free = ordered.order.restore.set.is_none();
+            answer(function, ordered.as_ref().clone(), notes, is_free, now).await
+        }
         Action::Step { ordered, dead: Some(why), .. } => Err(Error::permanent(
             DEAD_END,
             format!("{}: {why}; look at it, and ask again under another name", ordered.order.restore.id),
@@ -118,11 +121,13 @@ async fn begin<E, S, D: Documents, L, K>(
     }
 }
 
-/// Begins what can be begun at once, and says what becomes of it.
+/// Begins what can be begun at once, and says what becomes of it. If that is nothing, and it `is_free`, the name is given up: a part
+/// of a set that was begun once is gone on with by ticks.
 async fn answer<E: ElastiCache, S: Store, D: Documents, L: Ledger, K: Secrets>(
     function: &RedisRestores<E, S, D, L, K>,
     mut ordered: Ordered<Work>,
     notes: &[String],
+    is_free: bool,
     now: Timestamp,
 ) -> Result<Done> {
     let begun = Instant::now();
@@ -134,6 +139,7 @@ async fn answer<E: ElastiCache, S: Store, D: Documents, L: Ledger, K: Secrets>(
             notes.push(format!("a first attempt failed, ticks try again: {}", error.report()));
             "begun".to_owned()
         }
+        Err(error) if !is_free => return Err(error),
         Err(error) => {
             // Nothing was made. The name is free again for a request that mends it; if this cannot be written, ticks say so.
             ordered.order.refused = true;

@@ -9,7 +9,7 @@ mod follow;
 mod observe;
 mod plan;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod wish;
 mod work;
 
@@ -50,6 +50,10 @@ impl<E: ElastiCache, S: Store, D: Documents, L: Ledger, K: Secrets> Engine for R
 
     async fn restores(&self, now: Timestamp) -> Result<Restores> {
         self.observe_restores(now).await
+    }
+
+    fn ids(restores: &Restores) -> Vec<&str> {
+        restores.all.iter().map(|seen| seen.ordered.order.restore.id.as_str()).collect()
     }
 
     fn follow(restores: &Restores, now: Timestamp) -> Plan<Action> {

@@ -13,11 +13,11 @@ use super::{
     work::{Chosen, Directory, Make, NewCache, Origin, Staged, Work},
 };
 use crate::{
-    drill::{self, Drill},
+    drill::{Asker, Drill},
     orders::Order,
     points::{self, Found, Point},
     request::Target,
-    restore::{End, Restore},
+    restore::{End, Part, Restore},
 };
 
 /// How a directory was copied, in a manifest.
@@ -55,12 +55,7 @@ pub(crate) fn plan(asked: &Asked, now: Timestamp) -> Result<Plan<Action>> {
 /// Which restore this is. If its cache is there and its document was lost, it is the one that the tags name.
 fn identity(asked: &Asked, now: Timestamp) -> Restore {
     let request = &asked.request;
-    let mut restore = Restore {
-        id: Restore::id_of(&request.name, now),
-        resource: request.resource.clone(),
-        requested_at: now,
-        region: asked.region.clone(),
-    };
+    let mut restore = request.identity(&asked.region, now);
     if let Some((id, requested_at)) = asked.bearer.as_ref().and_then(|cache| begun(asked, &cache.tags, now)) {
         (restore.id, restore.requested_at) = (id, requested_at);
     }
@@ -73,12 +68,7 @@ fn begun(asked: &Asked, tags: &Tags, now: Timestamp) -> Option<(String, Timestam
     let requested_at: Timestamp = tags.get(tag::REQUESTED_AT)?.parse().ok()?;
     let same = tags.get(tag::RESOURCE) == Some(&request.resource.to_string())
         && tags.get(tag::RESTORED_TO) == Some(&request.to.as_tag())
-        && drill::is_same(
-            request.drill.as_ref(),
-            tags.get(tag::DRILL).map(String::as_str),
-            requested_at,
-            now,
-        );
+        && request.asker().is_same(Asker::of(tags), requested_at, now);
     same.then(|| tags.get(tag::RESTORE).cloned())?.map(|id| (id, requested_at))
 }
 
@@ -130,7 +120,12 @@ fn point(asked: &Asked, now: Timestamp) -> Result<&Point> {
                 ),
             ))
         }
-        Target::Instant(instant) if is_directory(point) && !point.holds(*instant) => {
+        // A set has one instant for all: what ends before it is had to its end.
+        Target::Instant(instant)
+            if is_directory(point)
+                && !point.holds(*instant)
+                && (request.part.is_none() || point.reaches() > *instant) =>
+        {
             let (id, from, to) = (&point.manifest.id, point.manifest.taken_at, point.reaches());
             Err(Error::misconfigured(
                 "OutsidePitrWindow",
@@ -157,8 +152,8 @@ fn work(asked: &Asked, point: &Point, restore: &Restore, now: Timestamp) -> Resu
     };
     if is_directory(point) {
         let target = match &asked.request.to {
-            Target::Instant(instant) => Some(*instant),
-            Target::Latest | Target::RecoveryPoint(_) => point.manifest.restorable_to,
+            Target::Instant(instant) if point.holds(*instant) => Some(*instant),
+            _ => point.manifest.restorable_to,
         };
         let chosen = Chosen::new(point, target.unwrap_or(point.manifest.taken_at), wanted);
         let directory = Directory {
@@ -303,5 +298,6 @@ fn tags(asked: &Asked, restore: &Restore, secret: Option<&str>) -> Tags {
     ]);
     tags.extend(secret.map(|secret| tag(tag::SECRET, secret.to_owned())));
     tags.extend(asked.request.drill.iter().flat_map(Drill::tags));
+    tags.extend(asked.request.part.iter().flat_map(Part::tags));
     tags
 }

@@ -55,11 +55,12 @@ impl request::Wish for Wish {
         "user_groups",
         "secret",
     ];
+    const LONGEST: usize = 40;
     const NAMES: &'static str = "a cache's name is 1 to 40 letters, digits and single hyphens, with a letter first and no hyphen last";
 
     /// As `CreateReplicationGroup` says, the strictest of the three sorts. ElastiCache keeps it in lower case.
     fn name(text: &str) -> Option<String> {
-        identifier(text, 40)
+        identifier(text, Self::LONGEST)
     }
 }
 

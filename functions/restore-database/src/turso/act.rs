@@ -60,9 +60,12 @@ pub(crate) async fn act<T: Turso, S: Store, D: Documents, L: Ledger>(
     match action {
         Action::Begin { order, document, replacing, notes } => {
             let ordered = begin(function, order, document, replacing.as_deref(), now).await?;
-            answer(function, ordered, notes, now).await
+            answer(function, ordered, notes, true, now).await
         }
-        Action::GoOn { ordered } => answer(function, ordered.as_ref().clone(), &[], now).await,
+        Action::GoOn { ordered } => {
+            let is_free = ordered.order.restore.set.is_none();
+            answer(function, ordered.as_ref().clone(), &[], is_free, now).await
+        }
         Action::Step { ordered, too_long: true, .. } => Err(Error::permanent(
             DEAD_END,
             format!(
@@ -107,11 +110,13 @@ async fn begin<T, S, D: Documents, L>(
     }
 }
 
-/// Has the database made, and says what becomes of it. Its content comes with the ticks.
+/// Has the database made, and says what becomes of it. Its content comes with the ticks. If it cannot be made, and it `is_free`, the
+/// name is given up: a part of a set that was begun once is gone on with by ticks.
 async fn answer<T: Turso, S: Store, D: Documents, L: Ledger>(
     function: &Reached<'_, T, S, D, L>,
     mut ordered: Ordered<Work>,
     notes: &[String],
+    is_free: bool,
     now: Timestamp,
 ) -> Result<Done> {
     let mut notes = notes.to_vec();
@@ -121,6 +126,7 @@ async fn answer<T: Turso, S: Store, D: Documents, L: Ledger>(
         Err(error) if error.kind() == Kind::Retryable || ordered.order.work.stage.made().is_some() => {
             notes.push(format!("a first attempt failed, ticks try again: {}", error.report()));
         }
+        Err(error) if !is_free => return Err(error),
         Err(error) => {
             // Nothing was made by us. The name is free again for a request that mends it; if this cannot be written, ticks say so.
             ordered.order.refused = true;

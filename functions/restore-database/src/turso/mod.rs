@@ -9,7 +9,7 @@ mod follow;
 mod observe;
 mod plan;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod wish;
 mod work;
 
@@ -20,11 +20,11 @@ use turso::Connect;
 use vault::Store;
 
 pub use self::observe::TursoRestores;
-pub(crate) use self::wish::Wish;
 use self::{
     act::Action,
     observe::{Asked, Restores},
 };
+pub(crate) use self::{plan::REGION, wish::Wish};
 use crate::{engine::Engine, request::RestoreRequest};
 
 impl<C: Connect, K: PlainSecrets, S: Store, D: Documents, L: Ledger> Engine for TursoRestores<C, K, S, D, L> {
@@ -44,6 +44,10 @@ impl<C: Connect, K: PlainSecrets, S: Store, D: Documents, L: Ledger> Engine for 
 
     async fn restores(&self, now: Timestamp) -> Result<Restores> {
         self.observe_restores(now).await
+    }
+
+    fn ids(restores: &Restores) -> Vec<&str> {
+        restores.all.iter().map(|ordered| ordered.order.restore.id.as_str()).collect()
     }
 
     fn follow(restores: &Restores, now: Timestamp) -> Plan<Action> {

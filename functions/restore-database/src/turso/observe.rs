@@ -10,7 +10,10 @@ use secrets::PlainSecrets;
 use turso::{Connect, Database, Keys, Organization, Turso};
 use vault::Store;
 
-use super::{wish::Wish, work::Work};
+use super::{
+    wish::{From, Wish},
+    work::Work,
+};
 use crate::{
     orders::{self, Ordered},
     points::{self, Found},
@@ -151,6 +154,10 @@ impl<T: Turso, S: Store, D: Documents, L: Ledger> Reached<'_, T, S, D, L> {
         now: Timestamp,
     ) -> Result<(Found, String, Option<String>)> {
         let (resource, to) = (&request.resource, &request.to);
+        if request.wish.from == Some(From::RecoveryVault) {
+            let found = points::find(self.recovery_vault, resource, to, now).await?;
+            return Ok((found, self.recovery_vault.region().to_owned(), None));
+        }
         match points::find(self.vault, resource, to, now).await {
             Ok(found) => Ok((found, self.vault.region().to_owned(), None)),
             // What is wrong with a manifest is wrong with its copy.

@@ -14,11 +14,11 @@ use crate::{
     orders::Order,
     points::{self, Found, Point},
     request::Target,
-    restore::{End, Restore},
+    restore::End,
 };
 
 /// The Region under which the ledger files what happened at Turso.
-const REGION: &str = "turso";
+pub(crate) const REGION: &str = "turso";
 
 /// Decides how the request is carried out.
 pub(crate) fn plan(asked: &Asked, now: Timestamp) -> Result<Plan<Action>> {
@@ -28,12 +28,7 @@ pub(crate) fn plan(asked: &Asked, now: Timestamp) -> Result<Plan<Action>> {
             "\"region\" is {region:?}: where a Turso database is, its group says; name the \"group\" instead"
         )));
     }
-    let restore = Restore {
-        id: Restore::id_of(&request.name, now),
-        resource: request.resource.clone(),
-        requested_at: now,
-        region: REGION.to_owned(),
-    };
+    let restore = request.identity(REGION, now);
     let mut plan = Plan::empty();
     if let Some(ordered) = &asked.order
         && ordered.order.is_same(&restore, &request.to, request.drill.as_ref(), now)
@@ -87,7 +82,7 @@ fn work(asked: &Asked, now: Timestamp) -> Result<(Work, Vec<String>)> {
     match (wish.from, branch) {
         (None | Some(From::Branch), Ok((source, at))) => Ok(branched(source, at, wanted)),
         (Some(From::Branch), Err(why)) => Err(not_possible(asked, now, &why)),
-        (Some(From::Vault), _) => uploaded(asked, wanted, None, now),
+        (Some(From::Vault | From::RecoveryVault), _) => uploaded(asked, wanted, None, now),
         (None, Err(why)) => uploaded(asked, wanted, Some(why), now),
     }
 }

@@ -16,27 +16,24 @@ use turso::{Access, FakeTurso, Session, Turso, compress::Parts};
 use vault::{Digests, FakeLedger, FakeStore, MANIFEST, Manifest, point_prefix};
 
 use super::{TursoRestores, count};
-use crate::{
-    RestoreDatabase,
-    fixture::{self, AWAY, FakeSecrets, HOME, at},
-};
+use crate::fixture::{self, AWAY, FakeSecrets, HOME, at};
 
-type Function = RestoreDatabase<fixture::Rds, fixture::Redis, fixture::Turso>;
+pub(crate) type Function = fixture::Function<fixture::Rds, fixture::Redis, fixture::Turso>;
 
-struct World {
-    turso: FakeTurso,
-    vault: FakeStore,
-    documents: FakeDocuments,
-    ledger: FakeLedger,
-    scratch: TempDir,
-    now: Timestamp,
+pub(crate) struct World {
+    pub(crate) turso: FakeTurso,
+    pub(crate) vault: FakeStore,
+    pub(crate) documents: FakeDocuments,
+    pub(crate) ledger: FakeLedger,
+    pub(crate) scratch: TempDir,
+    pub(crate) now: Timestamp,
 }
 
 const CONTENT: &str = "CREATE TABLE items (id INTEGER PRIMARY KEY, name TEXT); INSERT INTO items (name) VALUES ('a'), ('b'), ('c');
     CREATE TABLE \"odd \"\"name\" (x); INSERT INTO \"odd \"\"name\" VALUES (1);";
 
 impl World {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let world = Self {
             turso: FakeTurso::default(),
             vault: FakeStore::new(HOME, "vault"),
@@ -53,7 +50,7 @@ impl World {
         self.vault.beside(AWAY, "vault-away")
     }
 
-    fn function(&self) -> Function {
+    pub(crate) fn function(&self) -> Function {
         self.function_with(FakeTurso::TOKEN)
     }
 
@@ -69,7 +66,7 @@ impl World {
             scratch: self.scratch.path().to_owned(),
             lease: SignedDuration::from_mins(15),
         };
-        RestoreDatabase { rds: None, redis: None, turso: Some(turso) }
+        fixture::function(None, None, Some(turso), &self.ledger)
     }
 
     async fn ask(&self, payload: Value) -> Result<Value> {
@@ -95,7 +92,7 @@ impl World {
     }
 
     /// A recovery point of `orders` in the vaults of both Regions, of a file with that SQL carried out.
-    fn point(&self, slot: &str, incarnation: &str, sql: &str) -> RecoveryPointId {
+    pub(crate) fn point(&self, slot: &str, incarnation: &str, sql: &str) -> RecoveryPointId {
         let path = self.scratch.path().join("to-be-stored.db");
         _ = std::fs::remove_file(&path);
         let file = rusqlite::Connection::open(&path).unwrap();
@@ -133,7 +130,7 @@ impl World {
     }
 
     /// How many rows a table of a database has, asked as a client would.
-    async fn rows(&self, name: &str, table: &str) -> u64 {
+    pub(crate) async fn rows(&self, name: &str, table: &str) -> u64 {
         let token = self.turso.token(name, Access::ReadOnly, Duration::from_mins(1)).await.unwrap();
         let hostname = self.turso.database(name).await.unwrap().unwrap().hostname;
         let at = Session { hostname, token, encryption_key: None };

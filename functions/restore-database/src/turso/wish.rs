@@ -18,6 +18,8 @@ pub struct Wish {
 pub(crate) enum From {
     /// From the vault's file.
     Vault,
+    /// From the recovery Region's copy of it: to try whether that can be restored from.
+    RecoveryVault,
     /// As a branch of the living one.
     Branch,
 }
@@ -25,13 +27,14 @@ pub(crate) enum From {
 impl request::Wish for Wish {
     const ENGINE: Engine = Engine::Turso;
     const KEYS: &'static [&'static str] = &["from", "group"];
+    const LONGEST: usize = 64;
     const NAMES: &'static str =
         "a Turso database's name is 1 to 64 of a-z, 0-9 and hyphens, with no hyphen first or last";
 
     /// As the Platform API says of a new database's name.
     fn name(text: &str) -> Option<String> {
         let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-        let valid = (1..=64).contains(&text.len())
+        let valid = (1..=Self::LONGEST).contains(&text.len())
             && text.chars().all(allowed)
             && !text.starts_with('-')
             && !text.ends_with('-');

@@ -4,7 +4,7 @@
 //! See `docs/heartbeats.md`.
 //!
 //! - [`next`] makes the heartbeat that a writer writes, from the rows that it has read.
-//! - [`postgres`], [`sqlite`] and [`redis`] say how it is written and read back.
+//! - [`postgres`], [`sqlite`] and [`redis`] say how it is written and read back; [`Place`] is where.
 //! - [`judge`] says what the rows of a restored database tell.
 
 mod heartbeat;
@@ -13,6 +13,7 @@ mod judgement;
 mod key;
 mod loss;
 mod next;
+mod place;
 pub mod postgres;
 pub mod redis;
 mod row;
@@ -25,7 +26,8 @@ pub use judge::{Question, Rhythm, judge};
 pub use judgement::{Bad, Beyond, Doubt, Gap, Judgement, Mark, Pause};
 pub use key::{InvalidKeyId, InvalidKeys, Key, KeyId, Keys};
 pub use loss::{Basis, Estimate, Loss, Measured, Unmeasured};
-pub use next::{Next, Note, NumbersExhausted, next};
+pub use next::{MOST_AHEAD, Next, Note, NumbersExhausted, next};
+pub use place::Place;
 pub use row::Row;
 
 use jiff::SignedDuration;

@@ -5,7 +5,7 @@ use crate::{Bad, Doubt, HIGHEST, Heartbeat, Keys, Row, heartbeat::Content};
 
 /// A writer follows a heartbeat that is this far ahead of its clock, and no further: otherwise a clock that was once years
 /// ahead would keep every later heartbeat in the future.
-const MOST_AHEAD: SignedDuration = SignedDuration::from_hours(1);
+pub const MOST_AHEAD: SignedDuration = SignedDuration::from_hours(1);
 
 /// What a writer writes now.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -24,8 +24,8 @@ SELECT CAST(?1 AS INTEGER), CAST(?2 AS INTEGER), CAST(?3 AS INTEGER), ?4, ?5, ?6
 WHERE NOT EXISTS (SELECT 1 FROM tidemark_heartbeat WHERE number >= CAST(?1 AS INTEGER))
 ON CONFLICT (number) DO NOTHING";
 
-/// Deletes all but the newest 2,880; in one batch with [`WRITE`], after it. SQLite has no DELETE within another statement. What a
-/// writer that was killed in between left, the next one deletes.
+/// Deletes all but the newest 2,880; in one transaction with [`WRITE`], after it: SQLite has no DELETE within another statement. It
+/// looks at all of them, so that where that is paid for it need not be done each time.
 pub const EXPIRE: &str = "\
 DELETE FROM tidemark_heartbeat WHERE number < (
     SELECT number FROM tidemark_heartbeat ORDER BY number DESC LIMIT 1 OFFSET 2879

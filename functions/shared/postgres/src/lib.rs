@@ -1,9 +1,17 @@
 //! A PostgreSQL server as a client meets it: over TLS, the certificate checked against the roots of Amazon RDS. And what a drill
-//! checks on one that was restored.
+//! checks on one that was restored, and where heartbeats are.
 
 pub mod checks;
+pub mod heartbeats;
 
-use std::{future::Future, io, path::Path, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    future::Future,
+    io,
+    path::Path,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use reconcile::{Error, Result};
 use rustls::{
@@ -36,11 +44,22 @@ pub trait Postgres {
 }
 
 /// Servers reached over TLS.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct TlsPostgres {
     /// Further trusted roots, beside those of Amazon RDS.
     extra_roots: Option<String>,
+    /// Made when it is first needed.
+    tls: OnceLock<MakeRustlsConnect>,
 }
+
+impl fmt::Debug for TlsPostgres {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TlsPostgres").field("extra_roots", &self.extra_roots).finish_non_exhaustive()
+    }
+}
+
+/// The code of an error that means: there is no connection, or none any more.
+const NOT_REACHED: &str = "DatabaseNotReached";
 
 const RDS_ROOTS: &str = include_str!("../rds-root-ca.pem");
 
@@ -51,10 +70,13 @@ impl TlsPostgres {
     /// Trusts the roots of Amazon RDS and those in the PEM file at `extra_roots`. Reads nothing yet: most invocations
     /// connect to no database.
     pub const fn new(extra_roots: Option<String>) -> Self {
-        Self { extra_roots }
+        Self { extra_roots, tls: OnceLock::new() }
     }
 
     fn tls(&self) -> Result<MakeRustlsConnect> {
+        if let Some(made) = self.tls.get() {
+            return Ok(made.clone());
+        }
         let mut roots = RootCertStore::empty();
         roots.add_parsable_certificates(CertificateDer::pem_slice_iter(RDS_ROOTS.as_bytes()).flatten());
         if let Some(path) = &self.extra_roots {
@@ -65,7 +87,7 @@ impl TlsPostgres {
             .map_err(|error| Error::permanent("TlsUnavailable", "cannot set up TLS").caused_by(error))?
             .with_root_certificates(roots)
             .with_no_client_auth();
-        Ok(MakeRustlsConnect::new(config))
+        Ok(self.tls.get_or_init(|| MakeRustlsConnect::new(config)).clone())
     }
 
     /// Connects. The connection ends when the client is dropped.
@@ -111,7 +133,7 @@ fn read_roots(path: &Path) -> Result<Vec<CertificateDer<'static>>> {
 
 /// Every failure to connect may pass: a restored server first replays its log, and refuses meanwhile.
 fn failed(doing: &str, error: tokio_postgres::Error) -> Error {
-    let code = error.code().map_or("DatabaseNotReached", |state| state.code()).to_owned();
+    let code = error.code().map_or(NOT_REACHED, |state| state.code()).to_owned();
     Error::retryable(code, format!("cannot {doing}")).caused_by(error)
 }
 
@@ -119,7 +141,7 @@ impl Postgres for TlsPostgres {
     async fn first_query(&self, server: &Server, credentials: &Credentials) -> Result<()> {
         timeout(PATIENCE, self.query(server, credentials)).await.unwrap_or_else(|_| {
             Err(Error::retryable(
-                "DatabaseNotReached",
+                NOT_REACHED,
                 format!(
                     "{}:{} did not answer within {} s; if it never does, look at its security groups and at the function's subnets",
                     server.host,

@@ -96,6 +96,7 @@ pub fn shard(name: &str, report: &Report) -> Value {
         "expiring": report.expiring(),
         "databases": report.databases,
         "kinds": report.kinds,
+        "expiries": report.expiries,
         "functions": report.functions,
         "checksum": report.verdict == Verdict::Verified,
     })

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use redis::{
     aof::IncrScanner,
+    checks::directory,
     content::{Checker, increment, recheck, shard, summary},
 };
 use serde_json::{Map, Value, json};
@@ -76,5 +77,53 @@ fn an_archive_holds_what_was_told_of_it() {
     // Documents that were written before are read.
     for (kind, checker) in [("base", &all["b.base.rdb"]), ("increment", &all["i.incr.aof"])] {
         assert!(json!(checker).get(kind).is_some());
+    }
+}
+
+#[test]
+fn a_directory_that_ends_with_a_second_holds_what_it_should() {
+    let (_, base) = corpus().into_iter().find(|(name, _)| name == "redis-7.0.15.rdb").unwrap();
+    let other = corpus().into_iter().find(|(name, _)| name != "redis-7.0.15.rdb").unwrap().1;
+    let later = b"#TS:104\r\n*1\r\n$4\r\nPING\r\n#TS:106\r\n*1\r\n$4\r\nPING\r\n".as_slice();
+    let told = |name, bytes: &[u8]| {
+        let mut scanner = IncrScanner::new(None);
+        scanner.feed(bytes).unwrap();
+        increment(name, &scanner.finish())
+    };
+    let mut content = summary([support::inspect(&base)].iter(), None);
+    content.insert("base".to_owned(), json!({"object": "b.base.rdb"}));
+    content.insert("increments".to_owned(), json!([told("1.incr.aof", COMMANDS), told("2.incr.aof", later)]));
+    let checked = |files: &[(&str, &[u8])], until: Option<i64>| {
+        directory(
+            &content,
+            &checkers(&content, files),
+            until.map(|second| Timestamp::from_second(second).unwrap()),
+        )
+    };
+    let all = [("b.base.rdb", base.as_slice()), ("1.incr.aof", COMMANDS), ("2.incr.aof", later)];
+    let cut = later.len() / 2;
+    let first = [all[0], all[1], ("2.incr.aof", &later[..cut])];
+    // All of it; up to a second within an increment, and up to the end of one.
+    checked(&all, None).unwrap();
+    checked(&all, Some(106)).unwrap();
+    checked(&first, Some(105)).unwrap();
+    checked(&all[..2], Some(103)).unwrap();
+    checked(&all[..1], Some(99)).unwrap();
+    for (files, until, why) in [
+        (first.to_vec(), None, "the manifest says"),
+        (all.to_vec(), Some(105), "which is after"),
+        (vec![all[0], all[2]], Some(106), "before it is cut off or missing"),
+        (vec![all[0], ("1.incr.aof", &COMMANDS[..32]), all[2]], Some(106), "incomplete command"),
+        (vec![all[0], ("1.incr.aof", b"nonsense".as_slice())], Some(106), "is corrupt"),
+        (
+            vec![all[0], ("1.incr.aof", [COMMANDS, COMMANDS].concat().leak())],
+            Some(106),
+            "the recovery point's has 2",
+        ),
+        (vec![("b.base.rdb", other.as_slice()), all[1]], Some(103), "the manifest says"),
+        (all[1..].to_vec(), Some(106), "the manifest says"),
+    ] {
+        let found = checked(&files, until).unwrap_err();
+        assert!(found.contains(why), "{found}");
     }
 }

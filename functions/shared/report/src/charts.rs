@@ -22,7 +22,8 @@ const GRID: RGBColor = RGBColor(2, 2, 2);
 const OBJECTIVE: RGBColor = RGBColor(3, 3, 3);
 const FAILED: RGBColor = RGBColor(4, 4, 4);
 /// Of the series, in their order. Their dashes are in `style.css`, too.
-const SERIES: [RGBColor; 3] = [RGBColor(16, 0, 0), RGBColor(17, 0, 0), RGBColor(18, 0, 0)];
+const SERIES: [RGBColor; 4] =
+    [RGBColor(16, 0, 0), RGBColor(17, 0, 0), RGBColor(18, 0, 0), RGBColor(19, 0, 0)];
 
 const SIZE: (u32, u32) = (560, 200);
 const SPARK: (u32, u32) = (200, 40);
@@ -86,8 +87,20 @@ pub(crate) enum MarkKind {
 
 /// One upright bar, in as many parts as there are series.
 pub(crate) struct Bar {
-    pub(crate) name: &'static str,
+    pub(crate) name: String,
     pub(crate) parts: Vec<f64>,
+    /// Whether a cross stands above it.
+    pub(crate) is_failed: bool,
+}
+
+/// Measured values by size, and the line through them.
+pub(crate) struct BySize {
+    /// Size in bytes, and the value.
+    pub(crate) points: Vec<(f64, f64)>,
+    /// The line, by its ends.
+    pub(crate) fit: [(f64, f64); 2],
+    /// Where it would get to.
+    pub(crate) goes_on_to: Option<(f64, f64)>,
 }
 
 type Drawn<T = ()> = Result<T, Box<dyn Error>>;
@@ -110,7 +123,7 @@ pub(crate) fn lines(
         for (line, color) in series.iter().zip(SERIES.iter().cycle()) {
             draw_line(&mut chart, &line.points, unit, color.stroke_width(2))?;
         }
-        draw_objective(&mut chart, days, unit, objective)
+        draw_objective(&mut chart, f64::from(days.count), unit, objective)
     });
     let names = series.iter().map(|line| line.name.as_str());
     figure(caption, drawn, &legend(names, objective, "line"))
@@ -131,7 +144,7 @@ pub(crate) fn marks(
     let drawn = draw(SIZE, |area| {
         let mut chart = over_days(area, days, unit, top)?;
         for objective in objectives {
-            draw_objective(&mut chart, days, unit, Some(objective))?;
+            draw_objective(&mut chart, f64::from(days.count), unit, Some(objective))?;
         }
         for mark in marks {
             let at = (mark.day, mark.value / unit.worth);
@@ -157,10 +170,21 @@ pub(crate) fn marks(
     figure(caption, drawn, &legend)
 }
 
-/// Stacked bars.
-pub(crate) fn bars(caption: &Caption, measure: Measure, names: &[&str], bars: &[Bar]) -> Markup {
-    let top = bars.iter().map(|bar| bar.parts.iter().sum::<f64>()).fold(0.0, f64::max);
+/// So many bars have room for their names.
+const NAMED: usize = 6;
+
+/// Stacked bars, with an objective.
+pub(crate) fn bars(
+    caption: &Caption,
+    measure: Measure,
+    names: &[&str],
+    bars: &[Bar],
+    objective: Option<&Objective>,
+) -> Markup {
+    let sums = bars.iter().map(|bar| bar.parts.iter().sum::<f64>());
+    let top = sums.chain(objective.map(|line| line.value)).fold(0.0, f64::max);
     let unit = Unit::of(measure, top);
+    let step = bars.len().div_ceil(NAMED).max(1);
     let drawn = draw(SIZE, |area| {
         let end = bars.iter().map(|_| 1.0).sum::<f64>();
         let mut chart = builder(area).build_cartesian_2d(0.0..end, unit.range(top))?;
@@ -177,7 +201,7 @@ pub(crate) fn bars(caption: &Caption, measure: Measure, names: &[&str], bars: &[
             .label_style(text())
             .draw()?;
         let mut left = 0.0;
-        for bar in bars {
+        for (at, bar) in bars.iter().enumerate() {
             let mut base = 0.0;
             for (part, color) in bar.parts.iter().zip(SERIES.iter().cycle()) {
                 let top = base + part / unit.worth;
@@ -187,14 +211,75 @@ pub(crate) fn bars(caption: &Caption, measure: Measure, names: &[&str], bars: &[
                 }
                 base = top;
             }
-            // Of the bars' middles plotters knows nothing: it has ticks for numbers.
-            let (x, y) = chart.backend_coord(&(left + 0.5, 0.0));
-            area.draw_text(bar.name, &text().pos(Pos::new(HPos::Center, VPos::Top)), (x, y + 6))?;
+            if bar.is_failed {
+                let (x, y) = chart.backend_coord(&(left + 0.5, base));
+                area.draw(&Cross::new((x, y - 8), 4, FAILED.stroke_width(3)))?;
+            }
+            // Of the bars' middles plotters knows nothing: it has ticks for numbers. The last one has its name in any case.
+            if (bars.len() - 1 - at).is_multiple_of(step) {
+                let (x, y) = chart.backend_coord(&(left + 0.5, 0.0));
+                area.draw_text(&bar.name, &text().pos(Pos::new(HPos::Center, VPos::Top)), (x, y + 6))?;
+            }
             left += 1.0;
+        }
+        draw_objective(&mut chart, end, unit, objective)
+    });
+    let failed = bars.iter().any(|bar| bar.is_failed);
+    let legend = html! {
+        (legend(names.iter().copied(), objective, "area"))
+        @if failed { li { span.mark.failed aria-hidden="true" { "✖" } " failed" } }
+    };
+    figure(caption, drawn, &legend)
+}
+
+/// Values in seconds by size, the line through them, and an objective.
+pub(crate) fn by_size(caption: &Caption, measured: &BySize, objective: Option<&Objective>) -> Markup {
+    let all = || measured.points.iter().chain(&measured.fit).chain(&measured.goes_on_to).copied();
+    let top = all().map(|(_, value)| value).chain(objective.map(|line| line.value)).fold(0.0, f64::max);
+    let (least, most) = (
+        all().map(|(size, _)| size).fold(f64::INFINITY, f64::min),
+        all().map(|(size, _)| size).fold(0.0, f64::max),
+    );
+    let (unit, size_unit) = (Unit::of(Measure::Seconds, top), Unit::of(Measure::Bytes, most));
+    let place = |(size, value): (f64, f64)| (size / size_unit.worth, value / unit.worth);
+    let margin = ((most - least) * 0.06).max(size_unit.worth * 1e-6);
+    let range = ((least - margin).max(0.0) / size_unit.worth)..((most + margin) / size_unit.worth);
+    let drawn = draw(SIZE, |area| {
+        let (first, end) = (range.start, range.end);
+        let mut chart = builder(area).build_cartesian_2d(range, unit.range(top))?;
+        let (size, value) = (|size: &f64| size_unit.says(*size), |value: &f64| unit.says(*value));
+        chart
+            .configure_mesh()
+            .disable_x_mesh()
+            .light_line_style(GRID.mix(0.0))
+            .bold_line_style(GRID)
+            .axis_style(INK)
+            .x_labels(6)
+            .x_label_formatter(&size)
+            .y_labels(5)
+            .y_label_formatter(&value)
+            .label_style(text())
+            .draw()?;
+        chart.draw_series([PathElement::new(measured.fit.map(place), SERIES[0].stroke_width(2))])?;
+        if let Some(to) = measured.goes_on_to {
+            let line = [measured.fit[1], to].map(place);
+            chart.draw_series([PathElement::new(line, SERIES[1].stroke_width(2))])?;
+        }
+        let points = measured.points.iter().map(|point| Circle::new(place(*point), 4, SERIES[0].filled()));
+        chart.draw_series(points)?;
+        if let Some(objective) = objective {
+            let ends = [first, end].map(|at| (at, objective.value / unit.worth));
+            chart.draw_series([PathElement::new(ends, OBJECTIVE.stroke_width(2))])?;
         }
         Ok(())
     });
-    figure(caption, drawn, &legend(names.iter().copied(), None, "area"))
+    let legend = html! {
+        li { span.mark aria-hidden="true" { "●" } " a drill that passed" }
+        li { span.key.line.s0 aria-hidden="true" {} " the line through them" }
+        @if measured.goes_on_to.is_some() { li { span.key.line.s1 aria-hidden="true" {} " if it goes on growing" } }
+        @if let Some(objective) = objective { (objective_key(objective)) }
+    };
+    figure(caption, drawn, &legend)
 }
 
 /// A small line without axes, for a row of a table, which says in words what it shows.
@@ -207,7 +292,7 @@ pub(crate) fn spark(points: &Points, days: Days, objective: Option<f64>) -> Mark
             .build_cartesian_2d(0.0..f64::from(days.count), unit.range(top))?;
         draw_line(&mut chart, points, unit, SERIES[0].stroke_width(2))?;
         let objective = objective.map(|value| Objective { name: String::new(), value });
-        draw_objective(&mut chart, days, unit, objective.as_ref())
+        draw_objective(&mut chart, f64::from(days.count), unit, objective.as_ref())
     });
     let (width, height) = SPARK;
     html! {
@@ -238,7 +323,7 @@ fn compact(svg: &str) -> String {
 
 fn builder<'a, 's>(area: &'a Area<'s>) -> ChartBuilder<'a, 'a, SVGBackend<'s>> {
     let mut builder = ChartBuilder::on(area);
-    builder.margin(8).margin_right(20).x_label_area_size(24).y_label_area_size(56);
+    builder.margin(8).margin_right(30).x_label_area_size(24).y_label_area_size(56);
     builder
 }
 
@@ -288,9 +373,9 @@ fn draw_line(
     Ok(())
 }
 
-fn draw_objective(chart: &mut Chart<'_, '_>, days: Days, unit: Unit, objective: Option<&Objective>) -> Drawn {
+fn draw_objective(chart: &mut Chart<'_, '_>, end: f64, unit: Unit, objective: Option<&Objective>) -> Drawn {
     let Some(Objective { value, .. }) = objective else { return Ok(()) };
-    let ends = [0.0, f64::from(days.count)].map(|at| (at, value / unit.worth));
+    let ends = [0.0, end].map(|at| (at, value / unit.worth));
     chart.draw_series([PathElement::new(ends, OBJECTIVE.stroke_width(2))])?;
     Ok(())
 }

@@ -1,12 +1,19 @@
 //! A deployment of as many resources as one likes, the same each time: for tests, benchmarks and pictures.
 
-use domain::{Engine, Finding, ResourceId, Severity, Standing, retention::Tier};
+use domain::{
+    BackupPlan, Engine, Finding, PlanDocument, RecoveryPointId, ResourceId, Severity, Standing,
+    drill::{
+        To, Way,
+        history::{History, Loss, Past, Phases, Promised, Verdict},
+    },
+    retention::{Region, Tier},
+};
 use fastrand::Rng;
 use jiff::{SignedDuration, Timestamp, ToSpan, civil::Date};
 
 use crate::{
-    Age, Buckets, Cost, Cut, Deletion, Deletions, Held, KeptAs, Occasion, Open, Point, Prices, Report,
-    Resource, Restore, RetentionPlan, Slots, State, Unknown, VERSION,
+    Age, Buckets, Cost, Cut, Deletion, Deletions, DrillState, Drills, Held, KeptAs, Occasion, Open, Point,
+    Prices, Report, Resource, Restore, RetentionPlan, Slots, State, Unknown, VERSION,
 };
 
 const DAYS: u32 = 30;
@@ -114,7 +121,94 @@ impl Maker {
                 bytes: size * u64::from(verified) * 2,
             },
             tiers: if state == State::Unknown { Vec::new() } else { self.tiers() },
+            drills: self.drills(at, engine, state, rpo),
         }
+    }
+
+    /// Mostly drilled each month and passed; some fail, some grow beyond the objective, some were never drilled.
+    fn drills(&mut self, at: usize, engine: Engine, state: State, rpo: i64) -> Drills {
+        let document = PlanDocument::parse(r#"{"plans": {"default": {}}}"#).ok();
+        let plan = document.as_ref().and_then(|document| document.get("default"));
+        let plan = plan.filter(|_| state != State::NotProtected);
+        let of = |past: Vec<Past>, plan: Option<&BackupPlan>| {
+            Drills::of(History { past }, plan, self.first, self.now)
+        };
+        // Of its own, so that the rest is what it was.
+        let mut rng = Rng::with_seed(at as u64);
+        let months: i64 = match at % 10 {
+            9 => return of(Vec::new(), plan),
+            8 if engine == Engine::Turso => {
+                return Drills { state: DrillState::Unknown, ..Drills::default() };
+            }
+            0 => 60,
+            many => i64::try_from(many).unwrap_or(1) * 3,
+        };
+        let ways = [Way::Instant, Way::Newest, Way::Copy, Way::Older];
+        let ways: Vec<Way> =
+            ways.into_iter().filter(|way| *way != Way::Instant || engine != Engine::Redis).collect();
+        // What grows too large does so in the months to come.
+        let grows = if at % 10 == 1 { 24 } else { rng.u64(0..6) };
+        let growth = |back: i64| 600_u64.saturating_sub(u64::try_from(back).unwrap_or_default() * grows);
+        let base = rng.u64((2 << 30)..(80 << 30));
+        let drill = |back: i64, rng: &mut Rng| {
+            let at = self.now - SignedDuration::from_hours(24 * (21 + 30 * back));
+            let bytes = base / 600 * growth(back);
+            let slow = if grows == 24 { 2_400_000 } else { rng.u64(500_000..1_500_000) };
+            let creating_ms = slow / 600 * growth(back) + rng.u64(0..120_000);
+            let (first_query_ms, checks_ms) = (rng.u64(200..9_000), creating_ms / 6 + rng.u64(1_000..60_000));
+            let is_failed = rng.u8(..) < 14;
+            let restore_ms = creating_ms + first_query_ms;
+            let loss = rng.u64(1_000..u64::try_from(rpo).unwrap_or(1) * 900);
+            Past {
+                id: format!("drill-{engine}-{back}"),
+                way: ways[usize::try_from(back).unwrap_or_default() % ways.len()],
+                region: if back % 3 == 2 { Region::Recovery } else { Region::Home },
+                to: if back % 2 == 0 {
+                    To::Instant(at - SignedDuration::from_hours(7))
+                } else {
+                    To::Point(RecoveryPointId::from("tidemark-orders-20261102t0300z-yzryht"))
+                },
+                asked_at: at,
+                judged_at: at
+                    + SignedDuration::from_millis(i64::try_from(restore_ms + checks_ms).unwrap_or_default()),
+                verdict: if is_failed {
+                    Verdict::Failed {
+                        code: "CheckFailed".to_owned(),
+                        says: "public.orders, block 7: invalid page in block 7 of relation base/5/16384"
+                            .to_owned(),
+                    }
+                } else {
+                    Verdict::Passed
+                },
+                bytes,
+                class: (engine != Engine::Turso).then(|| "db.t4g.medium".to_owned()),
+                phases: Phases {
+                    accepted_ms: Some(rng.u64(200..2_500)),
+                    creating_ms: Some(creating_ms),
+                    first_query_ms: Some(first_query_ms),
+                    checks_ms: (!is_failed).then_some(checks_ms),
+                    restore_ms: Some(restore_ms),
+                    duration_ms: (!is_failed).then_some(restore_ms + checks_ms),
+                },
+                loss: (!is_failed).then(|| Loss {
+                    is_measured: rng.bool(),
+                    at_least_ms: loss / 2,
+                    at_most_ms: loss,
+                }),
+                objectives: Promised { rpo_ms: u64::try_from(rpo).unwrap_or(1) * 1_000, rto_ms: 3_600_000 },
+                unchecked: Vec::new(),
+                unchecked: if rng.u8(..) < 30 {
+                    vec!["amcheck is not available".to_owned()]
+                } else {
+                    Vec::new()
+                },
+                cost_micro_usd: rng.u64(5_000..400_000),
+                set: (back % 7 == 3).then(|| "shop".to_owned()),
+            }
+        };
+        // One that nobody drills any more.
+        let last = if at % 20 == 14 { 2 } else { 0 };
+        of((last..months).rev().map(|back| drill(back, &mut rng)).collect(), plan)
     }
 
     fn state(&mut self, engine: Engine, count: usize) -> State {
@@ -339,6 +433,12 @@ pub fn with_text_everywhere(mut report: Report, text: &str) -> Report {
     for (at, resource) in report.resources.iter_mut().enumerate() {
         resource.resource.name = format!("{}{at}", text());
         resource.plan = Some(text());
+        for past in &mut resource.drills.past {
+            (past.id, past.class, past.set) = (text(), Some(text()), Some(text()));
+            past.to = To::Point(RecoveryPointId::from(text().as_str()));
+            past.verdict = Verdict::Failed { code: text(), says: text() };
+            past.unchecked = vec![text()];
+        }
     }
     for open in &mut report.findings {
         open.said_by = text();

@@ -1,7 +1,16 @@
 //! What a page shows, as it is published in JSON. `docs/report.md` documents the shape.
 
-use domain::{Engine, Finding, ResourceId, retention::Tier};
-use jiff::{Timestamp, civil::Date};
+use std::cmp::Reverse;
+
+use domain::{
+    BackupPlan, Engine, Finding, LONGEST_WITHOUT, ResourceId, Slot,
+    drill::{
+        Fit, Forecast, Way, fit, forecast,
+        history::{History, Past},
+    },
+    retention::Tier,
+};
+use jiff::{SignedDuration, Timestamp, civil::Date, tz::TimeZone};
 use serde::{Deserialize, Serialize};
 
 /// The shape of the document.
@@ -148,6 +157,157 @@ pub struct Resource {
     pub held: Held,
     /// How full its tiers are; empty where nobody knows.
     pub tiers: Vec<Buckets>,
+    /// How its drills stand.
+    #[serde(default)]
+    pub drills: Drills,
+}
+
+/// How the drills of a resource stand.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Drills {
+    /// In a word.
+    pub state: DrillState,
+    /// When the next one is due, by its plan.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_due: Option<Timestamp>,
+    /// How many drills are remembered.
+    #[serde(default)]
+    pub count: usize,
+    /// The newest of them, the last one last; and the last that passed, and the last that tells what an RPO promises.
+    #[serde(default)]
+    pub past: Vec<Past>,
+    /// The fit of duration against size, over all that are remembered and passed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fit: Option<Fit>,
+    /// From when on restores take longer than the plan allows, if that is within a year.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub forecast: Option<TooSlow>,
+    /// What the drills that ended in these days cost, in millionths of a US dollar, by an estimate that is rather too high.
+    #[serde(default)]
+    pub micro_usd: u64,
+}
+
+/// How drills stand, in a word. The order is that of the page: the worst first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DrillState {
+    /// It was never drilled.
+    Never,
+    /// The last one failed.
+    Failed,
+    /// The last one passed too long ago.
+    Overdue,
+    /// What would tell did not answer.
+    #[default]
+    Unknown,
+    /// The last one passed, and of late.
+    Passed,
+    /// Its plan does not want it drilled, or it is under none.
+    NotWanted,
+}
+
+/// Restores will take longer than the plan allows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TooSlow {
+    /// From when on, if the source goes on growing as it did.
+    pub from: Timestamp,
+    /// How large it is by then.
+    pub bytes: u64,
+    /// How long a restore takes now, in milliseconds.
+    pub now_ms: u64,
+}
+
+/// How far a forecast looks ahead.
+const AHEAD: SignedDuration = SignedDuration::from_hours(24 * 365);
+
+impl Drills {
+    /// How those drills stand under that plan; what they cost is counted from `first_day` on.
+    pub fn of(history: History, plan: Option<&BackupPlan>, first_day: Date, now: Timestamp) -> Self {
+        let drilled = plan.and_then(|plan| plan.drill.as_ref());
+        let measured = history.measured();
+        let foreseen = plan.and_then(|plan| forecast(&measured, plan.objectives.rto, AHEAD, now));
+        let History { past } = history;
+        let is_of_these_days = |past: &&Past| past.judged_at.to_zoned(TimeZone::UTC).date() >= first_day;
+        let costs = past.iter().filter(is_of_these_days).map(|past| past.cost_micro_usd);
+        Self {
+            state: match past.last() {
+                _ if drilled.is_none() => DrillState::NotWanted,
+                None => DrillState::Never,
+                Some(last) if !last.has_passed() => DrillState::Failed,
+                Some(last) if now.duration_since(last.judged_at) > LONGEST_WITHOUT => DrillState::Overdue,
+                Some(_) => DrillState::Passed,
+            },
+            next_due: drilled.and_then(|drill| drill.schedule.next_after(now)).map(Slot::instant),
+            count: past.len(),
+            fit: fit(&measured),
+            forecast: foreseen.map(|Forecast { from, bytes, now_ms }| TooSlow { from, bytes, now_ms }),
+            micro_usd: costs.fold(0, u64::saturating_add),
+            past,
+        }
+    }
+
+    /// Leaves the newest `most` of them, and those that say something that none of these says.
+    pub fn leave(&mut self, most: usize, engine: Engine) {
+        let telling = [self.last_passed(), self.last_of_loss(engine)];
+        let telling: Vec<String> = telling.into_iter().flatten().map(|past| past.id.clone()).collect();
+        let older = self.past.len().saturating_sub(most);
+        let mut at = 0;
+        self.past.retain(|past| {
+            at += 1;
+            at > older || telling.contains(&past.id)
+        });
+    }
+
+    /// The last one, whatever became of it.
+    pub fn last(&self) -> Option<&Past> {
+        self.past.last()
+    }
+
+    /// The last one that passed: how long a restore takes.
+    pub fn last_passed(&self) -> Option<&Past> {
+        self.past.iter().rev().find(|past| past.has_passed())
+    }
+
+    /// The last one that passed and whose loss is what the objective speaks of.
+    pub fn last_of_loss(&self, engine: Engine) -> Option<&Past> {
+        self.past
+            .iter()
+            .rev()
+            .find(|past| past.has_passed() && past.loss.is_some() && tells_rpo(engine, past.way))
+    }
+}
+
+/// So many resources have charts of their drills.
+pub const CHARTED: usize = 8;
+
+/// Those that are drilled, and were: first those whose restores are foreseen to become too slow, the soonest first, then by how much of
+/// what their plan allows a restore takes.
+pub fn nearest_to_rto(resources: &[Resource]) -> Vec<&Resource> {
+    let is_drilled = |resource: &&Resource| {
+        !resource.drills.past.is_empty() && resource.drills.state != DrillState::NotWanted
+    };
+    let mut drilled: Vec<&Resource> = resources.iter().filter(is_drilled).collect();
+    let soonest = |resource: &Resource| resource.drills.forecast.map(|forecast| forecast.from);
+    let share = |resource: &Resource| {
+        let ms = resource.drills.last_passed().and_then(|past| past.phases.duration_ms).unwrap_or_default();
+        let rto = resource.rto_seconds.and_then(|rto| u64::try_from(rto).ok()).unwrap_or(u64::MAX);
+        u128::from(ms) * 1_000_000 / u128::from(rto.max(1))
+    };
+    drilled.sort_by_cached_key(|resource| {
+        (soonest(resource).is_none(), soonest(resource), Reverse(share(resource)), resource.resource.clone())
+    });
+    drilled
+}
+
+/// Whether what such a drill loses is what the plan promises to lose at most: what is restored after a disaster is the newest
+/// state that there is. Of RDS that is a second of the PITR window, and a snapshot is always older than the objective; an older
+/// recovery point, or one that was drawn among the copies, loses what was written since, which nobody promised.
+pub const fn tells_rpo(engine: Engine, way: Way) -> bool {
+    match way {
+        Way::Instant => true,
+        Way::Newest => !matches!(engine, Engine::Rds),
+        Way::Older | Way::Copy => false,
+    }
 }
 
 /// A measured recovery-point age.
@@ -262,10 +422,11 @@ pub struct Restore {
     pub at: Timestamp,
     /// Whether it was a drill; otherwise a person asked.
     pub is_drill: bool,
-    /// How long it took, until the first query was answered where one was asked.
+    /// How long it took: of a drill until the last check had passed, otherwise until the first query was answered where one was
+    /// asked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub duration_ms: Option<i64>,
-    /// How long the plan allows.
+    /// How long the plan allows; of a drill, allowed then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rto_seconds: Option<i64>,
     /// The error code, if it failed.

@@ -1,9 +1,9 @@
 //! Numbers, times and names as people read them.
 
-use domain::Engine;
+use domain::{Engine, drill::Way};
 use jiff::{SignedDuration, Timestamp, civil::Date, tz::TimeZone};
 
-use crate::{KeptAs, Occasion, State};
+use crate::{DrillState, KeptAs, Occasion, State};
 
 /// So many characters of somebody else's word are shown: a name is shorter, and what is longer is no name.
 pub(crate) const NAME: usize = 120;
@@ -48,6 +48,16 @@ pub(crate) fn day(date: Date) -> String {
 /// `23 Nov`.
 pub(crate) fn short_day(date: Date) -> String {
     date.strftime("%-d %b").to_string()
+}
+
+/// `November 2026`.
+pub(crate) fn month(at: Timestamp) -> String {
+    at.strftime("%B %Y").to_string()
+}
+
+/// `Nov 2026`.
+pub(crate) fn short_month(at: Timestamp) -> String {
+    at.strftime("%b %Y").to_string()
 }
 
 pub(crate) fn date_of(at: Timestamp) -> Date {
@@ -98,7 +108,7 @@ pub(crate) fn bytes(bytes: u64) -> String {
 
 /// `$12.40`; below a cent `under $0.01`.
 pub(crate) fn usd(micro: u64) -> String {
-    let cents = (micro + 5_000) / 10_000;
+    let cents = micro.saturating_add(5_000) / 10_000;
     match (micro, cents) {
         (0, _) => "$0.00".to_owned(),
         (_, 0) => "under $0.01".to_owned(),
@@ -142,6 +152,28 @@ pub(crate) const fn state(state: State) -> (&'static str, &'static str) {
         State::NeedsALook => ("▲", "Needs a look"),
         State::Well => ("✔", "Well"),
         State::NotProtected => ("–", "Not protected"),
+    }
+}
+
+/// How drills stand: the class, the symbol, and the words.
+pub(crate) const fn drills(state: DrillState) -> (&'static str, &'static str, &'static str) {
+    match state {
+        DrillState::Never => ("bad", "✖", "Never drilled"),
+        DrillState::Failed => ("bad", "✖", "Failed"),
+        DrillState::Overdue => ("warn", "▲", "Overdue"),
+        DrillState::Unknown => ("unknown", "?", "Not known"),
+        DrillState::Passed => ("good", "✔", "Passed"),
+        DrillState::NotWanted => ("off", "–", "Not drilled"),
+    }
+}
+
+/// From what a drill restored.
+pub(crate) const fn way(way: Way) -> &'static str {
+    match way {
+        Way::Instant => "to a second",
+        Way::Newest => "the newest recovery point",
+        Way::Older => "an older recovery point",
+        Way::Copy => "a copy",
     }
 }
 
@@ -211,6 +243,7 @@ mod tests {
     #[case(4_999, "under $0.01")]
     #[case(12_345_678, "$12.35")]
     #[case(1_234_567_000_000, "$1,234,567.00")]
+    #[case(u64::MAX, "$18,446,744,073,709.55")]
     fn money(#[case] micro: u64, #[case] said: &str) {
         assert_eq!(usd(micro), said);
     }

@@ -12,16 +12,16 @@ mod rebuild;
 mod reply;
 mod value;
 
-use std::path::Path;
+use std::{iter, path::Path};
 
 use futures::StreamExt;
 use reconcile::{Error, Result};
 use serde_json::{Value, json};
 
-use self::{
-    rebuild::Rebuild,
-    reply::{Event, Reply},
-    value::Cell,
+use self::rebuild::Rebuild;
+pub(crate) use self::{
+    reply::{Event, Failure, Reply},
+    value::{Cell, lossless},
 };
 use crate::{Session, Turso};
 
@@ -94,15 +94,19 @@ pub async fn copy(turso: &impl Turso, at: &Session, path: &Path, room: u64) -> R
 
 /// A batch of statements in one transaction, each only if the one before it went well.
 fn batch(statements: &[String]) -> Value {
-    let all = ["BEGIN"].into_iter().chain(statements.iter().map(String::as_str)).chain(["COMMIT"]);
-    let steps: Vec<Value> = all
+    transaction(statements.iter().map(|sql| json!({"sql": sql, "want_rows": true})))
+}
+
+/// The same of statements as hrana has them.
+pub(crate) fn transaction(statements: impl Iterator<Item = Value>) -> Value {
+    let [begin, commit] = ["BEGIN", "COMMIT"].map(|sql| json!({"sql": sql}));
+    let steps: Vec<Value> = iter::once(begin)
+        .chain(statements)
+        .chain([commit])
         .enumerate()
-        .map(|(number, sql)| {
-            let stmt = json!({"sql": sql, "want_rows": true});
-            match number.checked_sub(1) {
-                None => json!({"stmt": stmt}),
-                Some(before) => json!({"stmt": stmt, "condition": {"type": "ok", "step": before}}),
-            }
+        .map(|(number, stmt)| match number.checked_sub(1) {
+            None => json!({"stmt": stmt}),
+            Some(before) => json!({"stmt": stmt, "condition": {"type": "ok", "step": before}}),
         })
         .collect();
     json!({"baton": null, "batch": {"steps": steps}})
@@ -263,6 +267,6 @@ impl Table {
 }
 
 /// A name as SQL has it.
-fn quoted(name: &str) -> String {
+pub(crate) fn quoted(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }

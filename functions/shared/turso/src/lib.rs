@@ -7,20 +7,25 @@
 //! [`cursor::copy`], which reads every row in one transaction. Either way the copy is a SQLite file, and [`check::check`]
 //! opens it before anybody calls it a backup. Pages that take longer than an invocation are kept in a log as they come
 //! ([`Staging`]), and the next invocation goes on with it. [`compress`] makes the same parts of the same file, each time.
+//!
+//! [`sql`] asks a database small questions, and [`checks`] is what a drill asks one that was restored.
 
 pub mod check;
+pub mod checks;
 pub mod compress;
 mod current;
 pub mod cursor;
 mod disk;
 #[cfg(feature = "fake")]
 mod fake;
+pub mod heartbeats;
 mod http;
 mod own_branch;
 mod page_file;
 pub mod pages;
 mod port;
 mod secret;
+pub mod sql;
 mod staging;
 mod wire;
 
@@ -29,7 +34,7 @@ pub use disk::{Scratch, free_bytes};
 #[cfg(feature = "fake")]
 pub use fake::{FakeDatabase, FakeTurso};
 pub use http::{Connect, HttpConnector, HttpTurso};
-pub use own_branch::{branch_name, is_own_branch, own_branch_slot, own_branch_source};
+pub use own_branch::{branch_name, is_own_branch, is_tidemarks_own, own_branch_slot, own_branch_source};
 pub use port::{
     Access, Body, Configuration, Database, Frames, NewBranch, Organization, Parent, Session, Token, Turso,
 };

@@ -1,7 +1,7 @@
 //! The names of branches that Tidemark makes: `tidemark-<database>-<slot>-<mark>`, so that one of somebody else's making is
 //! never taken for one of ours.
 
-use domain::{RecoveryPointId, Slot};
+use domain::{RecoveryPointId, Slot, drill::PREFIX};
 
 use crate::{Database, Parent};
 
@@ -42,6 +42,12 @@ fn said_slot(branch: &Database) -> Option<Slot> {
     Slot::parse_compact(branch.name.rsplit('-').nth(1)?)
 }
 
+/// Whether Tidemark made it for its own ends, a branch or what a drill restores into: nobody's to protect, also where a pattern of a plan
+/// matches its name.
+pub fn is_tidemarks_own(database: &Database) -> bool {
+    is_own_branch(database) || database.name.starts_with(PREFIX)
+}
+
 /// Whether it is a branch of Tidemark's making, which is a way to restore and nobody's to protect. A branch that a person made
 /// may well be what production runs on.
 pub fn is_own_branch(database: &Database) -> bool {
@@ -60,6 +66,13 @@ mod tests {
 
     fn slot() -> Slot {
         Slot::at("2026-11-22T03:00:00Z".parse().unwrap())
+    }
+
+    #[test]
+    fn what_a_drill_restores_into_is_nobodys_to_protect() {
+        let database = FakeTurso::listed("tidemark-drill-shop-5e8963f35b", "id", "production");
+        assert!(is_tidemarks_own(&database) && !is_own_branch(&database));
+        assert!(!is_tidemarks_own(&FakeTurso::listed("drill-shop", "id", "production")));
     }
 
     proptest! {

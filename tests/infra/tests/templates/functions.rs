@@ -28,7 +28,9 @@ pub(crate) fn function_findings(template: &Value) -> Findings {
     findings.extend(access::check(&stack_in_vpc(template), &roles::of_the_functions(true)));
     findings.extend(access::policies_fit(&stack_in_vpc(template)));
     findings.extend(access::ours_alone_are_deleted(&stack(template)));
+    findings.extend(access::drills_alone_are_torn_down(&stack(template)));
     findings.extend(access::what_deletes_does_not_read(&stack(template)));
+    findings.extend(access::a_writer_reads_its_own_secrets(&stack(template)));
     findings.extend(access::vpc_is_not_for_the_code(&stack_in_vpc(template)));
     findings
 }
@@ -70,10 +72,12 @@ fn the_dashboard_shows_what_is_measured() {
 
 #[test]
 fn a_vpc_is_a_choice() {
-    let config = |stack: &Stack| stack.get("RestoreDatabaseFunction")["Properties"].get("VpcConfig").cloned();
-    assert_eq!(config(&stack(&REAL.functions)), None);
-    let inside = json!({"SubnetIds": ["subnet-0a", "subnet-0b"], "SecurityGroupIds": ["sg-0a"]});
-    assert_eq!(config(&stack_in_vpc(&REAL.functions)), Some(inside));
+    for function in ["RestoreDatabaseFunction", "RunDrillFunction", "WriteHeartbeatFunction"] {
+        let config = |stack: &Stack| stack.get(function)["Properties"].get("VpcConfig").cloned();
+        assert_eq!(config(&stack(&REAL.functions)), None);
+        let inside = json!({"SubnetIds": ["subnet-0a", "subnet-0b"], "SecurityGroupIds": ["sg-0a"]});
+        assert_eq!(config(&stack_in_vpc(&REAL.functions)), Some(inside));
+    }
 }
 
 #[test]
@@ -93,6 +97,22 @@ fn reminders_and_runbooks_are_choices() {
     let variables = &stack.get("SendAlertFunction")["Properties"]["Environment"]["Variables"];
     assert_eq!(variables["TIDEMARK_REMINDER_HOURS"], "24");
     assert_eq!(variables["TIDEMARK_RUNBOOKS_URL"], "https://wiki.example.com/runbooks");
+}
+
+#[test]
+fn staging_is_a_choice() {
+    let chosen = [
+        ("StagingDbSubnetGroup", "staging"),
+        ("StagingSecurityGroupIds", "sg-0a,sg-0b"),
+        ("RecoveryStagingCacheSubnetGroup", "staging-caches"),
+        ("DrillUsdPerMonth", "0"),
+    ];
+    let stack = resolve(&REAL.functions, HOME, &chosen).expect("the functions' stack");
+    let variables = &stack.get("RunDrillFunction")["Properties"]["Environment"]["Variables"];
+    assert_eq!(variables["TIDEMARK_STAGING_SUBNET_GROUP"], "staging");
+    assert_eq!(variables["TIDEMARK_STAGING_SECURITY_GROUPS"], "sg-0a,sg-0b");
+    assert_eq!(variables["TIDEMARK_RECOVERY_STAGING_CACHE_SUBNET_GROUP"], "staging-caches");
+    assert_eq!(variables["TIDEMARK_DRILL_USD_PER_MONTH"], "0");
 }
 
 #[test]

@@ -16,6 +16,8 @@ fn a_wider_role_is_noticed() {
     let watch = |rest: &str| at("WatchRpoRole", &format!("Policies/1/PolicyDocument/Statement/{rest}"));
     let send = |rest: &str| at("SendAlertRole", &format!("Policies/1/PolicyDocument/Statement/{rest}"));
     let delete = |rest: &str| at("DeleteExpiredRole", &format!("Policies/1/PolicyDocument/Statement/{rest}"));
+    let beat = |rest: &str| at("WriteHeartbeatRole", &format!("Policies/1/PolicyDocument/Statement/{rest}"));
+    let drill = |rest: &str| at("RunDrillRole", &format!("Policies/1/PolicyDocument/Statement/{rest}"));
     let state = STATE;
     let databases = "arn:aws:rds:us-east-1:123456789012:db:*";
     let common = |rest: &str| at("LoopPolicy", &format!("PolicyDocument/Statement/{rest}"));
@@ -97,6 +99,37 @@ fn a_wider_role_is_noticed() {
             ),
             (delete("5/Resource/2"), Value::Null, "manifest.json in us-west-2: false"),
             (delete("6/Action/1"), Value::Null, "DeleteExpiredRole may not s3:GetObjectRetention"),
+            (
+                drill("0/Resource"),
+                json!("arn:aws:lambda:us-east-1:123456789012:function:tidemark-dev-*"),
+                "RunDrillRole may ask more than restore-database",
+            ),
+            (
+                drill("4/Resource/6"),
+                json!("arn:aws:rds:us-east-1:123456789012:db:tidemark-*"),
+                "RunDrillRole may delete a database that no drill made",
+            ),
+            (drill("4/Condition"), Value::Null, "RunDrillRole may delete a database that no drill made"),
+            (
+                drill("99"),
+                allow("rds:DeleteDBSnapshot", snapshots),
+                "RunDrillRole/New may destroy: rds:DeleteDBSnapshot",
+            ),
+            (
+                drill("99"),
+                allow("rds:RestoreDBInstanceToPointInTime", databases),
+                "RunDrillRole restores by itself",
+            ),
+            (
+                delete("99"),
+                allow("rds:DeleteDBInstance", "arn:aws:rds:us-east-1:123456789012:db:tidemark-drill-*"),
+                "DeleteExpiredRole may delete a database that no drill made",
+            ),
+            (
+                beat("4/Resource"),
+                json!("arn:aws:secretsmanager:us-east-1:123456789012:secret:tidemark/*"),
+                "WriteHeartbeatRole reads turso-abc: true",
+            ),
             (watch("0"), Value::Null, "WatchRpoRole may not rds:DescribeDBInstances"),
             (
                 watch("99"),

@@ -1,6 +1,7 @@
 //! `cargo demo`: a real database is backed up, broken and restored, by the deployed functions, on a cloud of this machine.
 
 mod broken;
+mod drills;
 mod redis;
 mod report;
 mod story;
@@ -76,7 +77,7 @@ async fn demo(arguments: &Arguments, telling: &Arc<Telling>) -> Result<bool> {
 }
 
 /// Nobody waits longer than this for a demo.
-const LIMIT: Duration = Duration::from_mins(5);
+const LIMIT: Duration = Duration::from_mins(8);
 
 /// The last lines that each function logged: what a person wants to see when something broke.
 async fn logs(cloud: &Cloud) -> Vec<String> {

@@ -12,7 +12,7 @@ use serde_json::json;
 
 use crate::telling::Telling;
 
-const CACHE: &str = "sessions";
+pub(crate) const CACHE: &str = "sessions";
 const KEYS: usize = 50_000;
 
 /// The resource whose append-only directory is archived.

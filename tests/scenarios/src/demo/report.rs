@@ -80,6 +80,7 @@ impl Report {
             && redis.digest_matches
             && redis.aof.commands_exact
             && turso.digest_matches
+            && self.story.drills.held()
             && heard.cleared
             && heard.duplicates == 0
             && self.year.held()
@@ -113,6 +114,7 @@ impl Report {
             restores.add_row(row);
         }
         let others = self.others();
+        let drills = self.drills();
         let heard = &self.story.heard;
         let mut alerts = Table::new();
         alerts.load_style(UTF8_FULL_CONDENSED);
@@ -146,7 +148,7 @@ impl Report {
             ]);
         }
         format!(
-            "{restores}\n\n{others}\n\n{alerts}\n\n{}\n\n{functions}\n(functions built for a quick demo; `cargo bench -p bench` measures release builds)",
+            "{restores}\n\n{others}\n\n{drills}\n\n{alerts}\n\n{}\n\n{functions}\n(functions built for a quick demo; `cargo bench -p bench` measures release builds)",
             self.year.table()
         )
     }
@@ -178,6 +180,27 @@ impl Report {
         ] {
             table.add_row(row);
         }
+        table
+    }
+
+    /// Drills, and what they found.
+    fn drills(&self) -> Table {
+        let drills = &self.story.drills;
+        let mut table = Table::new();
+        table.load_style(UTF8_FULL_CONDENSED);
+        table.set_header(["drills", "what came of them"]);
+        table
+            .add_row(["of whole backups".to_owned(), format!("{} of {} passed", drills.passed, drills.held)]);
+        let lost = drills
+            .measured_loss_seconds
+            .map_or("not measured".to_owned(), |lost| format!("at most {lost:.1} s"));
+        table.add_row(["lost, by heartbeats".to_owned(), lost]);
+        for (what, verdict) in &drills.caught {
+            table.add_row([what.clone(), verdict.chars().take(110).collect()]);
+        }
+        let caught = drills.caught.len();
+        table.add_row(["damage caught".to_owned(), format!("{caught} of {}", drills.corruptions_injected)]);
+        table.add_row(["left behind".to_owned(), drills.leaked.to_string()]);
         table
     }
 
@@ -224,6 +247,16 @@ impl Report {
                 "digest_matches": turso.digest_matches,
                 "method": turso.method,
                 "restore_duration_ms": turso.restore_duration_ms,
+            },
+            "drill": {
+                "engines": self.story.drills.engines,
+                "held": self.story.drills.held,
+                "passed": self.story.drills.passed,
+                "corruptions_injected": self.story.drills.corruptions_injected,
+                "corruptions_caught": self.story.drills.caught.len(),
+                "measured_loss_seconds": self.story.drills.measured_loss_seconds,
+                "restore_duration_ms": self.story.drills.restore_duration_ms,
+                "leaked_resources": self.story.drills.leaked,
             },
             "alert": {
                 "seconds_to_alert": self.story.heard.seconds_to_alert,

@@ -8,7 +8,7 @@ use serde_json::json;
 
 use crate::{
     broken::{self, Heard},
-    redis,
+    drills, redis,
     telling::Telling,
     turso,
 };
@@ -33,6 +33,7 @@ pub(crate) struct Story {
     pub(crate) copy_duration_ms: i64,
     pub(crate) redis: redis::Story,
     pub(crate) turso: turso::Story,
+    pub(crate) drills: drills::Story,
     /// What was heard of a backup that was broken.
     pub(crate) heard: Heard,
 }
@@ -108,6 +109,7 @@ pub(crate) async fn run(cloud: &Cloud, telling: &Telling) -> Result<Story> {
     estate.set_plans(&plans()).await?;
     let redis = redis::run(&estate, telling).await?;
     let turso = turso::run(&estate, telling).await?;
+    let drills = drills::run(&estate, DATABASE, telling).await?;
     let heard = broken::run(&estate, DATABASE, telling).await?;
     let copy_region = estate.recovery().to_owned();
     Ok(Story {
@@ -123,6 +125,7 @@ pub(crate) async fn run(cloud: &Cloud, telling: &Telling) -> Result<Story> {
         copy_duration_ms,
         redis,
         turso,
+        drills,
         heard,
     })
 }
@@ -134,6 +137,12 @@ async fn open_shop(estate: &Estate<'_>, telling: &Telling) -> Result<(Database, 
     telling.fact("instance orders is available");
     let database = estate.connect(estate.home(), DATABASE).await?;
     database.fill_pgbench(1).await?;
+    database
+        .run(&format!(
+            "CREATE TABLE notes (note text NOT NULL); INSERT INTO notes VALUES ('{}')",
+            drills::MARK
+        ))
+        .await?;
     let before = database.contents(&TABLES).await?;
     telling.fact(&format!("{} rows of pgbench", rows(&before)));
     let writer = Writer::start(estate.connect(estate.home(), DATABASE).await?).await?;

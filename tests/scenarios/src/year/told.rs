@@ -3,10 +3,17 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Result;
-use domain::{DayOfAges, Engine, Finding, Findings, RecoveryPointId, ResourceId, Severity, Slot, Standing};
+use domain::{
+    DayOfAges, Engine, Finding, Findings, RecoveryPointId, ResourceId, Severity, Slot, Standing, Watched,
+    drill::{
+        To, Way,
+        history::{History, Loss, Past, Phases, Promised, Verdict},
+    },
+    retention::Region,
+};
 use inventory::{Held, Published};
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
-use publish_report::{DAYS, Known, Recorded, Seen, Watched};
+use publish_report::{DAYS, Known, Recorded, Seen};
 use report::Prices;
 use serde_json::{Value, json};
 
@@ -82,6 +89,7 @@ impl World {
             watched: Some(self.sources.iter().map(watched).collect()),
             ages: self.ages(),
             boards: vec![self.board()],
+            drills: Some(self.drills()),
             recorded: Some(self.recorded()),
             unknown: Vec::new(),
         })
@@ -116,6 +124,62 @@ impl World {
         }
         recorded.restores = self.restores();
         recorded
+    }
+
+    /// The drills of each source, on the second of each month; of the last one nobody has drilled anything yet.
+    fn drills(&self) -> BTreeMap<ResourceId, Option<History>> {
+        let drilled = self.sources.split_last().map_or(&self.sources[..], |(_, others)| others);
+        let history = |source: &Source| {
+            let past = (0..12).rev().map(|back| self.drill(source, back)).collect();
+            (source.resource.clone(), Some(History { past }))
+        };
+        drilled.iter().map(history).collect()
+    }
+
+    fn drill(&self, source: &Source, months_ago: i64) -> Past {
+        let asked_at = self.now - SignedDuration::from_hours(24 * (21 + 30 * months_ago));
+        let bytes = source.bytes_at(Slot::at(asked_at));
+        let (engine, minute) = (source.resource.engine, 60_000);
+        // A server takes its time whatever is in it; the rest goes with the size.
+        let begin = if engine == Engine::Turso { minute / 4 } else { 9 * minute };
+        // RDS fetches what is read, and not all at once.
+        let mib_ms = if engine == Engine::Rds { 1 } else { 22 };
+        let creating_ms = begin + (bytes >> 20) * mib_ms;
+        let (accepted_ms, first_query_ms, checks_ms) = (900, 4_000, minute / 2 + (bytes >> 20) * mib_ms / 4);
+        let is_failed = source.resource.name == "warehouse" && months_ago == 4;
+        let restore_ms = creating_ms + first_query_ms;
+        let loss = if engine == Engine::Rds { 42_000 } else { 50 * minute };
+        Past {
+            id: format!("drill-{}-{months_ago}", source.resource.name),
+            way: if engine == Engine::Rds { Way::Instant } else { Way::Newest },
+            region: if months_ago % 3 == 2 { Region::Recovery } else { Region::Home },
+            to: To::Instant(asked_at - SignedDuration::from_hours(7)),
+            asked_at,
+            judged_at: asked_at
+                + SignedDuration::from_millis(i64::try_from(restore_ms + checks_ms).unwrap_or(0)),
+            verdict: if is_failed {
+                let says =
+                    "public.orders, block 7: invalid page in block 7 of relation base/5/16384".to_owned();
+                Verdict::Failed { code: "CheckFailed".to_owned(), says }
+            } else {
+                Verdict::Passed
+            },
+            bytes,
+            class: (engine == Engine::Rds).then(|| "db.t4g.medium".to_owned()),
+            phases: Phases {
+                accepted_ms: Some(accepted_ms),
+                creating_ms: Some(creating_ms),
+                first_query_ms: Some(first_query_ms),
+                checks_ms: (!is_failed).then_some(checks_ms),
+                restore_ms: Some(restore_ms),
+                duration_ms: (!is_failed).then_some(restore_ms + checks_ms),
+            },
+            loss: (!is_failed).then_some(Loss { is_measured: true, at_least_ms: loss / 2, at_most_ms: loss }),
+            objectives: Promised { rpo_ms: 900_000, rto_ms: 3_600_000 },
+            unchecked: Vec::new(),
+            cost_micro_usd: 60_000,
+            set: None,
+        }
     }
 
     /// A drill of each source in the month, and what a person asked for.

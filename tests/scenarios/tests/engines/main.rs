@@ -15,6 +15,7 @@ mod clients;
 mod directories;
 mod left_over;
 mod refused;
+mod set;
 mod turso;
 
 use anyhow::{Context, Result};
@@ -43,7 +44,8 @@ fn plans() -> Value {
     let each_minute = json!({
         "schedule": {"turso": "* * * * *"}, "turso": {"databases": ["minutes/*"], "branches": 1}
     });
-    json!({"plans": {"default": plan, "each-minute": each_minute}})
+    let shop = json!({"resources": ["rds/shop-orders", "redis/shop-sessions", "turso/shop-catalog"]});
+    json!({"plans": {"default": plan, "each-minute": each_minute}, "recovery_sets": {"shop": shop}})
 }
 
 /// Fires the schedule of `function`, and ticks until the ledger has a recovery point of `resource` in both Regions; the entry

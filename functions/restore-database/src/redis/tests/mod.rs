@@ -16,20 +16,17 @@ use state::FakeDocuments;
 use vault::{Digests, FakeLedger, FakeStore, MANIFEST, Manifest, point_prefix};
 
 use super::{RedisRegion, RedisRestores};
-use crate::{
-    RestoreDatabase,
-    fixture::{self, AWAY, FakeSecrets, HOME, at},
-};
+use crate::fixture::{self, AWAY, FakeSecrets, HOME, at};
 
-type Function = RestoreDatabase<fixture::Rds, fixture::Redis, fixture::Turso>;
+pub(crate) type Function = fixture::Function<fixture::Rds, fixture::Redis, fixture::Turso>;
 
-struct World {
-    caches: FakeAccount,
-    away: FakeAccount,
-    vault: FakeStore,
-    documents: FakeDocuments,
-    ledger: FakeLedger,
-    now: Timestamp,
+pub(crate) struct World {
+    pub(crate) caches: FakeAccount,
+    pub(crate) away: FakeAccount,
+    pub(crate) vault: FakeStore,
+    pub(crate) documents: FakeDocuments,
+    pub(crate) ledger: FakeLedger,
+    pub(crate) now: Timestamp,
 }
 
 /// The names of the buckets.
@@ -37,7 +34,7 @@ const VAULT: &str = "vault";
 const EXPORTS: &str = "exports";
 
 impl World {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let world = Self {
             caches: FakeAccount::default(),
             away: FakeAccount::default(),
@@ -58,11 +55,11 @@ impl World {
         }
     }
 
-    fn exports(&self) -> FakeStore {
+    pub(crate) fn exports(&self) -> FakeStore {
         self.bucket(HOME, EXPORTS)
     }
 
-    fn function(&self) -> Function {
+    pub(crate) fn function(&self) -> Function {
         let region = |account: &FakeAccount, name: &str| RedisRegion {
             caches: account.region(name),
             vault: self.bucket(name, VAULT),
@@ -75,7 +72,7 @@ impl World {
             ledger: self.ledger.clone(),
             secrets: FakeSecrets(Rc::from("a-password-of-16-or-more")),
         };
-        RestoreDatabase { rds: None, redis: Some(redis), turso: None }
+        fixture::function(None, Some(redis), None, &self.ledger)
     }
 
     async fn ask(&self, payload: Value) -> Result<Value> {
@@ -102,7 +99,7 @@ impl World {
     }
 
     /// A recovery point in the vault of both Regions, with what ElastiCache exported of `shards` shards.
-    fn point(&self, slot: &str, taken_at: &str, shards: usize) -> RecoveryPointId {
+    pub(crate) fn point(&self, slot: &str, taken_at: &str, shards: usize) -> RecoveryPointId {
         let files: Vec<(String, Bytes)> = (1..=shards)
             .map(|shard| {
                 (format!("sessions-{shard:04}.rdb"), Bytes::from(format!("RDB of shard {shard} at {slot}")))

@@ -118,7 +118,7 @@ async fn without_a_token_or_without_turso() {
     assert_eq!(refused("another").await.code(), "TursoUnauthorized");
     let world = World::new();
     let mut none = world.function();
-    none.turso = None;
+    none.databases.turso = None;
     let error = fixture::ask(&none, &world.ledger, to("latest"), world.now).await.unwrap_err();
     assert_eq!(error.code(), "EngineNotConfigured");
     assert!(error.to_string().contains("TIDEMARK_TURSO_ORGANIZATION"), "{error}");

@@ -63,8 +63,9 @@ fn chart(id: &str, title: &str, costs: &[Cost]) -> Markup {
     let bars: Vec<Bar> = KeptAs::ALL
         .into_iter()
         .map(|kept| Bar {
-            name: words::kept_as(kept),
+            name: words::kept_as(kept).to_owned(),
             parts: engines.iter().map(|engine| part(kept, *engine)).collect(),
+            is_failed: false,
         })
         .collect();
     let dearest = KeptAs::ALL.into_iter().max_by_key(|kept| total(costs, |cost| cost.kept_as == *kept));
@@ -74,7 +75,7 @@ fn chart(id: &str, title: &str, costs: &[Cost]) -> Markup {
     });
     let caption = Caption { id: id.to_owned(), title: title.to_owned(), says };
     let names: Vec<&str> = engines.iter().map(|engine| words::engine(*engine)).collect();
-    charts::bars(&caption, Measure::Dollars, &names, &bars)
+    charts::bars(&caption, Measure::Dollars, &names, &bars, None)
 }
 
 fn by_place(costs: &[Cost]) -> Markup {

@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 
-use super::{days, groups, headings, name, state};
+use super::{days, drills, groups, headings, name, state};
 use crate::{
     Held, Report, Resource, Slots,
     charts::{Points, spark},
@@ -17,12 +17,12 @@ pub(super) fn body(report: &Report) -> Markup {
     let head = headings(&[
         "State",
         "Resource",
-        "Age and objective",
-        "Worst minute",
+        "Age, RPO",
         "Age, day by day",
+        "Lost, RPO",
+        "Restore, RTO",
         "Slots verified",
         "Recovery points",
-        "Stored",
     ]);
     groups::by_engine(report, "Resources", &head, |resource| row(report, resource))
 }
@@ -35,16 +35,13 @@ fn row(report: &Report, resource: &Resource) -> Markup {
             th scope="row" { (name(&resource.resource))
                 @if let Some(plan) = &resource.plan { " " small { "plan " bdi { (words::plain(plan, words::NAME)) } } } }
             td { (age(resource)) }
-            td { @match resource.worst {
-                Some(worst) => { span class=[exceeds(resource, worst.seconds).then_some("over")] { (words::duration(worst.seconds)) } " " small { (words::moment(worst.at)) } },
-                None => "–",
-            } }
             td { @if resource.ages.iter().any(Option::is_some) {
                 (spark(&daily(resource), days(report), objective(resource)))
             } @else { "–" } }
+            td.short { (drills::loss(resource)) }
+            td { (drills::restore(resource)) }
             td.number { @if slots.all() > 0 { (slots.good()) " of " (slots.all()) } @else { "–" } }
             td.number { (held(resource)) }
-            td.number { (words::bytes(resource.held.bytes)) }
         }
     }
 }
@@ -56,6 +53,12 @@ fn age(resource: &Resource) -> Markup {
             None => "not measured",
         }
         @if let Some(rpo) = resource.rpo_seconds { " " small { "of " (words::duration(rpo)) } }
+        @if let Some(worst) = resource.worst {
+            " " small title=(words::moment(worst.at)) {
+                "worst " span class=[exceeds(resource, worst.seconds).then_some("over")] { (words::duration(worst.seconds)) }
+                ", " (words::short_day(words::date_of(worst.at)))
+            }
+        }
     }
 }
 
@@ -68,6 +71,7 @@ fn held(resource: &Resource) -> Markup {
     };
     html! {
         (verified) " " small { (place) }
+        @if resource.held.bytes > 0 { " " small { (words::bytes(resource.held.bytes)) } }
         @if others > 0 { " " small { "and " (others) " not verified" } }
         @if on_hold > 0 { " " small { (on_hold) " on legal hold" } }
     }

@@ -2,6 +2,7 @@
 
 mod ages;
 mod cost;
+mod drills;
 mod findings;
 mod glance;
 mod groups;
@@ -12,7 +13,7 @@ mod slots;
 
 use std::fmt::Write;
 
-use domain::ResourceId;
+use domain::{LONGEST_WITHOUT, ResourceId};
 use jiff::{Timestamp, ToSpan, civil::Date, tz::TimeZone};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
@@ -38,7 +39,8 @@ pub fn html(report: &Report) -> String {
         section("findings", "Open findings", findings::body(report)),
         section("slots", &format!("Slots of the last {} days", report.days), slots::body(report)),
         section("age", "Recovery-point age", ages::body(report)),
-        section("restores", "Restores and drills", restores::body(report)),
+        section("drills", "Drills", drills::body(report)),
+        section("restores", &format!("Restores of the last {} days", report.days), restores::body(report)),
         section("sizes", "Sizes and durations", sizes::body(report)),
         section("kept", "What is kept", kept::body(report)),
         section("deleted", "What was deleted", kept::deleted(report)),
@@ -146,6 +148,14 @@ fn reading(report: &Report) -> Markup {
                 "not while a database is stopped." }
             dt { "Objective" }
             dd { "What the backup plan promises: how much may be lost (RPO), and how long a restore may take (RTO)." }
+            dt { "Drill" }
+            dd { "A restore into staging that is checked, measured and torn down. What counts as its duration begins with the request and ends "
+                "when the last check has passed. A database whose last drill failed, or passed more than " (words::duration(LONGEST_WITHOUT.as_secs()))
+                " ago, is only believed to be restorable." }
+            dt { "Lost in a drill" }
+            dd { "What the restored database lacked of what was written until the wanted second; measured by a heartbeat that Tidemark writes into "
+                "the database, or else estimated from what the provider says. It is held against the objective where a drill restored what a "
+                "person would after a disaster: a second of the PITR window or, of Redis and Turso, the newest recovery point." }
             dt { "Sizes of RDS" }
             dd { "RDS tells no snapshot's own size. What stands here is the allocated storage, which is the most that it can be." }
             dt { "Times" }

@@ -28,7 +28,7 @@ const WIDTHS: [u32; 3] = [360, 768, 1280];
 
 /// How high a picture of a part of the page is, and of how many parts there are pictures.
 const PART: u32 = 1_600;
-const PARTS: u32 = 6;
+const PARTS: u32 = 9;
 
 /// Pages in files, gone with this value.
 struct Pages(TempDir);

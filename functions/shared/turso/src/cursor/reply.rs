@@ -8,7 +8,7 @@ use super::value::{Cell, Wire};
 const LONGEST_LINE: usize = 256 << 20;
 
 /// The answer to a batch: lines of JSON (hrana 3, "Cursor entries"), which must tell of every step from begin to end.
-pub(super) struct Reply<'h> {
+pub(crate) struct Reply<'h> {
     host: &'h str,
     steps: usize,
     buffer: Vec<u8>,
@@ -17,16 +17,32 @@ pub(super) struct Reply<'h> {
     ended: usize,
     open: bool,
     began: bool,
+    failure: Option<Failure>,
+}
+
+/// Why a statement failed, as the server has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Failure {
+    /// `SQLITE_CORRUPT`, `BLOCKED`, …
+    pub(crate) code: String,
+    /// In one line of at most 200 characters.
+    pub(crate) message: String,
 }
 
 /// What a line says.
 #[derive(Debug, PartialEq)]
-pub(super) enum Event {
+pub(crate) enum Event {
     /// Nothing that a reader of rows needs.
     Progress,
     Row {
         step: usize,
         cells: Vec<Cell>,
+    },
+    /// A step has ended.
+    End {
+        step: usize,
+        /// How many rows it changed.
+        changed: u64,
     },
 }
 
@@ -36,7 +52,10 @@ enum Entry {
     StepBegin {
         step: usize,
     },
-    StepEnd {},
+    StepEnd {
+        #[serde(default)]
+        affected_row_count: u64,
+    },
     StepError {
         error: Value,
     },
@@ -51,18 +70,23 @@ enum Entry {
 }
 
 impl<'h> Reply<'h> {
-    pub(super) fn new(host: &'h str, steps: usize) -> Self {
-        Self { host, steps, buffer: Vec::new(), read: 0, ended: 0, open: false, began: false }
+    pub(crate) fn new(host: &'h str, steps: usize) -> Self {
+        Self { host, steps, buffer: Vec::new(), read: 0, ended: 0, open: false, began: false, failure: None }
     }
 
-    pub(super) fn add(&mut self, piece: &[u8]) {
+    /// Why a statement failed, if that is what was wrong.
+    pub(crate) fn failure(&mut self) -> Option<Failure> {
+        self.failure.take()
+    }
+
+    pub(crate) fn add(&mut self, piece: &[u8]) {
         self.buffer.drain(..self.read);
         self.read = 0;
         self.buffer.extend_from_slice(piece);
     }
 
     /// The next whole line.
-    pub(super) fn next_event(&mut self) -> Result<Option<Event>> {
+    pub(crate) fn next_event(&mut self) -> Result<Option<Event>> {
         let rest = &self.buffer[self.read..];
         let Some(end) = rest.iter().position(|byte| *byte == b'\n') else {
             if rest.len() > LONGEST_LINE {
@@ -95,7 +119,10 @@ impl<'h> Reply<'h> {
             Entry::StepBegin { step } if !self.open && step == self.ended && step < self.steps => {
                 self.open = true;
             }
-            Entry::StepEnd {} if self.open => (self.open, self.ended) = (false, self.ended + 1),
+            Entry::StepEnd { affected_row_count: changed } if self.open => {
+                (self.open, self.ended) = (false, self.ended + 1);
+                return Ok(Event::End { step: self.ended - 1, changed });
+            }
             Entry::Row { row } if self.open => {
                 let cells = row.into_iter().map(Wire::cell).collect::<Option<_>>();
                 let cells = cells.ok_or_else(|| self.wrong("a value is not what was asked for"))?;
@@ -109,7 +136,7 @@ impl<'h> Reply<'h> {
     }
 
     /// Whether all of it has come.
-    pub(super) fn finish(self) -> Result<()> {
+    pub(crate) fn finish(self) -> Result<()> {
         if self.ended == self.steps && !self.open && self.read == self.buffer.len() {
             return Ok(());
         }
@@ -124,13 +151,13 @@ impl<'h> Reply<'h> {
         Error::retryable("CursorUnexpected", format!("cannot read the rows of {}: {what}", self.host))
     }
 
-    fn failed(&self, error: &Value) -> Error {
+    fn failed(&mut self, error: &Value) -> Error {
         let text = |key: &str| error.get(key).and_then(Value::as_str).unwrap_or_default();
-        let said: String = text("message").chars().filter(|c| !c.is_control()).take(200).collect();
-        Error::retryable(
-            "CursorFailed",
-            format!("{} failed to read the rows: {} {said}", self.host, text("code")),
-        )
+        let message: String = text("message").chars().filter(|c| !c.is_control()).take(200).collect();
+        let code: String = text("code").chars().filter(|c| !c.is_control()).take(60).collect();
+        let said = format!("{} failed to read the rows: {code} {message}", self.host);
+        self.failure = Some(Failure { code, message });
+        Error::retryable("CursorFailed", said)
     }
 }
 

@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 /// What SQLite holds in one place.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Cell {
+pub(crate) enum Cell {
     Null,
     Integer(i64),
     Real(f64),
@@ -20,7 +20,7 @@ pub(super) enum Cell {
 
 /// The expression that asks for a column so that [`Wire::cell`] gets back what is in it: text as a blob, a blob as `x` and
 /// hex, an infinity as its sign; an integer as the text that hrana makes of it, and a real as its shortest exact form.
-pub(super) fn lossless(column: &str) -> String {
+pub(crate) fn lossless(column: &str) -> String {
     format!(
         "CASE typeof({column}) WHEN 'text' THEN CAST({column} AS BLOB) WHEN 'blob' THEN 'x' || hex({column}) \
          WHEN 'real' THEN CASE {column} WHEN 9e999 THEN '+' WHEN -9e999 THEN '-' ELSE {column} END ELSE {column} END"

@@ -3,7 +3,7 @@ use std::{collections::BTreeMap, fs, path::Path};
 use bytes::Bytes;
 use data_encoding::BASE64_NOPAD;
 use reconcile::{Error, Result};
-use rusqlite::{Connection, types::ValueRef};
+use rusqlite::{Connection, params_from_iter, types::ValueRef};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -75,22 +75,28 @@ impl FakeDatabase {
     }
 }
 
-/// Carries out a batch as sqld does: each step if the one before it went well.
+/// Carries out a batch as sqld does: each step if the one before it went well, and what was not committed is undone.
 pub(super) fn run(file: &Connection, request: &Value) -> Result<String> {
     let mut lines = vec![json!({"baton": null, "base_url": null})];
     let steps = request["batch"]["steps"].as_array().cloned().unwrap_or_default();
     for (number, step) in steps.iter().enumerate() {
-        let sql = step["stmt"]["sql"].as_str().unwrap_or_default();
         lines.push(json!({"type": "step_begin", "step": number, "cols": []}));
-        let mut statement = file.prepare(sql).map_err(io)?;
-        let columns = statement.column_count();
-        let mut rows = statement.query([]).map_err(io)?;
-        while let Some(row) = rows.next().map_err(io)? {
-            let values: Vec<Value> =
-                (0..columns).map(|at| row.get_ref(at).map(wire)).collect::<Result<_, _>>().map_err(io)?;
-            lines.push(json!({"type": "row", "row": values}));
+        match execute(file, &step["stmt"]) {
+            Ok((rows, changed)) => {
+                lines.extend(rows.into_iter().map(|row| json!({"type": "row", "row": row})));
+                lines.push(
+                    json!({"type": "step_end", "affected_row_count": changed, "last_insert_rowid": null}),
+                );
+            }
+            Err(error) => {
+                let error = json!({"message": error.to_string(), "code": "SQLITE_UNKNOWN"});
+                lines.push(json!({"type": "step_error", "step": number, "error": error}));
+                break;
+            }
         }
-        lines.push(json!({"type": "step_end", "affected_row_count": 0, "last_insert_rowid": null}));
+    }
+    if !file.is_autocommit() {
+        file.execute_batch("ROLLBACK").map_err(io)?;
     }
     let mut text = String::new();
     for line in &lines {
@@ -98,6 +104,23 @@ pub(super) fn run(file: &Connection, request: &Value) -> Result<String> {
         text.push('\n');
     }
     Ok(text)
+}
+
+/// Its rows, and how many it changed.
+fn execute(file: &Connection, statement: &Value) -> rusqlite::Result<(Vec<Vec<Value>>, u64)> {
+    let before = file.total_changes();
+    let arguments = statement["args"].as_array().cloned().unwrap_or_default();
+    let arguments =
+        arguments.iter().map(|argument| argument["value"].as_str().unwrap_or_default().to_owned());
+    let mut prepared = file.prepare(statement["sql"].as_str().unwrap_or_default())?;
+    let columns = prepared.column_count();
+    let mut rows = prepared.query(params_from_iter(arguments))?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        found.push((0..columns).map(|at| row.get_ref(at).map(wire)).collect::<Result<_, _>>()?);
+    }
+    drop(rows);
+    Ok((found, file.total_changes() - before))
 }
 
 fn wire(value: ValueRef<'_>) -> Value {

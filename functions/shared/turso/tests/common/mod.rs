@@ -1,5 +1,6 @@
 //! Databases compared value by value.
 
+#![allow(dead_code, reason = "not every test uses all of it")]
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
 use std::{collections::BTreeMap, path::Path};

@@ -1,5 +1,6 @@
 //! A real sqld.
 
+#![allow(dead_code, reason = "not every test uses all of it")]
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
 use std::{
@@ -49,8 +50,18 @@ pub(crate) fn session(port: u16) -> Session {
 
 impl Sqld {
     pub(crate) async fn start() -> Self {
+        Self::on(None).await
+    }
+
+    /// On these pages, which it takes as its own.
+    pub(crate) async fn on(pages: Option<&[u8]>) -> Self {
         let tools = toolbox::install(toolbox::Set::Cloud, &toolbox::Silent).await.unwrap();
         let folder = TempDir::new().unwrap();
+        if let Some(pages) = pages {
+            let place = folder.path().join("data/dbs/default");
+            fs::create_dir_all(&place).unwrap();
+            fs::write(place.join("data"), pages).unwrap();
+        }
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let server = Command::new(tools.sqld)
             .args(["-d", "data", "--http-listen-addr", &format!("127.0.0.1:{port}")])

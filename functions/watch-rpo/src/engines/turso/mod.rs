@@ -51,7 +51,7 @@ impl Protected for Database {
     /// Tidemark made is a way to restore, and nobody's to protect.
     fn under<'p>(&self, plans: &'p PlanDocument) -> Under<'p> {
         let turso::Database { name, group, .. } = &self.shown;
-        if turso::is_own_branch(&self.shown) {
+        if turso::is_tidemarks_own(&self.shown) {
             return Under::Nothing;
         }
         let names =

@@ -135,8 +135,8 @@ pub async fn check_assertion<S: Session>(session: &S, assertion: &Assertion) -> 
     })
 }
 
-/// Whether the answer is the expected one, and what to tell of it.
-fn judge(expect: &Expect, answer: &Answer) -> (bool, String) {
+/// Whether an answer is what was expected, and what was found, at most 200 characters of it.
+pub fn judge(expect: &Expect, answer: &Answer) -> (bool, String) {
     if let Expect::Rows(rows) = expect {
         return (answer.rows == *rows, rows_of(answer.rows));
     }

@@ -1,0 +1,91 @@
+//! What the checks of a drill leave: what is wrong, and what there is to know.
+
+use serde::{Deserialize, Serialize};
+
+use super::Fault;
+
+/// How many findings, and how many notes, are told one by one, so that the evidence stays a small document.
+const TOLD: usize = 100;
+
+/// What is wrong, and what there is to know.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Evidence {
+    /// What is wrong: the first 100. One is enough to fail the drill.
+    pub findings: Vec<Finding>,
+    /// How many more there are.
+    pub more_findings: u64,
+    /// What there is to know: the first 100.
+    pub notes: Vec<Note>,
+    /// How many more there are.
+    pub more_notes: u64,
+}
+
+impl Evidence {
+    pub(super) fn find(&mut self, table: Option<&str>, fault: Fault) {
+        if self.findings.len() < TOLD {
+            self.findings.push(Finding { table: table.map(str::to_owned), fault });
+        } else {
+            self.more_findings += 1;
+        }
+    }
+
+    pub(super) fn note(&mut self, table: Option<&str>, what: Remark, why: Option<String>) {
+        if self.notes.len() < TOLD {
+            self.notes.push(Note { table: table.map(str::to_owned), what, why });
+        } else {
+            self.more_notes += 1;
+        }
+    }
+}
+
+/// Something wrong: it fails the drill.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Finding {
+    /// The table; `None` if it is about the database as a whole.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub table: Option<String>,
+    /// What is wrong.
+    #[serde(flatten)]
+    pub fault: Fault,
+}
+
+/// What a reader of the evidence has to know to take it for no more than it is. It fails nothing.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Note {
+    /// The table; `None` if it is about the database as a whole.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub table: Option<String>,
+    /// What there is to know.
+    pub what: Remark,
+    /// The server's words for it, if it said something.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub why: Option<String>,
+}
+
+/// What a [`Note`] says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Remark {
+    /// There is nothing to compare the counts with: they are only recorded.
+    NotCompared,
+    /// The server does not check its pages (`PRAGMA integrity_check`), or not in the time that it gives a statement.
+    PagesNotChecked,
+    /// The table's pages were checked, and it took too long to look up its rows in its indexes as well.
+    IndexesNotChecked,
+    /// It took too long to check the table's pages. Its rows were read.
+    TableNotChecked,
+}
+
+/// What was read of a table.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counted {
+    /// Its name.
+    pub table: String,
+    /// How many rows were read.
+    pub rows: u64,
+    /// How many bytes their values have, numbers as text.
+    pub bytes: u64,
+    /// Whether nothing was left out.
+    pub is_whole: bool,
+}
