@@ -39,6 +39,22 @@ impl LocalRds {
         })
     }
 
+    /// Runs statements in a database of an instance as a superuser: what RDS lets `rds_superuser` do and PostgreSQL does not, such
+    /// as making the extension `amcheck` and granting its functions.
+    pub async fn run_as_superuser(
+        &self,
+        region: &str,
+        instance: &str,
+        database: &str,
+        sql: &str,
+    ) -> Result<(), Error> {
+        let cluster = self.plane.region(region, |region| region.instance(instance).ok()?.data.cluster());
+        let cluster = cluster.ok_or_else(|| Error::Instance(instance.to_owned()))?;
+        let client =
+            cluster.server.connect_to(database).await.map_err(|error| Error::Postgres(error.into()))?;
+        client.batch_execute(sql).await.map_err(|error| Error::Postgres(error.into()))
+    }
+
     /// Overwrites the first place in a snapshot's data at which `text` stands, as storage does that tells nobody: of a row's
     /// text, the page that holds the row is torn. What was copied from it is torn with it, because it shares its files.
     pub fn tear_snapshot(&self, region: &str, snapshot: &str, text: &str) -> Result<(), Error> {

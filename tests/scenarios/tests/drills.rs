@@ -13,7 +13,7 @@ mod common;
 
 use anyhow::{Context, Result, ensure};
 use common::{changes, cloud};
-use domain::{drill::PREFIX, tag};
+use domain::{RecoveryPointId, drill::PREFIX, tag};
 use jiff::{SignedDuration, Timestamp};
 use local_cloud::{Inbox, STAGING, STAGING_SECURITY_GROUP};
 use local_rds::Seed;
@@ -49,6 +49,13 @@ async fn source(estate: &Estate<'_>, name: &str) -> Result<Database> {
              FROM generate_series(1, {ORDERS}) AS n"
     );
     source.run(&fill).await?;
+    // As docs/deploying.md says.
+    let amcheck = "CREATE SCHEMA amcheck; CREATE EXTENSION amcheck SCHEMA amcheck;
+         GRANT USAGE ON SCHEMA amcheck TO tidemark;
+         GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA amcheck TO tidemark";
+    for database in ["postgres", "shop"] {
+        cloud().rds().run_as_superuser(estate.home(), name, database, amcheck).await?;
+    }
     estate.protect(name).await?;
     Ok(source)
 }
@@ -150,6 +157,11 @@ async fn a_database_is_restored_into_staging_checked_measured_and_torn_down() ->
     let shop = databases.iter().find(|one| one["database"] == "shop").context("no shop")?;
     assert_eq!(shop["rows"], ORDERS, "{shop}");
     assert_eq!(shop["assertions"][0]["holds"], true, "{shop}");
+    assert_eq!(
+        (&shop["amcheck"]["amcheck"], &past["unchecked"]),
+        (&json!("available"), &Value::Null),
+        "{past}"
+    );
     assert_eq!(verdict["phases"], past["phases"]);
     assert_eq!(entries_of("rds/whole", "drill-torn-down").await?.len(), 1);
     let metrics = cloud().metrics("run-drill").await?;
@@ -218,11 +230,14 @@ async fn what_leaked_is_reaped_and_told_and_what_only_looks_so_is_told() -> Resu
     let inbox = estate.subscribe_to("leaky").await?;
     let seed = |name: &str| Seed { retention_days: 0, ..Seed::new(name, Timestamp::now()) };
     let mut leaked = seed("tidemark-drill-leaky-0123456789");
+    // Of this deployment: another one's drills are its own business.
+    let mark = format!("{}/{}", estate.home(), cloud().stack().function("restore-database")?);
+    let mark = RecoveryPointId::mark(&mark);
     let expired = Timestamp::now() - SignedDuration::from_hours(2);
     leaked.tags.extend(
         [
             (tag::RESOURCE, "rds/leaky".to_owned()),
-            (tag::DRILL, "drill-rds-leaky-20261122t100000z".to_owned()),
+            (tag::DRILL, format!("drill-rds-leaky-20261122t100000z-{mark}")),
             (tag::EXPIRES, expired.to_string()),
         ]
         .map(|(key, value)| (key.to_owned(), value)),

@@ -155,7 +155,8 @@ impl<P: Plans, D: Documents, L: Ledger> RecoverySets<P, D, L> {
         let looks = orders.into_iter().map(async |ordered| {
             let restore = &ordered.order.restore;
             let is_over = end(restore, &recorded).is_some();
-            let in_time = now.duration_since(restore.requested_at) <= BEGINNING;
+            let is_wanted = ordered.order.drill.as_ref().is_none_or(|drill| now < drill.expires);
+            let in_time = is_wanted && now.duration_since(restore.requested_at) <= BEGINNING;
             // One whose engine does not answer may well have been.
             let is_begun = ordered.order.parts().map(|(_, part)| {
                 is_recorded(&part, &recorded) || G::is_followed(restores, &part) != Some(false)

@@ -196,7 +196,6 @@ impl Maker {
                     at_most_ms: loss,
                 }),
                 objectives: Promised { rpo_ms: u64::try_from(rpo).unwrap_or(1) * 1_000, rto_ms: 3_600_000 },
-                unchecked: Vec::new(),
                 unchecked: if rng.u8(..) < 30 {
                     vec!["amcheck is not available".to_owned()]
                 } else {

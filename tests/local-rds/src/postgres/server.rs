@@ -160,9 +160,14 @@ fn archive_command(archive: &Path) -> String {
 impl Server {
     /// A session of the superuser in the database `postgres`.
     pub(crate) async fn connect(&self) -> Result<Client, Error> {
+        self.connect_to("postgres").await
+    }
+
+    /// A session of the superuser in that database.
+    pub(crate) async fn connect_to(&self, database: &str) -> Result<Client, Error> {
         let mut config = Config::new();
         config.host("127.0.0.1").port(self.port).user(ADMINISTRATOR).password(&self.password);
-        config.dbname("postgres").application_name("rdsadmin").connect_timeout(Duration::from_secs(5));
+        config.dbname(database).application_name("rdsadmin").connect_timeout(Duration::from_secs(5));
         let (client, connection) = config.connect(NoTls).await?;
         tokio::spawn(async move {
             // It ends with the client or the server; either notices by itself.

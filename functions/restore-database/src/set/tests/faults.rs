@@ -159,6 +159,19 @@ async fn what_nobody_mends_for_hours_is_given_up() {
     );
 }
 
+/// What is begun for a drill that is over nobody would tear down.
+#[tokio::test]
+async fn what_an_expired_drill_did_not_begin_stays_unmade() {
+    let mut world = World::new();
+    world.redis.caches.refuse_next("CreateCache", denied());
+    let mut payload = drilled("drill-1");
+    payload["drill"]["expires"] = json!("2026-11-22T12:30:00Z");
+    world.ask(payload).await.unwrap();
+    world.now += Duration::from_mins(31);
+    let tick = world.tick().await;
+    assert!(tick.acted.iter().all(|acted| acted.action != "begin-member"), "{tick:?}");
+}
+
 #[tokio::test]
 async fn if_none_can_be_begun_the_name_is_free_again() {
     let mut world = World::new();

@@ -159,7 +159,7 @@ fn sum(terms: &[String]) -> String {
     }
 }
 
-/// How thoroughly SQLite checks pages (SQLite documentation, "PRAGMA integrity_check" and "PRAGMA quick_check").
+/// How thoroughly SQLite checks pages (SQLite documentation, `PRAGMA integrity_check` and `PRAGMA quick_check`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Thoroughness {
     /// With every row looked up in every index.
