@@ -5,12 +5,43 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail, ensure};
 use aws_sdk_rds::types::DbInstance;
 use domain::{drill::PREFIX, tag};
+use jiff::Timestamp;
 use local_cloud::CallFilter;
 use serde_json::{Value, json};
 
 use crate::{Estate, alerting::state_bucket, poll, sweep::Case};
 
 impl Estate<'_> {
+    /// Makes the extension `amcheck` in the databases of an instance, as docs/deploying.md says.
+    pub async fn make_checkable(&self, name: &str) -> Result<()> {
+        let make = "CREATE SCHEMA amcheck; CREATE EXTENSION amcheck SCHEMA amcheck;
+             GRANT USAGE ON SCHEMA amcheck TO tidemark;
+             GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA amcheck TO tidemark";
+        for database in ["postgres", "shop"] {
+            self.cloud.rds().run_as_superuser(self.home(), name, database, make).await?;
+        }
+        Ok(())
+    }
+
+    /// Has the PITR window of an instance begin now, so that what is in it is there at every second that a drill may draw.
+    pub async fn begin_window(&self, name: &str) -> Result<()> {
+        let rds = &self.rds(self.home());
+        for days in [0, 7] {
+            let modify = rds.modify_db_instance().db_instance_identifier(name).backup_retention_period(days);
+            modify.apply_immediately(true).send().await?;
+            poll("automated backups off, or on", async || {
+                let answer = rds.describe_db_instances().db_instance_identifier(name).send().await?;
+                let is_done = |one: &DbInstance| {
+                    one.backup_retention_period() == Some(days)
+                        && one.db_instance_status() == Some("available")
+                };
+                Ok(answer.db_instances().iter().all(is_done).then_some(()))
+            })
+            .await?;
+        }
+        self.wait_restorable(name, Timestamp::now()).await.map(drop)
+    }
+
     /// What is remembered of the drills of a resource; `Null` before the first.
     pub async fn drills(&self, resource: &str) -> Result<Value> {
         let (bucket, key) = (state_bucket(self.cloud)?, format!("drills/{resource}.json"));
@@ -45,24 +76,6 @@ impl Estate<'_> {
             Ok(drilled.iter().all(is_calm).then_some(()))
         })
         .await
-    }
-
-    /// Has the PITR window of an instance begin now: so that whatever is in the database is there at every second of it.
-    pub async fn begin_window(&self, name: &str) -> Result<()> {
-        let rds = self.rds(self.home());
-        for days in [0, 7] {
-            let modify = rds.modify_db_instance().db_instance_identifier(name).backup_retention_period(days);
-            modify.apply_immediately(true).send().await?;
-            poll("automated backups off, or on", async || {
-                let answer = rds.describe_db_instances().db_instance_identifier(name).send().await?;
-                let instance = answer.db_instances().first().context("no such instance")?;
-                let is_done = instance.backup_retention_period() == Some(days)
-                    && instance.db_instance_status() == Some("available");
-                Ok(is_done.then_some(()))
-            })
-            .await?;
-        }
-        Ok(())
     }
 
     /// Lets the ticks go on with a drill until it is over; what stays of it.

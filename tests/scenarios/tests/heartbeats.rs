@@ -97,7 +97,9 @@ async fn what_a_restore_to_a_second_lost_is_measured() -> Result<()> {
     estate.protect("beaten").await?;
     estate.make_heartbeat_table("beaten").await?;
     let source = estate.connect(estate.home(), "beaten").await?;
-    source.run("CREATE TABLE orders (id int PRIMARY KEY); INSERT INTO orders VALUES (1)").await?;
+    source
+        .run("CREATE TABLE public.orders (id int PRIMARY KEY); INSERT INTO public.orders VALUES (1)")
+        .await?;
     let credentials = writer("tidemark_heartbeat");
     let rows = async || estate.heartbeats("beaten", &credentials).await;
     let before = beat_until(&estate, 3, rows).await?;
@@ -146,10 +148,10 @@ async fn what_a_restore_to_a_second_lost_is_measured() -> Result<()> {
 async fn nothing_else_can_be_written(estate: &Estate<'_>, credentials: &Credentials) -> Result<()> {
     let client = estate.connect_as("beaten", credentials).await?;
     for statement in [
-        "SELECT * FROM orders",
-        "INSERT INTO orders VALUES (2)",
-        "DELETE FROM orders",
-        "DROP TABLE orders",
+        "SELECT * FROM public.orders",
+        "INSERT INTO public.orders VALUES (2)",
+        "DELETE FROM public.orders",
+        "DROP TABLE public.orders",
         "UPDATE tidemark.tidemark_heartbeat SET at_ms = 0",
         "TRUNCATE tidemark.tidemark_heartbeat",
         "ALTER TABLE tidemark.tidemark_heartbeat DROP COLUMN signature",

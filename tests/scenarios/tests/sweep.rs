@@ -92,8 +92,9 @@ fn drill<'c>(case: &'c Case<'c>) -> BoxFuture<'c, Result<()>> {
         estate.create_instance(name).await?;
         let source = estate.connect(estate.home(), name).await?;
         source.run("CREATE TABLE orders AS SELECT generate_series(1, 1000) AS id").await?;
+        estate.make_checkable(name).await?;
         estate.protect(name).await?;
-        estate.wait_restorable(name, source.clock().await?).await?;
+        estate.begin_window(name).await?;
         case.drill(&format!("rds/{name}")).await
     })
 }

@@ -74,20 +74,22 @@ pub(super) fn in_the_vault(seen: &Seen) -> Result<Vec<&BackupPlan>, &Error> {
 
 /// What is protected under a plan that has it drilled, by engine.
 pub(crate) fn drilled(seen: &Seen) -> [(Engine, Result<Vec<ResourceId>, &Error>); 3] {
+    fn wanted<T>((of, plan): (T, &BackupPlan)) -> Option<T> {
+        plan.drill.as_ref().map(|_| of)
+    }
     let instances = seen.instances.as_ref().map(|all| {
-        let under = instances(all, &seen.plans).into_iter();
-        under.filter_map(|(of, plan)| plan.drill.is_some().then(|| ResourceId::rds(&of.id))).collect()
+        let under = instances(all, &seen.plans).into_iter().filter_map(wanted);
+        under.map(|of| ResourceId::rds(&of.id)).collect()
     });
     let caches = seen.caches.as_ref().map(|all| {
-        let under = caches(all, &seen.plans).into_iter();
-        let under = under.filter_map(|(of, plan)| plan.drill.is_some().then(|| ResourceId::redis(&of.name)));
+        let under = caches(all, &seen.plans).into_iter().filter_map(wanted);
         let plans = seen.plans.iter().filter(|plan| plan.drill.is_some());
-        let archives = plans.flat_map(|plan| &plan.redis.append_only).map(|of| ResourceId::redis(&of.name));
-        under.chain(archives).collect()
+        let archives = plans.flat_map(|plan| &plan.redis.append_only).map(|of| &of.name);
+        under.map(|of| &of.name).chain(archives).map(ResourceId::redis).collect()
     });
     let databases = all_databases(seen).map(|all| {
-        let under = databases(all, &seen.plans).into_iter();
-        under.filter_map(|(of, plan)| plan.drill.is_some().then(|| ResourceId::turso(&of.name))).collect()
+        let under = databases(all, &seen.plans).into_iter().filter_map(wanted);
+        under.map(|of| ResourceId::turso(&of.name)).collect()
     });
     [(Engine::Rds, instances), (Engine::Redis, caches), (Engine::Turso, databases)]
 }

@@ -57,7 +57,6 @@ impl World {
             loss: None,
             objectives: Promised { rpo_ms: 900_000, rto_ms: 3_600_000 },
             unchecked: Vec::new(),
-            unchecked: Vec::new(),
             cost_micro_usd: 1,
             set: None,
         }

@@ -33,7 +33,6 @@ fn past(world: &World, days_ago: i64, minutes: u64, is_failed: bool) -> Past {
         loss: Some(Loss { is_measured: true, at_least_ms: 0, at_most_ms: 42_000 }),
         objectives: Promised { rpo_ms: 900_000, rto_ms: 3_600_000 },
         unchecked: Vec::new(),
-        unchecked: Vec::new(),
         cost_micro_usd: 1_000,
         set: None,
     }

@@ -66,7 +66,8 @@ impl Place for Table {
     async fn read(&mut self, count: u32) -> Result<Vec<Row>> {
         let rows = self.ask("read the heartbeats", READ, &[&count.to_string()]).await?;
         let fields = rows.into_iter().map(<[String; 6]>::try_from).collect::<Result<Vec<_>, _>>();
-        let fields = fields.map_err(|_| Error::permanent("AnswerIncomplete", "a heartbeat has six fields"))?;
+        let fields =
+            fields.map_err(|_| Error::permanent("AnswerIncomplete", "a heartbeat has six fields"))?;
         Ok(fields.into_iter().map(Row::of_fields).collect())
     }
 

@@ -81,7 +81,10 @@ async fn a_lock_is_not_waited_for() {
     let impatient = "ALTER ROLE tidemark_heartbeat SET lock_timeout = '50ms'";
     cluster.run(&["CREATE ROLE tidemark_heartbeat LOGIN;", TABLE, GRANTS, impatient].concat()).await;
     let locked = cluster.connect("postgres", "admin").await;
-    locked.batch_execute("BEGIN; LOCK TABLE tidemark.tidemark_heartbeat IN ACCESS EXCLUSIVE MODE").await.unwrap();
+    locked
+        .batch_execute("BEGIN; LOCK TABLE tidemark.tidemark_heartbeat IN ACCESS EXCLUSIVE MODE")
+        .await
+        .unwrap();
     let mut writer = table(&cluster).await;
     let error = writer.read(1).await.unwrap_err();
     assert_eq!((error.code(), error.kind()), ("55P03", Kind::Retryable), "{}", error.report());

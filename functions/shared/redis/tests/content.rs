@@ -112,8 +112,12 @@ fn a_directory_that_ends_with_a_second_holds_what_it_should() {
     for (files, until, why) in [
         (first.to_vec(), None, "the manifest says"),
         (all.to_vec(), Some(105), "which is after"),
-        (vec![all[0], all[2]], Some(106), "before it is cut off or missing"),
-        (vec![all[0], ("1.incr.aof", &COMMANDS[..32]), all[2]], Some(106), "incomplete command"),
+        (vec![all[0], all[2]], Some(106), "1.incr.aof is missing"),
+        (all[..1].to_vec(), Some(100), "1.incr.aof is missing"),
+        (all[..2].to_vec(), Some(104), "2.incr.aof is missing"),
+        (vec![all[0], ("1.incr.aof", &COMMANDS[..32]), all[2]], Some(101), "before it is cut off"),
+        (vec![all[0], ("1.incr.aof", &COMMANDS[..32])], Some(103), "all 2 are of"),
+        (vec![all[0], ("1.incr.aof", &COMMANDS[..30])], Some(101), "incomplete command"),
         (vec![all[0], ("1.incr.aof", b"nonsense".as_slice())], Some(106), "is corrupt"),
         (
             vec![all[0], ("1.incr.aof", [COMMANDS, COMMANDS].concat().leak())],

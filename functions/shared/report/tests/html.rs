@@ -231,7 +231,6 @@ fn any_past() -> impl Strategy<Value = Past> {
                 }),
                 objectives: Promised { rpo_ms: 0, rto_ms: 0 },
                 unchecked: vec!["no index of public.orders".to_owned()],
-                unchecked: Vec::new(),
                 cost_micro_usd: u64::MAX,
                 set: None,
             }
@@ -299,7 +298,6 @@ fn grown(report: &Report, each_gib: u64) -> Vec<Past> {
             },
             loss: Some(Loss { is_measured: at.is_multiple_of(2), at_least_ms: 1_000, at_most_ms: 2_000_000 }),
             objectives: Promised { rpo_ms: 900_000, rto_ms: 3_600_000 },
-            unchecked: Vec::new(),
             unchecked: Vec::new(),
             cost_micro_usd: 50_000,
             set: None,

@@ -11,7 +11,9 @@ use crate::content::{Checker, recheck};
 ///
 /// `content` is its manifest's, `restored` what looked at each file of the directory from begin to end, by the names that the manifest has.
 /// Without `until` the directory must be all of it, which is what [`recheck`] asks. With `until` it ends with that second: the base must be
-/// whole, and so must every increment but the last that is there, which may be cut; none may hold a command of a later second, or half of one.
+/// whole, and so must every increment but the last that is there, which may be cut if it has later commands; none may hold a command of a later
+/// second, or half of one, and none may be missing that has earlier ones. How many commands of the one that is cut are of which second the
+/// manifest does not tell.
 ///
 /// restore-database compares every byte that it reads with the vault's checksums, and then cuts by [`crate::aof::assemble`]; it records no
 /// counts. This is for whoever reads what came of that.
@@ -30,7 +32,12 @@ pub fn directory(
     for increment in told {
         let name = increment["object"].as_str().unwrap_or_default();
         let commands = increment["commands"].as_u64().unwrap_or(0);
+        let dated = |edge: &str| increment[edge].as_str().and_then(|at| at.parse::<Timestamp>().ok());
+        let is_before = |edge: &str| dated(edge).is_some_and(|at| at.as_second() <= until.as_second());
         let Some(checker) = restored.get(name) else {
+            if is_before("first") {
+                return Err(format!("{name} is missing, and has commands up to {until}"));
+            }
             ended = ended.or(Some(name));
             continue;
         };
@@ -54,6 +61,13 @@ pub fn directory(
             ));
         }
         if found.commands < commands {
+            if is_before("last") {
+                let said = format!(
+                    "{name} has {} commands, and all {commands} are of {until} or before",
+                    found.commands
+                );
+                return Err(said);
+            }
             ended = Some(name);
         }
         if let Some(last) = found.last.filter(|last| last.as_second() > until.as_second()) {

@@ -1,7 +1,6 @@
 //! A real server on a port of the machine, ended with the test.
 
 #![allow(dead_code, reason = "not every test uses all of it")]
-#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
 use std::{
     net::TcpListener,
