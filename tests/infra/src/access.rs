@@ -104,7 +104,7 @@ pub fn ours_alone_are_deleted(stack: &Stack) -> Findings {
 /// Whether deleting it takes a database away.
 fn takes_a_database(action: &str) -> bool {
     let databases = ["CacheCluster", "DBCluster", "DBInstance", "ReplicationGroup", "ServerlessCache"];
-    action.split_once(":Delete").is_some_and(|(_, what)| databases.iter().any(|database| what == *database))
+    action.split_once(":Delete").is_some_and(|(_, what)| databases.contains(&what))
 }
 
 /// Databases are deleted by run-drill alone: what is called as what drills make and carries a drill's tag. What it has restored,

@@ -112,7 +112,7 @@ async fn a_database_that_was_set_back_is_told_for_a_day(#[case] left: usize, #[c
 async fn a_chain_that_begins_anew_is_told() {
     let mut world = World::of_orders();
     world.ticks(3).await;
-    world.secrets.put(KEYS, key_document(&[("2027-02", OTHER_KEY)]));
+    world.secrets.put(KEYS, &key_document(&[("2027-02", OTHER_KEY)]));
     world.tick().await;
     assert_eq!(world.kinds(), ["heartbeat-not-intact", "heartbeats-begun-anew"]);
     let finding = world.finding("heartbeat-not-intact");
@@ -120,7 +120,7 @@ async fn a_chain_that_begins_anew_is_told() {
     // Rotated as it should be, nobody hears of it.
     let mut world = World::of_orders();
     world.ticks(3).await;
-    world.secrets.put(KEYS, key_document(&[("2027-02", OTHER_KEY), ("2026-11", KEY)]));
+    world.secrets.put(KEYS, &key_document(&[("2027-02", OTHER_KEY), ("2026-11", KEY)]));
     world.ticks(3).await;
     assert_eq!(world.kinds(), Vec::<String>::new());
     assert_eq!(world.rows()[0].key_id, "2027-02");

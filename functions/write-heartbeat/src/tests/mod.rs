@@ -64,7 +64,7 @@ struct FakeSecrets {
 }
 
 impl FakeSecrets {
-    fn put(&self, name: &str, text: impl ToString) {
+    fn put(&self, name: &str, text: &(impl ToString + ?Sized)) {
         self.texts.borrow_mut().insert(name.to_owned(), text.to_string());
     }
 }
@@ -151,13 +151,15 @@ impl World {
         servers.add(CACHE);
         servers.demand(CACHE, "tidemark-heartbeat", "two");
         turso.put(FakeTurso::listed("catalog", "db-3", "production"), heartbeat::sqlite::TABLE);
-        secrets.put(KEYS, key_document(&[("2026-11", KEY)]));
-        secrets.put("tidemark/heartbeat-orders", login("one"));
-        secrets
-            .put("tidemark/heartbeat-sessions", json!({"username": "tidemark-heartbeat", "password": "two"}));
+        secrets.put(KEYS, &key_document(&[("2026-11", KEY)]));
+        secrets.put("tidemark/heartbeat-orders", &login("one"));
+        secrets.put(
+            "tidemark/heartbeat-sessions",
+            &json!({"username": "tidemark-heartbeat", "password": "two"}),
+        );
         secrets.put(
             "tidemark/heartbeat-catalog",
-            json!({"hostname": "catalog-acme.turso.io", "token": "full-access-for-db-3"}),
+            &json!({"hostname": "catalog-acme.turso.io", "token": "full-access-for-db-3"}),
         );
         let function = WriteHeartbeat {
             home: account.region(HOME),

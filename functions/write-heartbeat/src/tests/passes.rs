@@ -100,7 +100,7 @@ async fn what_a_pass_costs() {
 async fn a_password_that_was_changed_is_read_again_before_anybody_is_told() {
     let mut world = World::of_orders();
     world.tick().await;
-    world.secrets.put("tidemark/heartbeat-orders", login("another"));
+    world.secrets.put("tidemark/heartbeat-orders", &login("another"));
     world.tables.set_password(SHOP, "another");
     world.tick().await;
     assert_eq!((world.numbers().len(), world.kinds().len()), (2, 0));
@@ -109,7 +109,7 @@ async fn a_password_that_was_changed_is_read_again_before_anybody_is_told() {
     world.tick().await;
     let finding = world.finding("refused");
     assert_eq!(finding.code.as_deref(), Some("28P01"));
-    world.secrets.put("tidemark/heartbeat-orders", login("a third"));
+    world.secrets.put("tidemark/heartbeat-orders", &login("a third"));
     world.ticks(2).await;
     assert_eq!(world.kinds(), Vec::<String>::new());
 }
@@ -119,13 +119,13 @@ async fn another_database_of_the_server_is_named_by_the_secret() {
     let mut world = World::of_orders();
     let elsewhere =
         json!({"username": "tidemark_heartbeat", "password": "one", "dbname": "billing", "port": 5432});
-    world.secrets.put("tidemark/heartbeat-orders", elsewhere);
+    world.secrets.put("tidemark/heartbeat-orders", &elsewhere);
     world.tables.add("orders.db.example/billing", "one");
     world.tick().await;
     assert_eq!((world.rows().len(), world.tables.rows("orders.db.example/billing").len()), (0, 1));
     // What has no database of its own has that which every server has.
     world.account.put_instance(HOME, Instance { database: None, ..instance() });
-    world.secrets.put("tidemark/heartbeat-orders", login("one"));
+    world.secrets.put("tidemark/heartbeat-orders", &login("one"));
     world.tables.add("orders.db.example/postgres", "one");
     world.restart();
     world.tick().await;
