@@ -68,9 +68,11 @@ impl End {
             let instances = rds.describe_db_instances().send().await?;
             for instance in instances.db_instances() {
                 let id = instance.db_instance_identifier().unwrap_or_default();
-                if let Some(rest) = id.strip_prefix(name) {
-                    let status = instance.db_instance_status().unwrap_or_default();
-                    *end.instances.entry(format!("{region} NAME{rest} {status}")).or_default() += 1;
+                if id.starts_with(name) {
+                    // What was restored of a set bears the name twice.
+                    let (id, status) =
+                        (id.replace(name, "NAME"), instance.db_instance_status().unwrap_or_default());
+                    *end.instances.entry(format!("{region} {id} {status}")).or_default() += 1;
                 }
                 if id.starts_with(PREFIX) {
                     *end.instances.entry(format!("{region} of a drill")).or_default() += 1;

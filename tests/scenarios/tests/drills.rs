@@ -147,7 +147,14 @@ async fn a_database_is_restored_into_staging_checked_measured_and_torn_down() ->
     nothing_is_left(&estate, "rds/whole").await?;
     // Production is as it was.
     assert_eq!(source.contents(&["orders"]).await?, before);
-    show(&format!("a drill of {ORDERS} orders: {}", past["phases"]));
+    let passes = cloud().measurements("run-drill").await?;
+    let peak = passes.iter().filter_map(|one| one.peak_rss_bytes).max().unwrap_or(0) / 1_000_000;
+    show(&format!(
+        "a drill of {ORDERS} orders: {}; {} passes of run-drill, {} of them gave way to another, {peak} MB at most",
+        past["phases"],
+        passes.len(),
+        passes.iter().filter(|one| one.failed).count()
+    ));
     Ok(())
 }
 

@@ -274,9 +274,9 @@ fn a_role_that_may_write_what_is_not_its_own_is_noticed() {
                 "SendAlertRole may ssm:GetParameter, which is not in its list",
             ),
             (
-                own("RestoreDatabaseRole", "99"),
+                own("VerifyBackupRole", "99"),
                 read_plans,
-                "RestoreDatabaseRole may ssm:GetParameter, which is not in its list",
+                "VerifyBackupRole may ssm:GetParameter, which is not in its list",
             ),
             (own("WatchRpoRole", "5"), Value::Null, "WatchRpoRole may not ssm:GetParameter"),
         ],
