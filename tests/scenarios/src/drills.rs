@@ -23,22 +23,12 @@ impl Estate<'_> {
         Ok(())
     }
 
-    /// Has the PITR window of an instance begin now, so that what is in it is there at every second that a drill may draw.
+    /// Has the PITR window of an instance without automated backups begin now: what is in it is there at every second that a drill
+    /// may draw.
     pub async fn begin_window(&self, name: &str) -> Result<()> {
-        let rds = &self.rds(self.home());
-        for days in [0, 7] {
-            let modify = rds.modify_db_instance().db_instance_identifier(name).backup_retention_period(days);
-            modify.apply_immediately(true).send().await?;
-            poll("automated backups off, or on", async || {
-                let answer = rds.describe_db_instances().db_instance_identifier(name).send().await?;
-                let is_done = |one: &DbInstance| {
-                    one.backup_retention_period() == Some(days)
-                        && one.db_instance_status() == Some("available")
-                };
-                Ok(answer.db_instances().iter().all(is_done).then_some(()))
-            })
-            .await?;
-        }
+        let rds = self.rds(self.home());
+        let modify = rds.modify_db_instance().db_instance_identifier(name).backup_retention_period(7);
+        modify.apply_immediately(true).send().await?;
         self.wait_restorable(name, Timestamp::now()).await.map(drop)
     }
 

@@ -76,6 +76,11 @@ impl<'c> Estate<'c> {
 
     /// A PostgreSQL instance with its credentials in Secrets Manager, available, and not protected yet.
     pub async fn create_instance(&self, name: &str) -> Result<()> {
+        self.create_instance_keeping(name, 7).await
+    }
+
+    /// The same, with automated backups of so many days.
+    pub async fn create_instance_keeping(&self, name: &str, days: i32) -> Result<()> {
         let secret = format!("tidemark/{name}");
         let password = "correct-horse-battery";
         let value =
@@ -96,7 +101,7 @@ impl<'c> Estate<'c> {
             .db_name("shop")
             .master_username(&self.credentials.username)
             .master_user_password(password)
-            .backup_retention_period(7)
+            .backup_retention_period(days)
             .tags(Tag::builder().key("tidemark:secret").value(&secret).build())
             .send()
             .await

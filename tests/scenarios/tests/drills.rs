@@ -41,7 +41,7 @@ async fn alone() -> Result<(MutexGuard<'static, ()>, Estate<'static>)> {
 
 /// A protected database with orders in it; one of them says `MARK`.
 async fn source(estate: &Estate<'_>, name: &str) -> Result<Database> {
-    estate.create_instance(name).await?;
+    estate.create_instance_keeping(name, 0).await?;
     let source = estate.connect(estate.home(), name).await?;
     let fill = format!(
         "CREATE TABLE orders (id bigint PRIMARY KEY, note text NOT NULL);
@@ -161,7 +161,7 @@ async fn a_database_is_restored_into_staging_checked_measured_and_torn_down() ->
 #[tokio::test]
 async fn a_page_that_is_torn_in_the_backup_fails_its_drill_and_is_told() -> Result<()> {
     let (_alone, estate) = alone().await?;
-    let source = source(&estate, "torn").await?;
+    source(&estate, "torn").await?;
     estate.back_up().await?;
     let point = estate.recovery_point("torn", estate.home()).await?;
     let point = point["subject"].as_str().context("no subject")?;
@@ -185,7 +185,7 @@ async fn a_page_that_is_torn_in_the_backup_fails_its_drill_and_is_told() -> Resu
     assert!(told[0].body.to_string().contains("invalid page"), "{}", told[0].body);
 
     // To a second it can be restored, from another backup; the next drill shows it, and that ends.
-    estate.wait_restorable("torn", source.clock().await?).await?;
+    estate.begin_window("torn").await?;
     ask(&json!({"drill": "rds/torn", "way": "instant"})).await?;
     let past = estate.follow_drill("rds/torn").await?;
     assert_eq!(past["verdict"], json!({"is": "passed"}), "{past}");

@@ -89,7 +89,7 @@ fn restore<'c>(case: &'c Case<'c>) -> BoxFuture<'c, Result<()>> {
 fn drill<'c>(case: &'c Case<'c>) -> BoxFuture<'c, Result<()>> {
     Box::pin(async {
         let (estate, name) = (&case.estate, case.name.as_str());
-        estate.create_instance(name).await?;
+        estate.create_instance_keeping(name, 0).await?;
         let source = estate.connect(estate.home(), name).await?;
         source.run("CREATE TABLE orders AS SELECT generate_series(1, 1000) AS id").await?;
         estate.make_checkable(name).await?;
