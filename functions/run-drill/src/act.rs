@@ -329,7 +329,8 @@ where
     fn is_patient(&self) -> bool {
         let since = self.drill.checked_since.unwrap_or(self.now);
         let never_begun = self.drill.checks.is_null();
-        !self.drill.has_expired(self.now) && !(never_begun && self.now.duration_since(since) > REACHED)
+        let is_out_of_reach = never_begun && self.now.duration_since(since) > REACHED;
+        !self.drill.has_expired(self.now) && !is_out_of_reach
     }
 
     async fn judge(&mut self, verdict: Verdict, evidence: Value) -> Result<()> {
@@ -346,7 +347,7 @@ where
 
     /// The verdict is written down once, so that whoever records it records the same.
     async fn judged(&mut self, judged: Judged) -> Result<()> {
-        self.drill.judged = Some(Judged { evidence: measure::shortened(judged.evidence), ..judged });
+        self.drill.judged = Some(Judged { evidence: measure::shortened(&judged.evidence), ..judged });
         self.drill.checks = Value::Null;
         self.save().await
     }
@@ -438,8 +439,14 @@ fn is_of_class(code: &str) -> bool {
     of_class.iter().any(|known| code.starts_with(known))
 }
 
-pub(crate) fn failed(code: &str, says: String) -> Verdict {
-    Verdict::Failed { code: code.to_owned(), says: says.chars().take(1_000).collect() }
+/// So many characters of what failed are told.
+const LONGEST_SAID: usize = 1_000;
+
+pub(crate) fn failed(code: &str, mut says: String) -> Verdict {
+    if let Some((end, _)) = says.char_indices().nth(LONGEST_SAID) {
+        says.truncate(end);
+    }
+    Verdict::Failed { code: code.to_owned(), says }
 }
 
 fn milliseconds(begun: Instant) -> u64 {

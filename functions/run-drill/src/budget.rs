@@ -25,7 +25,7 @@ pub(crate) fn due(observed: &Observed, now: Timestamp) -> Vec<(ResourceId, Strin
         Ask::Now { resource, .. } => {
             let is_free = |kept: Option<&Kept>| kept.is_none_or(|kept| kept.record.under_way.is_none());
             let asked = protected.filter(|(one, _)| one == resource);
-            asked.filter(|(one, _)| is_free(record(observed, one))).cloned().take(1).collect()
+            asked.filter(|(one, _)| is_free(record(observed, one))).take(1).cloned().collect()
         }
         Ask::Tick => {
             let mut due: Vec<_> = protected

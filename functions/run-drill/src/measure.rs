@@ -33,7 +33,7 @@ pub(crate) fn progress<P: DeserializeOwned + Default>(checks: &Value) -> Result<
 const LARGEST: usize = 120_000;
 
 /// The same evidence with fewer items in each list, if it is too large.
-pub(crate) fn shortened(evidence: Value) -> Value {
+pub(crate) fn shortened(evidence: &Value) -> Value {
     for most in [usize::MAX, 100, 50, 20, 10, 5, 2, 1, 0] {
         let mut shorter = evidence.clone();
         shorten(&mut shorter, most);
@@ -51,12 +51,18 @@ fn shorten(value: &mut Value, most: usize) {
     match value {
         Value::Array(list) => {
             list.truncate(most);
-            list.iter_mut().for_each(|one| shorten(one, most));
+            for one in list {
+                shorten(one, most);
+            }
         }
         Value::Object(object) => {
             let gone: Vec<String> = object.keys().skip(most.saturating_add(30)).cloned().collect();
-            gone.iter().for_each(|key| _ = object.remove(key));
-            object.values_mut().for_each(|one| shorten(one, most));
+            for key in gone {
+                object.remove(&key);
+            }
+            for one in object.values_mut() {
+                shorten(one, most);
+            }
         }
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
     }
@@ -154,11 +160,11 @@ mod tests {
         let table = json!({"relation": "public.orders", "rows": 1, "bytes": 100, "is_whole": true});
         let database = json!({"database": "shop", "rows": 5, "tables": vec![table; 100]});
         let large = json!({"databases": vec![database; 40], "loss": {"known": "estimated"}});
-        let shorter = shortened(large.clone());
+        let shorter = shortened(&large);
         assert!(large.to_string().len() > LARGEST && shorter.to_string().len() <= LARGEST);
         assert_eq!(shorter["lists_shortened_to"], 20);
         assert_eq!(shorter["loss"]["known"], "estimated");
-        assert_eq!(shortened(json!({"rows": 5})), json!({"rows": 5}));
-        assert_eq!(shortened(json!({"text": "x".repeat(200_000)})), json!({"left_out": "200011 bytes"}));
+        assert_eq!(shortened(&json!({"rows": 5})), json!({"rows": 5}));
+        assert_eq!(shortened(&json!({"text": "x".repeat(200_000)})), json!({"left_out": "200011 bytes"}));
     }
 }

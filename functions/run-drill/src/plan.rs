@@ -47,7 +47,7 @@ pub(crate) fn plan(observed: &Observed, now: Timestamp) -> Result<Plan<Action>> 
             leaks(observed, now, &mut plan);
             first_seen(observed, now, &mut plan);
             let begun = set::plan(observed, now, &mut plan);
-            begin_due(observed, now, begun, &mut plan);
+            begin_due(observed, now, &begun, &mut plan);
             findings::of_records(observed, now, &mut plan);
         }
     }
@@ -162,7 +162,7 @@ pub(crate) fn protected(observed: &Observed) -> impl Iterator<Item = &(ResourceI
 }
 
 /// As many as there is room and money for, beside the sets that begin.
-fn begin_due(observed: &Observed, now: Timestamp, begun: set::Begun, plan: &mut Plan<Action>) {
+fn begin_due(observed: &Observed, now: Timestamp, begun: &set::Begun, plan: &mut Plan<Action>) {
     let (mut room, mut spent) = (room(observed).saturating_sub(begun.drills), begun.spent);
     for candidate in &observed.candidates {
         let Some(kept) = record(observed, &candidate.resource) else { continue };

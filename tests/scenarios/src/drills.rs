@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Result, bail, ensure};
 use aws_sdk_rds::types::DbInstance;
 use domain::{drill::PREFIX, tag};
 use jiff::Timestamp;

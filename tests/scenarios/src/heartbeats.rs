@@ -1,6 +1,7 @@
 //! What scenarios about heartbeats have in common: keys, a role that can write nothing else, and what is read back.
 
 use anyhow::Result;
+use aws_sdk_secretsmanager::operation::create_secret::CreateSecretError;
 use heartbeat::{Keys, Place, Row};
 use postgres::{Client, TlsPostgres, heartbeats::Table};
 use secrets::Credentials;
@@ -34,7 +35,7 @@ impl Estate<'_> {
         match secrets.create_secret().name(name).secret_string(&text).send().await {
             Ok(_) => {}
             Err(error)
-                if error.as_service_error().is_some_and(|error| error.is_resource_exists_exception()) =>
+                if error.as_service_error().is_some_and(CreateSecretError::is_resource_exists_exception) =>
             {
                 secrets.put_secret_value().secret_id(name).secret_string(text).send().await?;
             }

@@ -257,7 +257,7 @@ async fn a_database_at_turso_gets_them_with_a_token_of_its_own() -> Result<()> {
     let hostname = listed["database"]["Hostname"].as_str().context("no hostname")?;
     estate.put_secret("tidemark/heartbeat-ledger", &json!({"hostname": hostname, "token": token})).await?;
 
-    let settings = Settings::new([("TIDEMARK_TURSO_API".to_owned(), cloud().turso().endpoint().to_owned())]);
+    let settings = Settings::new([("TIDEMARK_TURSO_API".to_owned(), cloud().turso().endpoint())]);
     let token = SecretString::from(token);
     let turso = HttpConnector::new(&settings, ORGANIZATION)?.connect(token.clone());
     let session = Session { hostname: hostname.to_owned(), token, encryption_key: None };

@@ -1,6 +1,6 @@
 use std::time::Instant;
 
-use domain::{ResourceId, tag};
+use domain::tag;
 use jiff::{SignedDuration, Timestamp};
 use postgres::{Postgres, Server};
 use rds::{Instance, Rds, Restore, RestoreFrom, ensure};
@@ -15,7 +15,9 @@ use crate::restore::{DEAD_END, FIRST_QUERY_FAILED, RESTORE, between_ms, elapsed_
 #[derive(Clone, Debug, PartialEq)]
 pub enum Action {
     /// Make the instance that a person asked for.
-    Restore { resource: ResourceId, region: String, new: Box<Restore>, notes: Vec<String> },
+    Restore { region: String, new: Box<Restore>, notes: Vec<String> },
+    /// The person asks again, and it is being made: say so.
+    GoOn { restored: Box<Restored>, recovery_point: Option<String> },
     /// It is available: ask it a first query.
     FirstQuery { restored: Restored, requested_recorded: bool, available_recorded: bool },
     /// It never will be.
@@ -28,7 +30,7 @@ const FIRST_QUERY_PATIENCE: SignedDuration = SignedDuration::from_mins(30);
 impl reconcile::Action for Action {
     fn name(&self) -> &'static str {
         match self {
-            Self::Restore { .. } => RESTORE,
+            Self::Restore { .. } | Self::GoOn { .. } => RESTORE,
             Self::FirstQuery { .. } => "ask-first-query",
             Self::GiveUp { .. } => "give-up",
         }
@@ -37,7 +39,7 @@ impl reconcile::Action for Action {
     fn failure(&self, error: &Error, now: Timestamp) -> Option<Entry> {
         match self {
             // The person who asked reads the error.
-            Self::Restore { .. } => None,
+            Self::Restore { .. } | Self::GoOn { .. } => None,
             Self::FirstQuery { restored, .. } | Self::GiveUp { restored } => {
                 restored.restore.failed(error, now)
             }
@@ -52,8 +54,9 @@ pub(crate) async fn act<R: Rds, L: Ledger, S: Secrets, P: Postgres>(
     now: Timestamp,
 ) -> Result<Done> {
     match action {
-        Action::Restore { resource, region, new, notes } => {
-            restore(function.region(region)?, resource, new, notes, now).await
+        Action::Restore { region, new, notes } => restore(function.region(region)?, new, notes, now).await,
+        Action::GoOn { restored, recovery_point } => {
+            Ok(answer(restored, None, recovery_point.as_deref(), &[], now))
         }
         Action::FirstQuery { restored, requested_recorded, available_recorded } => {
             let mut done = first_query(function, restored, *available_recorded, now).await?;
@@ -73,13 +76,7 @@ pub(crate) async fn act<R: Rds, L: Ledger, S: Secrets, P: Postgres>(
     }
 }
 
-async fn restore(
-    rds: &impl Rds,
-    resource: &ResourceId,
-    new: &Restore,
-    notes: &[String],
-    now: Timestamp,
-) -> Result<Done> {
+async fn restore(rds: &impl Rds, new: &Restore, notes: &[String], now: Timestamp) -> Result<Done> {
     let begun = Instant::now();
     let made = ensure::restore(rds, new).await?;
     let accepted_ms = elapsed_ms(begun);
@@ -89,26 +86,39 @@ async fn restore(
     let restored = Restored::of(&tagged, rds.region()).ok_or_else(|| {
         Error::permanent("TagsUnreadable", format!("{} is being made; its tags are not ours", tagged.id))
     })?;
-    let made = tagged;
-    let to = new.tags.get(tag::RESTORED_TO).cloned().unwrap_or_default();
-    let entry = requested(&restored, Some(accepted_ms), now);
+    let recovery_point = match &new.from {
+        RestoreFrom::Snapshot(id) => Some(id.as_str()),
+        RestoreFrom::Instant(..) => None,
+    };
+    Ok(answer(&restored, Some(accepted_ms), recovery_point, notes, now))
+}
+
+/// What a person is told of a restore that is being made.
+fn answer(
+    restored: &Restored,
+    accepted_ms: Option<i64>,
+    recovery_point: Option<&str>,
+    notes: &[String],
+    now: Timestamp,
+) -> Done {
+    let (restore, instance) = (&restored.restore, &restored.instance);
+    let entry = requested(restored, accepted_ms, now);
     let mut done = Done { entries: vec![entry], ..Done::underway() };
     for (key, value) in restored.lost() {
         done = done.with(key, value);
     }
-    if let (true, RestoreFrom::Snapshot(id)) = (done.detail.contains_key("as_of"), &new.from) {
-        done = done.with("recovery_point", id.clone());
+    if let (true, Some(id)) = (done.detail.contains_key("as_of"), recovery_point) {
+        done = done.with("recovery_point", id);
     }
-    Ok(done
-        .with("restore_id", restored.restore.id.clone())
-        .with("resource", resource.to_string())
-        .with("to", to)
-        .with("instance", made.id)
-        .with("region", rds.region())
-        .with("status", made.status)
-        .with("requested_at", restored.restore.requested_at.to_string())
+    done.with("restore_id", restore.id.clone())
+        .with("resource", restore.resource.to_string())
+        .with("to", instance.tags.get(tag::RESTORED_TO).cloned().unwrap_or_default())
+        .with("instance", instance.id.clone())
+        .with("region", restore.region.clone())
+        .with("status", instance.status.clone())
+        .with("requested_at", restore.requested_at.to_string())
         .with("notes", notes.to_vec())
-        .with("next", format!("ticks follow it; the ledger will hold {}", restored.restore.id)))
+        .with("next", format!("ticks follow it; the ledger will hold {}", restore.id))
 }
 
 /// The entry that a restore was asked for.

@@ -7,7 +7,10 @@ use jiff::{SignedDuration, Timestamp};
 use rds::{AutomatedBackup, PitrSource, PitrWindow, Restore, RestoreFrom, Snapshot, Tags};
 use reconcile::{Error, Plan, Result};
 
-use super::{act::Action, observe::Asked};
+use super::{
+    act::Action,
+    observe::{Asked, Restored},
+};
 use crate::{
     drill::{Asker, Drill},
     request::Target,
@@ -16,8 +19,11 @@ use crate::{
 
 /// Decides how the request is carried out.
 pub(crate) fn plan(asked: &Asked, now: Timestamp) -> Result<Plan<Action>> {
+    // What is being made needs its source no more, which may have gone since.
+    if let Some(restored) = begun(asked, now)? {
+        return Ok(going_on(asked, restored));
+    }
     known(asked)?;
-    free(asked, now)?;
     let from = source(asked, now)?;
     let by = asked.request.by();
     let reason = match &from {
@@ -28,12 +34,8 @@ pub(crate) fn plan(asked: &Asked, now: Timestamp) -> Result<Plan<Action>> {
     let mut plan = Plan::empty();
     let resource = &asked.request.resource;
     let notes = notes(asked, &from);
-    let action = Action::Restore {
-        resource: resource.clone(),
-        region: asked.region.clone(),
-        new: Box::new(settings(asked, from, now)),
-        notes,
-    };
+    let action =
+        Action::Restore { region: asked.region.clone(), new: Box::new(settings(asked, from, now)), notes };
     plan.act(resource, action, reason);
     Ok(plan)
 }
@@ -55,17 +57,17 @@ fn known(asked: &Asked) -> Result<()> {
     Ok(())
 }
 
-/// The new name must be free, or taken by this same restore.
-fn free(asked: &Asked, now: Timestamp) -> Result<()> {
-    let (request, Some(bearer)) = (&asked.request, &asked.bearer) else { return Ok(()) };
-    let says = |key: &str, wanted: &str| bearer.tags.get(key).is_some_and(|found| found == wanted);
-    let requested = bearer.tags.get(tag::REQUESTED_AT).and_then(|instant| instant.parse::<Timestamp>().ok());
-    let then_for = Asker::of(&bearer.tags);
-    if requested.is_some_and(|then| request.asker().is_same(then_for, then, now))
-        && says(tag::RESOURCE, &request.resource.to_string())
-        && says(tag::RESTORED_TO, &request.to.as_tag())
-    {
-        return Ok(());
+/// The instance that this same request made a moment ago, if it did. Otherwise the new name must be free.
+fn begun(asked: &Asked, now: Timestamp) -> Result<Option<Restored>> {
+    let (request, Some(bearer)) = (&asked.request, &asked.bearer) else { return Ok(None) };
+    let is_same = |restored: &Restored| {
+        let says_to = bearer.tags.get(tag::RESTORED_TO) == Some(&request.to.as_tag());
+        says_to
+            && restored.restore.resource == request.resource
+            && request.asker().is_same(Asker::of(&bearer.tags), restored.restore.requested_at, now)
+    };
+    if let Some(restored) = Restored::of(bearer, &asked.region).filter(is_same) {
+        return Ok(Some(restored));
     }
     let what = bearer.tags.get(tag::RESTORE).map_or("no restore".to_owned(), |id| format!("restore {id}"));
     Err(Error::misconfigured(
@@ -75,6 +77,18 @@ fn free(asked: &Asked, now: Timestamp) -> Result<()> {
             request.name, asked.region
         ),
     ))
+}
+
+fn going_on(asked: &Asked, restored: Restored) -> Plan<Action> {
+    let reason = format!("{} was asked for already", restored.restore.id);
+    let as_of = |snapshot: &&Snapshot| {
+        let created = snapshot.created.map(|created| created.to_string());
+        created.is_some() && restored.instance.tags.get(tag::AS_OF) == created.as_ref()
+    };
+    let recovery_point = completed(asked).find(as_of).map(|snapshot| snapshot.id.clone());
+    let mut plan = Plan::empty();
+    plan.act(&asked.request.resource, Action::GoOn { restored: Box::new(restored), recovery_point }, reason);
+    plan
 }
 
 fn source(asked: &Asked, now: Timestamp) -> Result<RestoreFrom> {

@@ -313,8 +313,17 @@ async fn asked_again_after_a_lost_answer_it_is_the_same_restore() {
     world.account.lose_answer_of_next("Restore");
     world.ask(to("2026-11-22T11:50:00Z")).await.unwrap_err();
     world.now += Duration::from_secs(20);
+    // The source is judged no more: that second may have left its window, and what is being made does not need it.
+    let mut backup = automated_backup(HOME);
+    backup.window =
+        Some(PitrWindow { earliest: at("2026-11-22T11:55:00Z"), latest: at("2026-11-22T11:56:00Z") });
+    world.account.put_automated_backup(HOME, backup);
     let answer = world.ask(to("2026-11-22T11:50:00Z")).await.unwrap();
     assert_eq!(answer["restore_id"], "restore-orders-restored-20261122t120000z", "the first request's id");
+    assert_eq!((answer["status"].as_str(), world.changes()), (Some("creating"), 1));
+    let entries = world.ledger.entries();
+    let requested = entries.values().find(|entry| entry["kind"] == "restore-requested").unwrap();
+    assert_eq!(requested["requested_at"], "2026-11-22T12:00:00Z");
     let other = world.ask(to("2026-11-22T11:49:00Z")).await.unwrap_err();
     assert_eq!(other.code(), "NameTaken");
 }

@@ -108,9 +108,10 @@ async fn create<E: ElastiCache, S, D, L, K: Secrets>(
     name: &str,
     new: &NewCache,
 ) -> Result<Cache> {
+    // Users have passwords of their own, which stay with their group.
     let auth_token = match &new.secret {
-        Some(secret) => Some(function.secrets.credentials(secret).await?.password),
-        None => None,
+        Some(secret) if new.settings.auth_token => Some(function.secrets.credentials(secret).await?.password),
+        _ => None,
     };
     let from = match &new.from {
         Origin::Snapshot { name, arn } if new.kind == CacheKind::Serverless => {

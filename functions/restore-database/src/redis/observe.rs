@@ -168,10 +168,10 @@ impl<E: ElastiCache, S: Store, D: Documents, L: Ledger, K> RedisRestores<E, S, D
         self.home.caches.snapshot(source.kind, point.manifest.id.as_str()).await
     }
 
-    /// The secret in the tag of the cache that the recovery point is of, where its clients need a password.
+    /// The secret in the tag of the cache that the recovery point is of, where its clients need one.
     async fn secret(&self, point: &Point, must_answer: bool) -> Result<Option<String>> {
         let Ok(source) = Source::from_map(&point.manifest.source) else { return Ok(None) };
-        if !source.settings.auth_token {
+        if !source.settings.needs_credentials() {
             return Ok(None);
         }
         match self.home.caches.cache(source.kind, &source.name).await {

@@ -228,7 +228,7 @@ fn cache(asked: &Asked, point: &Point, restore: &Restore) -> Result<(NewCache, V
             asked.region
         ));
     }
-    let secret = secret.filter(|_| settings.auth_token);
+    let secret = secret.filter(|_| settings.needs_credentials());
     let tags = tags(asked, restore, secret.as_deref());
     Ok((NewCache { kind: source.kind, settings, tags, secret, from, accepted_at: None }, notes))
 }

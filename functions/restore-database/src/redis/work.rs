@@ -66,7 +66,7 @@ pub(crate) struct NewCache {
     pub(crate) kind: CacheKind,
     pub(crate) settings: Settings,
     pub(crate) tags: Tags,
-    /// The secret with the password that its clients will need.
+    /// The secret with what its clients will need: the password for all, or a user's name and password.
     pub(crate) secret: Option<String>,
     pub(crate) from: Origin,
     /// When ElastiCache had taken the request on.

@@ -460,9 +460,8 @@ fn first_failure(progress: &Progress, drill: &Drill, all: &[Assertion]) -> Optio
     }
     let is_empty = |done: &Finished| done.relations == 0 && !done.has_assertions;
     let is_so_at_source = |done: &Finished| done.tables_at_source == Some(0);
-    if progress.done.iter().all(is_empty)
-        && !(!progress.done.is_empty() && progress.done.iter().all(is_so_at_source))
-    {
+    let is_known_empty = !progress.done.is_empty() && progress.done.iter().all(is_so_at_source);
+    if progress.done.iter().all(is_empty) && !is_known_empty {
         let says =
             "it has no tables at all, and nobody could say that its source has none; nothing was proven";
         return failure("NothingChecked", says.to_owned());

@@ -130,10 +130,9 @@ async fn reach(secrets: &impl Secrets, cache: &Cache) -> Result<(Server, Option<
         .clone()
         .ok_or_else(|| Error::retryable("EndpointMissing", format!("{} has no endpoint yet", cache.name)))?;
     let secret = cache.tags.get(tag::SECRET);
-    let needs = cache.settings.auth_token || !cache.settings.user_groups.is_empty();
     match secret {
         Some(secret) => Ok((server, Some(secrets.credentials(secret).await?))),
-        None if !needs => Ok((server, None)),
+        None if !cache.settings.needs_credentials() => Ok((server, None)),
         None => Err(Error::misconfigured(
             "NotChecked",
             format!(

@@ -55,7 +55,7 @@ fn drill(resource: ResourceId, to: To, region: &str) -> Drill {
 }
 
 fn turn() -> Turn {
-    Turn::new(at("2026-11-22T10:05:00Z"), Duration::from_secs(60))
+    Turn::new(at("2026-11-22T10:05:00Z"), Duration::from_mins(1))
 }
 
 fn failure(checked: &Checked) -> Option<(&str, &str)> {
@@ -102,7 +102,7 @@ impl Shop {
     }
 
     /// What restore-database writes down of what it makes.
-    fn order(&self, stage: Value) {
+    fn order(&self, stage: &Value) {
         let order = json!({
             "id": "restore-1", "resource": "turso/shop", "requested_at": "2026-11-22T10:00:00Z", "region": "turso", "to": "latest",
             "name": NAME, "drill": {"id": ID, "expires": "2026-11-23T10:00:00Z"}, "work": {"group": "production", "stage": stage},
@@ -198,15 +198,15 @@ async fn of_turso_only_what_the_order_knows_by_its_id_is_deleted() {
     assert_eq!(made.drill, None);
     assert_eq!(shop.drills().tear_down(made).await.unwrap_err().code(), "NotYetADrills");
     // Asked for; whose it is nobody knows yet.
-    shop.order(json!({"is": "asked"}));
+    shop.order(&json!({"is": "asked"}));
     let [made] = &look().await[..] else { panic!() };
     assert_eq!((made.drill.as_deref(), made.resource.to_string()), (Some(ID), "turso/shop".to_owned()));
     assert_eq!(shop.drills().tear_down(made).await.unwrap_err().code(), "NotYetADrills");
     // Somebody else's of the same name.
-    shop.order(json!({"is": "made", "id": "id-other", "hostname": "x"}));
+    shop.order(&json!({"is": "made", "id": "id-other", "hostname": "x"}));
     assert_eq!(shop.drills().tear_down(made).await.unwrap_err().code(), "NotADrills");
     assert_eq!(shop.turso.names(), [NAME]);
-    shop.order(json!({"is": "made", "id": "id-made", "hostname": "x"}));
+    shop.order(&json!({"is": "made", "id": "id-made", "hostname": "x"}));
     shop.drills().tear_down(made).await.unwrap();
     assert_eq!(shop.turso.names(), Vec::<String>::new());
     shop.drills().tear_down(made).await.unwrap();

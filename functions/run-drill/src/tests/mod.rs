@@ -191,7 +191,7 @@ impl World {
 
     async fn pass(&self, payload: Value) -> Result<Summary> {
         let (function, ask) = (self.function(), Ask::parse(payload)?);
-        let deadline = Deadline::after(Duration::from_secs(600));
+        let deadline = Deadline::after(Duration::from_mins(10));
         run(&function, &function.journal, ask, self.now, deadline, Budget::default()).await
     }
 

@@ -143,6 +143,21 @@ async fn a_password_is_needed_where_there_was_one() {
     assert!(text.contains("tidemark/sessions") && !text.contains("a-password"), "{text}");
 }
 
+#[tokio::test]
+async fn users_keep_their_passwords_and_whoever_checks_finds_one() {
+    let world = World::new();
+    let mut cache = sessions();
+    cache.settings.user_groups = vec!["app".to_owned()];
+    cache.tags.insert("tidemark:secret".to_owned(), "tidemark/sessions".to_owned());
+    let files = vec![("sessions-0001.rdb".to_owned(), Bytes::from("x"))];
+    world.put("sessions", "elasticache-snapshot", S03, S03, None, cache.source().to_map(), &files);
+    world.caches.put_cache(cache);
+    world.ask(to("latest")).await.unwrap();
+    let made = world.made(HOME).await.unwrap();
+    assert_eq!(made.tags["tidemark:secret"], "tidemark/sessions");
+    assert_eq!((made.settings.user_groups, made.settings.auth_token), (vec!["app".to_owned()], false));
+}
+
 #[rstest]
 #[case::unknown(json!({"resource": "redis/sesions", "to": "latest", "as": "x"}), "ResourceUnknown", "check the name")]
 #[case::too_old(to("2018-01-01T00:00:00Z"), "OutsideRecoveryPoints", "in the 2593 days before")]

@@ -172,6 +172,14 @@ pub struct Settings {
     pub limits: Option<UsageLimits>,
 }
 
+impl Settings {
+    /// Whether clients must say who they are: by a password for all, or as users.
+    #[must_use]
+    pub const fn needs_credentials(&self) -> bool {
+        self.auth_token || !self.user_groups.is_empty()
+    }
+}
+
 /// Whether clients see the shards.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

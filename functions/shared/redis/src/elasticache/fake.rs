@@ -345,6 +345,11 @@ impl ElastiCache for FakeElastiCache {
             {
                 return Err(not_found(new.kind, name));
             }
+            // A token is for caches that have no users.
+            if new.auth_token.is_some() != new.settings.auth_token {
+                let says = "AuthToken goes with AuthTokenEnabled, and with nothing else";
+                return Err(Error::permanent("InvalidParameterCombination", says));
+            }
             let made = Cache {
                 status: "creating".to_owned(),
                 endpoint: None,
