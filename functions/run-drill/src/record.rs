@@ -9,7 +9,7 @@ use domain::{
 };
 use jiff::Timestamp;
 use reconcile::{Documents, Error, Result};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
 use crate::drill::Drill;
@@ -75,41 +75,57 @@ impl Kept {
 
     /// Reads what is remembered.
     pub(crate) async fn read(documents: &impl Documents, resource: &ResourceId) -> Result<Option<Self>> {
-        let name = document(resource);
-        let Some(found) = documents.read(&name).await? else { return Ok(None) };
-        let record = serde_json::from_str(&found.text).map_err(|error| {
-            Error::permanent(
-                "DrillsUnreadable",
-                format!(
-                    "document {name} of the state bucket is none about drills that this version reads; look at what is tagged \
-                     with a drill, then delete the document"
-                ),
-            )
-            .caused_by(error)
-        })?;
-        Ok(Some(Self { resource: resource.clone(), record, version: Some(found.version) }))
+        let found = read(documents, &document(resource)).await?;
+        Ok(found.map(|(record, version)| Self { resource: resource.clone(), record, version: Some(version) }))
     }
 
     /// Writes it down. If somebody else did meanwhile, nothing is changed and this invocation stops.
     pub(crate) async fn save(&mut self, documents: &impl Documents) -> Result<()> {
-        let past = &mut self.record.history.past;
-        let too_many = past.len().saturating_sub(REMEMBERED);
-        past.drain(..too_many);
-        let name = document(&self.resource);
-        let text = serde_json::to_string(&self.record)
-            .map_err(|error| Error::permanent("DrillsUnwritable", error.to_string()))?;
-        match documents.write(&name, &text, self.version.as_deref()).await? {
-            Some(version) => {
-                self.version = Some(version);
-                Ok(())
-            }
-            None => Err(Error::retryable(
-                "DrillContended",
-                format!(
-                    "another invocation works on the drills of {}; the next tick looks again",
-                    self.resource
-                ),
-            )),
-        }
+        forget(&mut self.record.history.past);
+        write(documents, &document(&self.resource), &self.record, &mut self.version).await
     }
+}
+
+/// What the document of that name holds, and which version of it that is.
+pub(crate) async fn read<T: DeserializeOwned>(
+    documents: &impl Documents,
+    name: &str,
+) -> Result<Option<(T, String)>> {
+    let Some(found) = documents.read(name).await? else { return Ok(None) };
+    let held = serde_json::from_str(&found.text).map_err(|error| {
+        let says = format!(
+            "document {name} of the state bucket is none about drills that this version reads; look at what is tagged with a drill, \
+             then delete the document"
+        );
+        Error::permanent("DrillsUnreadable", says).caused_by(error)
+    })?;
+    Ok(Some((held, found.version)))
+}
+
+/// Writes a document in the place of `version`, which then is the new one's. If somebody else wrote meanwhile, nothing is changed and
+/// this invocation stops.
+pub(crate) async fn write<T: Serialize>(
+    documents: &impl Documents,
+    name: &str,
+    held: &T,
+    version: &mut Option<String>,
+) -> Result<()> {
+    let text = serde_json::to_string(held)
+        .map_err(|error| Error::permanent("DrillsUnwritable", error.to_string()))?;
+    match documents.write(name, &text, version.as_deref()).await? {
+        Some(written) => {
+            *version = Some(written);
+            Ok(())
+        }
+        None => Err(Error::retryable(
+            "DrillContended",
+            format!("another invocation works on the drills of {name}; the next tick looks again"),
+        )),
+    }
+}
+
+/// Drops all but the last that are remembered.
+pub(crate) fn forget<T>(past: &mut Vec<T>) {
+    let too_many = past.len().saturating_sub(REMEMBERED);
+    past.drain(..too_many);
 }

@@ -8,14 +8,11 @@ use domain::{
     },
 };
 use jiff::{SignedDuration, Timestamp};
-use reconcile::{Documents, Entry, Error, Outcome, Result};
+use reconcile::{Documents, Entry, Outcome, Result};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use crate::{NAME, drill::Drill, observe::Candidate};
-
-/// So many drills of a set are remembered.
-const REMEMBERED: usize = 60;
+use crate::{NAME, drill::Drill, observe::Candidate, record};
 
 /// The document: `drills/sets/shop.json`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -126,37 +123,14 @@ impl KeptSet {
     }
 
     pub(crate) async fn read(documents: &impl Documents, set: &str) -> Result<Option<Self>> {
-        let name = document(set);
-        let Some(found) = documents.read(&name).await? else { return Ok(None) };
-        let record = serde_json::from_str(&found.text).map_err(|error| {
-            let says = format!(
-                "document {name} of the state bucket is none about drills that this version reads; look at what is tagged with a drill, \
-                 then delete the document"
-            );
-            Error::permanent("DrillsUnreadable", says).caused_by(error)
-        })?;
-        Ok(Some(Self { name: set.to_owned(), record, version: Some(found.version) }))
+        let found = record::read(documents, &document(set)).await?;
+        Ok(found.map(|(record, version)| Self { name: set.to_owned(), record, version: Some(version) }))
     }
 
     /// Writes it down. If somebody else did meanwhile, nothing is changed and this invocation stops.
     pub(crate) async fn save(&mut self, documents: &impl Documents) -> Result<()> {
-        let too_many = self.record.past.len().saturating_sub(REMEMBERED);
-        self.record.past.drain(..too_many);
-        let text = serde_json::to_string(&self.record)
-            .map_err(|error| Error::permanent("DrillsUnwritable", error.to_string()))?;
-        match documents.write(&document(&self.name), &text, self.version.as_deref()).await? {
-            Some(version) => {
-                self.version = Some(version);
-                Ok(())
-            }
-            None => Err(Error::retryable(
-                "DrillContended",
-                format!(
-                    "another invocation works on the drills of set {}; the next tick looks again",
-                    self.name
-                ),
-            )),
-        }
+        record::forget(&mut self.record.past);
+        record::write(documents, &document(&self.name), &self.record, &mut self.version).await
     }
 }
 

@@ -1,5 +1,6 @@
 //! Drills: what is restored next, and when restores will take longer than the objective allows. Pure.
 
+pub mod evidence;
 pub mod history;
 
 use jiff::{SignedDuration, Timestamp};

@@ -62,6 +62,15 @@ impl Page {
         Ok(blocks)
     }
 
+    /// The first block to copy under a heading.
+    pub(crate) fn first_under(&self, heading: &str) -> Result<String> {
+        let (_, text) =
+            self.text.split_once(heading).with_context(|| format!("{} has no {heading}", self.name))?;
+        let under = Self { name: self.name.clone(), text: text.to_owned() };
+        let (_, block) = under.fenced()?.into_iter().next().context("no block is there")?;
+        Ok(block)
+    }
+
     /// All that a reader copies into the shell, in its order.
     pub(crate) fn commands(&self) -> Result<String> {
         Ok(self
@@ -153,4 +162,10 @@ pub(crate) fn is_event(payload: &Value, event: &Value) -> bool {
         }
         _ => payload == event,
     }
+}
+
+/// Whether the payload has the event's keys, whatever their values are.
+pub(crate) fn has_form_of(payload: &Value, event: &Value) -> bool {
+    let keys = |value: &Value| value.as_object().map(|object| object.keys().cloned().collect::<Vec<_>>());
+    keys(payload).is_some_and(|payload| Some(payload) == keys(event))
 }

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use crate::{
     PAGES,
     common::cloud,
-    page::{Page, is_event},
+    page::{Page, has_form_of, is_event},
     shell::follow,
 };
 
@@ -108,6 +108,49 @@ fn payloads_are_those_of_the_events() -> Result<()> {
     Ok(())
 }
 
+/// All pages for people.
+fn documents() -> Result<Vec<PathBuf>> {
+    let root = toolbox::workspace();
+    let mut pages = vec![root.join("README.md"), root.join("events/README.md")];
+    markdown(&root.join("docs"), &mut pages)?;
+    Ok(pages)
+}
+
+/// What follows `aws lambda invoke` in a text, on one line: the function, and what it is sent.
+fn invoked(text: &str) -> Vec<String> {
+    let text = text.replace("\\\n", " ");
+    text.split("aws lambda invoke ")
+        .skip(1)
+        .map(|rest| rest.lines().next().unwrap_or_default().to_owned())
+        .collect()
+}
+
+/// Whoever copies a command has the CLI's version 1 or 2: what only one of them understands stands nowhere.
+#[test]
+fn commands_elsewhere_send_what_the_events_show() -> Result<()> {
+    let (events, mut found) = (events()?, 0);
+    for path in documents()? {
+        let text = std::fs::read_to_string(&path)?;
+        ensure!(!text.contains("--cli-binary-format"), "{}: version 1 knows no such option", path.display());
+        for command in invoked(&text).iter().filter(|command| command.contains("<<<'")) {
+            let part = |begins: &str, end: char| command.split_once(begins)?.1.split(end).next();
+            let stack = part("--function-name tidemark-", ' ').unwrap_or_default();
+            let function = stack.split_once('-').map_or(stack, |(_, function)| function);
+            let body: Value = serde_json::from_str(part("<<<'", '\'').unwrap_or_default())
+                .with_context(|| format!("{}: no JSON: {command}", path.display()))?;
+            let mut its = events.iter().filter(|(event, _)| event.starts_with(&format!("{function}-")));
+            ensure!(
+                its.any(|(_, event)| has_form_of(&body, event)),
+                "{}: no event is like {command}",
+                path.display()
+            );
+            found += 1;
+        }
+    }
+    ensure!(found > 10, "{found} commands were found");
+    Ok(())
+}
+
 fn markdown(folder: &Path, found: &mut Vec<PathBuf>) -> Result<()> {
     for file in std::fs::read_dir(folder)? {
         let path = file?.path();
@@ -135,12 +178,9 @@ fn links(text: &str) -> Vec<&str> {
 
 #[test]
 fn links_lead_somewhere() -> Result<()> {
-    let root = toolbox::workspace();
-    let mut pages = vec![root.join("README.md"), root.join("events/README.md")];
-    markdown(&root.join("docs"), &mut pages)?;
     let mut broken = Vec::new();
-    for page in &pages {
-        let text = std::fs::read_to_string(page)?;
+    for page in documents()? {
+        let text = std::fs::read_to_string(&page)?;
         for link in links(&text) {
             if link.contains("://") {
                 continue;

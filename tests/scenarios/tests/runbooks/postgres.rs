@@ -6,7 +6,11 @@ use jiff::{SignedDuration, Timestamp, Unit};
 use scenarios::{Database, Estate, poll};
 use serde_json::json;
 
-use crate::{backed_up, estate, shell::follow};
+use crate::{
+    ACCOUNT, backed_up, estate,
+    page::Page,
+    shell::{follow, shell},
+};
 
 pub(crate) const ROWS: i64 = 1_000;
 
@@ -72,6 +76,36 @@ pub(crate) async fn table_dropped(page: &str) -> Result<()> {
     assert_eq!(database.number("SELECT count(*) FROM written_since").await?, 1);
     database.run("INSERT INTO orders (note) VALUES ('the next one')").await?;
     poll("the restored instance gone", async || is_gone(&estate, "dropped-restored").await).await
+}
+
+/// What the README's first screen says to whoever reads no further.
+#[tokio::test]
+async fn the_readme_s_command_restores() -> Result<()> {
+    let _turn = ACCOUNT.read().await;
+    let estate = estate().await?;
+    estate.create_instance("readme").await?;
+    let database = estate.connect(estate.home(), "readme").await?;
+    fill(&database).await?;
+    let second = a_second(&database).await?;
+    estate.wait_restorable("readme", second).await?;
+    let command = Page::read("../../README")?.first_under("## I need to restore NOW")?;
+    let yours = [
+        ("tidemark-prod-", "tidemark-dev-".to_owned()),
+        ("2026-11-22T02:59:59Z", second.to_string()),
+        ("orders", "readme".to_owned()),
+    ];
+    let command = yours.iter().fold(command, |command, (there, here)| {
+        assert!(command.contains(there), "{there} is not in: {command}");
+        command.replace(there, here)
+    });
+    let printed = shell(&command).await?;
+    ensure!(printed.contains("restore-readme-restored-"), "{printed}");
+    estate.wait_available(estate.home(), "readme-restored").await?;
+    assert_eq!(rows(&estate, estate.home(), "readme-restored").await?, ROWS);
+    // A refusal is nothing that the shell notices.
+    let refused = shell(&command.replace("readme-restored", "readme")).await?;
+    ensure!(refused.contains("FunctionError") && refused.contains("nothing was done"), "{refused}");
+    Ok(())
 }
 
 pub(crate) async fn instance_gone(page: &str) -> Result<()> {

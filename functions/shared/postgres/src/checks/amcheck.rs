@@ -5,7 +5,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Amcheck, Blocks, Damage, Evidence, Fault, FaultKind, Index, Relation, Remark, Session, Tally, Walk,
+    Amcheck, Blocks, Damage, Evidence, Fault, FaultKind, Finding, Index, Note, Relation, Remark, Session,
+    Tally, Walk,
     walk::{ATTEMPTS, LEAST, LONGEST, Work},
 };
 
@@ -141,27 +142,27 @@ impl Indexes {
         match checked {
             Ok(()) => {
                 if !every_row {
-                    self.evidence.note(&index.name, Remark::RowsNotLookedUp);
+                    self.evidence.note(Note::new(&index.name, Remark::RowsNotLookedUp));
                 }
                 self.done(index);
             }
             Err(fault) if fault.kind == FaultKind::TimeLimit => {
                 self.attempts += u32::from(had_its_time);
                 if self.attempts >= ATTEMPTS {
-                    self.evidence.note(&index.name, Remark::IndexNotChecked);
+                    self.evidence.note(Note::new(&index.name, Remark::IndexNotChecked));
                     self.leave(index);
                 }
             }
             Err(fault) if fault.kind == FaultKind::Unavailable => {
                 self.attempts += 1;
                 if self.attempts >= ATTEMPTS {
-                    self.evidence.find(&index.name, index.oid, None, fault.clone());
+                    self.evidence.find(Finding::new(&index.name, index.oid, None, fault.clone()));
                     self.leave(index);
                 }
                 return Err(fault);
             }
             Err(fault) => {
-                self.evidence.find(&index.name, index.oid, None, fault);
+                self.evidence.find(Finding::new(&index.name, index.oid, None, fault));
                 self.done(index);
             }
         }

@@ -4,40 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use super::Fault;
 
-/// How many findings, and how many notes, are told one by one, so that the evidence stays a small document.
-const TOLD: usize = 100;
-
 /// What is wrong, and what there is to know.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Evidence {
-    /// What is wrong: the first 100. One is enough to fail the drill.
-    pub findings: Vec<Finding>,
-    /// How many more there are.
-    pub more_findings: u64,
-    /// What there is to know: the first 100.
-    pub notes: Vec<Note>,
-    /// How many more there are.
-    pub more_notes: u64,
-}
-
-impl Evidence {
-    pub(super) fn find(&mut self, relation: &str, oid: u32, block: Option<u32>, fault: Fault) {
-        if self.findings.len() < TOLD {
-            self.findings.push(Finding { relation: relation.to_owned(), oid, block, fault });
-        } else {
-            self.more_findings += 1;
-        }
-    }
-
-    pub(super) fn note(&mut self, relation: &str, what: Remark) {
-        if self.notes.len() < TOLD {
-            self.notes.push(Note { relation: relation.to_owned(), what });
-        } else {
-            self.more_notes += 1;
-        }
-    }
-}
+pub type Evidence = domain::drill::evidence::Evidence<Finding, Note>;
 
 /// Something wrong with a relation: it fails the drill.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -54,6 +22,12 @@ pub struct Finding {
     pub fault: Fault,
 }
 
+impl Finding {
+    pub(super) fn new(relation: &str, oid: u32, block: Option<u32>, fault: Fault) -> Self {
+        Self { relation: relation.to_owned(), oid, block, fault }
+    }
+}
+
 /// What a reader of the evidence has to know to take it for no more than it is. It fails nothing.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Note {
@@ -61,6 +35,12 @@ pub struct Note {
     pub relation: String,
     /// What there is to know.
     pub what: Remark,
+}
+
+impl Note {
+    pub(super) fn new(relation: &str, what: Remark) -> Self {
+        Self { relation: relation.to_owned(), what }
+    }
 }
 
 /// What a [`Note`] says.

@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 use tokio_postgres::error::SqlState;
 
 use super::{
-    Blocks, Counted, Damage, Evidence, Fault, FaultKind, Relation, RelationKind, Remark, Session, Tally,
+    Blocks, Counted, Damage, Evidence, Fault, FaultKind, Finding, Note, Relation, RelationKind, Remark,
+    Session, Tally,
 };
 
 /// The blocks of the first range: 128 MiB where a block has the usual 8 KiB. Later ranges are as large as takes about ten seconds.
@@ -156,12 +157,12 @@ impl Walk {
                 _ => None,
             };
             if let Some(remark) = skipped {
-                self.evidence.note(&relation.name, remark);
+                self.evidence.note(Note::new(&relation.name, remark));
                 self.leave(relation);
                 return Ok(None);
             }
             if relation.is_unlogged {
-                self.evidence.note(&relation.name, Remark::Unlogged);
+                self.evidence.note(Note::new(&relation.name, Remark::Unlogged));
             }
         }
         match session.blocks(relation.oid).await {
@@ -188,7 +189,7 @@ impl Walk {
             }
             Err(fault) if fault.kind == FaultKind::Unavailable => Err(fault),
             Err(fault) => {
-                self.evidence.find(&relation.name, relation.oid, None, fault);
+                self.evidence.find(Finding::new(&relation.name, relation.oid, None, fault));
                 self.close(relation, false);
                 Ok(None)
             }
@@ -243,7 +244,7 @@ impl Walk {
         let is_given_up = under_way.damaged_blocks >= DAMAGED_BLOCKS;
         for Damage { block, message } in damages {
             let fault = Fault { kind: FaultKind::Corrupt, sqlstate: None, message };
-            self.evidence.find(&relation.name, relation.oid, block, fault);
+            self.evidence.find(Finding::new(&relation.name, relation.oid, block, fault));
         }
         if is_given_up {
             self.close(relation, false);
@@ -261,7 +262,12 @@ impl Walk {
         }
         match fault.kind {
             FaultKind::Unreadable => {
-                self.evidence.find(&relation.name, relation.oid, None, refused(relation, fault));
+                self.evidence.find(Finding::new(
+                    &relation.name,
+                    relation.oid,
+                    None,
+                    refused(relation, fault),
+                ));
                 self.close(relation, false);
                 return Ok(());
             }
@@ -284,7 +290,12 @@ impl Walk {
         under_way.damaged_blocks += 1;
         let is_given_up = under_way.damaged_blocks >= DAMAGED_BLOCKS;
         let is_lost = fault.kind == FaultKind::Unavailable;
-        self.evidence.find(&relation.name, relation.oid, (blocks > 0).then_some(range.from), fault.clone());
+        self.evidence.find(Finding::new(
+            &relation.name,
+            relation.oid,
+            (blocks > 0).then_some(range.from),
+            fault.clone(),
+        ));
         if is_given_up {
             self.close(relation, false);
         }
@@ -303,7 +314,7 @@ impl Walk {
             Err(fault) if fault.kind == FaultKind::TimeLimit => {
                 under_way.attempts += 1;
                 if under_way.attempts >= ATTEMPTS {
-                    self.evidence.note(&relation.name, Remark::NotCountedThroughIndex);
+                    self.evidence.note(Note::new(&relation.name, Remark::NotCountedThroughIndex));
                     self.close(relation, is_whole);
                 }
                 return Ok(());
@@ -311,14 +322,14 @@ impl Walk {
             Err(fault) if fault.kind == FaultKind::Unavailable => {
                 under_way.attempts += 1;
                 if under_way.attempts >= ATTEMPTS {
-                    self.evidence.find(&relation.name, relation.oid, None, fault.clone());
+                    self.evidence.find(Finding::new(&relation.name, relation.oid, None, fault.clone()));
                     self.close(relation, is_whole);
                 }
                 return Err(fault);
             }
             Ok(Some(fault)) | Err(fault) => fault,
         };
-        self.evidence.find(&relation.name, relation.oid, None, fault);
+        self.evidence.find(Finding::new(&relation.name, relation.oid, None, fault));
         self.close(relation, is_whole);
         Ok(())
     }
@@ -443,7 +454,7 @@ mod tests {
     fn a_walk_is_a_document() {
         let mut walk = Walk::in_steps_of(3);
         walk.under_way = Some(under_way(7, Some(9)));
-        walk.evidence.note("public.t", Remark::Unlogged);
+        walk.evidence.note(Note::new("public.t", Remark::Unlogged));
         let text = serde_json::to_string(&walk).unwrap();
         assert_eq!(serde_json::from_str::<Walk>(&text).unwrap(), walk);
         // One of an earlier release, which knew less.

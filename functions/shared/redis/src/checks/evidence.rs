@@ -6,47 +6,11 @@ use sha2::{Digest, Sha256};
 
 use super::Fault;
 
-/// How many findings, and how many notes, are told one by one, so that the evidence stays a small document.
-const TOLD: usize = 100;
 /// How much of a key's digest is told, in bytes: enough to find it among those that there are.
 const MARK: usize = 8;
 
 /// What is wrong, and what there is to know.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Evidence {
-    /// What is wrong: the first 100. One is enough to fail the drill.
-    pub findings: Vec<Finding>,
-    /// How many more there are.
-    pub more_findings: u64,
-    /// What there is to know: the first 100.
-    pub notes: Vec<Note>,
-    /// How many more there are.
-    pub more_notes: u64,
-}
-
-impl Evidence {
-    pub(super) fn find(&mut self, place: Place, fault: Fault) {
-        if self.findings.len() < TOLD {
-            self.findings.push(Finding { place, fault });
-        } else {
-            self.more_findings += 1;
-        }
-    }
-
-    /// Notes something, once for each place.
-    pub(super) fn note(&mut self, place: Place, what: Remark) {
-        let note = Note { place, what };
-        if self.notes.contains(&note) {
-            return;
-        }
-        if self.notes.len() < TOLD {
-            self.notes.push(note);
-        } else {
-            self.more_notes += 1;
-        }
-    }
-}
+pub type Evidence = domain::drill::evidence::Evidence<Finding, Note>;
 
 /// What something is about. What is left away is about all of them.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -95,6 +59,12 @@ pub struct Finding {
     pub fault: Fault,
 }
 
+impl Finding {
+    pub(super) const fn new(place: Place, fault: Fault) -> Self {
+        Self { place, fault }
+    }
+}
+
 /// What a reader of the evidence has to know to take it for no more than it is. It fails nothing.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Note {
@@ -103,6 +73,12 @@ pub struct Note {
     pub place: Place,
     /// What there is to know.
     pub what: Remark,
+}
+
+impl Note {
+    pub(super) const fn new(place: Place, what: Remark) -> Self {
+        Self { place, what }
+    }
 }
 
 /// What a [`Note`] says.

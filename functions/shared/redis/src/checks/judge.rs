@@ -4,17 +4,17 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-use super::{Counted, Expected, Fault, FaultKind, Place, Remark, Walk};
+use super::{Counted, Expected, Fault, FaultKind, Finding, Note, Place, Remark, Walk};
 use crate::rdb::Kind;
 
 /// Compares what a walk has counted, in all shards.
 pub(super) fn judge(walk: &mut Walk, expected: Option<&Expected>, now: Timestamp) {
     let Some(expected) = expected else {
-        walk.evidence.note(Place::default(), Remark::NotCompared);
+        walk.evidence.note(Note::new(Place::default(), Remark::NotCompared));
         return;
     };
     if !expected.knows_expiries() {
-        walk.evidence.note(Place::default(), Remark::ExpiriesNotKnown);
+        walk.evidence.note(Note::new(Place::default(), Remark::ExpiriesNotKnown));
     }
     let at = walk.counted_at.unwrap_or(now);
     let gone = expected.gone_at(at);
@@ -27,14 +27,14 @@ pub(super) fn judge(walk: &mut Walk, expected: Option<&Expected>, now: Timestamp
             expected.total.total,
             range.start()
         );
-        walk.evidence.find(Place::default(), different(said));
+        walk.evidence.find(Finding::new(Place::default(), different(said)));
     }
     if walk.counted.values().all(|counted| counted.is_counted) && found > *range.end() {
         if found > expected.total.total {
             let said = format!("{found} keys are there, and the recovery point has {}", expected.total.total);
-            walk.evidence.find(Place::default(), different(said));
+            walk.evidence.find(Finding::new(Place::default(), different(said)));
         } else {
-            walk.evidence.note(Place::default(), Remark::ExpiredStillCounted);
+            walk.evidence.note(Note::new(Place::default(), Remark::ExpiredStillCounted));
         }
     }
     databases(walk, expected, gone);
@@ -47,7 +47,7 @@ pub(super) fn judge(walk: &mut Walk, expected: Option<&Expected>, now: Timestamp
             "{found} function libraries are there, and the recovery point has {}",
             expected.functions
         );
-        walk.evidence.find(Place::default(), different(said));
+        walk.evidence.find(Finding::new(Place::default(), different(said)));
     }
 }
 
@@ -63,7 +63,7 @@ fn databases(walk: &mut Walk, expected: &Expected, gone: u64) {
                 counted.found(),
                 keys.total
             );
-            walk.evidence.find(Place::database(*database), different(said));
+            walk.evidence.find(Finding::new(Place::database(*database), different(said)));
         }
     }
     let further = expected.in_further_databases() > 0;
@@ -75,7 +75,7 @@ fn databases(walk: &mut Walk, expected: &Expected, gone: u64) {
     });
     for (database, found, told) in more.collect::<Vec<_>>() {
         let said = format!("{found} keys are there, and the recovery point has {told}");
-        walk.evidence.find(Place::database(database), different(said));
+        walk.evidence.find(Finding::new(Place::database(database), different(said)));
     }
 }
 
@@ -92,12 +92,12 @@ fn kinds(walk: &mut Walk, expected: &Expected, gone: u64) {
         let (found, fewest) = (found.get(kind).copied().unwrap_or(0), told.saturating_sub(gone));
         if found < fewest {
             let said = format!("{found} keys are there, and of {told} at least {fewest} should be");
-            walk.evidence.find(Place::kind(name(*kind)), different(said));
+            walk.evidence.find(Finding::new(Place::kind(name(*kind)), different(said)));
         }
     }
     for (kind, found) in found.iter().filter(|(kind, _)| !expected.kinds.contains_key(kind)) {
         let said = format!("{found} keys are there, and the recovery point has none");
-        walk.evidence.find(Place::kind(name(*kind)), different(said));
+        walk.evidence.find(Finding::new(Place::kind(name(*kind)), different(said)));
     }
 }
 

@@ -10,7 +10,7 @@ use reconcile::{Error, Result};
 use secrets::Credentials;
 
 use super::{
-    Counted, Expected, Fault, Place, Remark, SAMPLE, Walk,
+    Counted, Expected, Fault, Finding, Note, Place, Remark, SAMPLE, Walk,
     keys::{self, Found, page},
     walk::{is_time, within},
 };
@@ -83,7 +83,7 @@ impl<S: Servers, L: FnMut() -> Duration> Pass<'_, S, L> {
         let info = self.ask(connection, &["INFO", "keyspace"]).await?;
         let told = info.text().map(keyspace);
         if told.is_none() {
-            walk.evidence.note(place, Remark::DatabasesNotTold);
+            walk.evidence.note(Note::new(place, Remark::DatabasesNotTold));
         }
         let mut databases: BTreeSet<u32> = told.unwrap_or_default();
         let should = |(database, keys): (&u32, &Keys)| (keys.total > 0).then_some(*database);
@@ -109,7 +109,7 @@ impl<S: Servers, L: FnMut() -> Duration> Pass<'_, S, L> {
                 Some(keys) => counted.keys += keys,
                 None => {
                     counted.is_counted = false;
-                    walk.evidence.note(walk.place(Some(*database)), Remark::NotCounted);
+                    walk.evidence.note(Note::new(walk.place(Some(*database)), Remark::NotCounted));
                 }
             }
         }
@@ -129,7 +129,7 @@ impl<S: Servers, L: FnMut() -> Duration> Pass<'_, S, L> {
                 let found = all.len() as u64;
                 walk.functions = Some(walk.functions.map_or(found, |fewest| fewest.min(found)));
             }
-            None => walk.evidence.note(walk.place(None), Remark::FunctionsNotTold),
+            None => walk.evidence.note(Note::new(walk.place(None), Remark::FunctionsNotTold)),
         }
         Ok(())
     }
@@ -145,7 +145,7 @@ impl<S: Servers, L: FnMut() -> Duration> Pass<'_, S, L> {
         let reply = self.ask(&mut connection, &["SCAN", &cursor, "COUNT", PAGE]).await?;
         if let Some(words) = reply.refusal() {
             if is_unknown(words) {
-                walk.evidence.note(walk.place(Some(database)), Remark::NotListed);
+                walk.evidence.note(Note::new(walk.place(Some(database)), Remark::NotListed));
                 walk.counted.entry(database).or_default().is_whole = false;
                 walk.leave_database();
             } else {
@@ -219,14 +219,14 @@ impl<S: Servers, L: FnMut() -> Duration> Pass<'_, S, L> {
             Ok(Found::Sound) => *sample.read.entry(kind.to_owned()).or_default() += 1,
             Ok(Found::NotRead) => {
                 let place = Place { kind: Some(kind.to_owned()), ..place };
-                walk.evidence.note(place, Remark::TypeNotRead);
+                walk.evidence.note(Note::new(place, Remark::TypeNotRead));
             }
             Ok(Found::FieldsMayHaveExpired) => {
-                walk.evidence.note(place.of_key(kind, key), Remark::FieldsMayHaveExpired);
+                walk.evidence.note(Note::new(place.of_key(kind, key), Remark::FieldsMayHaveExpired));
             }
-            Ok(Found::Wrong(fault)) => walk.evidence.find(place.of_key(kind, key), fault),
+            Ok(Found::Wrong(fault)) => walk.evidence.find(Finding::new(place.of_key(kind, key), fault)),
             Err(error) if error.code() == TOO_LARGE => {
-                walk.evidence.note(place.of_key(kind, key), Remark::TooLarge);
+                walk.evidence.note(Note::new(place.of_key(kind, key), Remark::TooLarge));
                 connection = self.connect().await?;
                 if let Some(words) = self.select(&mut connection, sample.database).await? {
                     let said = format!("{} no longer lets us select a database: {words}", self.server.host);

@@ -7,7 +7,7 @@ use reconcile::{Error, Result};
 use secrets::Credentials;
 use serde::{Deserialize, Serialize};
 
-use super::{Evidence, Expected, Fault, FaultKind, Place, Remark, judge::judge, pass::Pass};
+use super::{Evidence, Expected, Fault, FaultKind, Finding, Note, Place, Remark, judge::judge, pass::Pass};
 use crate::server::{NOT_REACHED, Server, Servers, UNREADABLE, shards};
 
 /// So many keys of each type are read, of each database and shard.
@@ -135,13 +135,13 @@ async fn find_shards<S: Servers>(
                     "of the 16,384 slots of the cluster, {} have no server: their keys are nowhere",
                     found.missing_slots
                 );
-                walk.evidence.find(Place::default(), Fault::new(FaultKind::Different, said));
+                walk.evidence.find(Finding::new(Place::default(), Fault::new(FaultKind::Different, said)));
             }
             found.primaries
         }
         Err(error) if [NOT_REACHED, UNREADABLE].contains(&error.code()) => return Err(error),
         Err(_) => {
-            walk.evidence.note(Place::default(), Remark::ShardsNotTold);
+            walk.evidence.note(Note::new(Place::default(), Remark::ShardsNotTold));
             vec![server.clone()]
         }
     };
@@ -191,7 +191,7 @@ impl Walk {
 
     /// Gives up a database.
     pub(super) fn give_up(&mut self, database: u32, fault: Fault) {
-        self.evidence.find(self.place(Some(database)), fault);
+        self.evidence.find(Finding::new(self.place(Some(database)), fault));
         let counted = self.counted.entry(database).or_default();
         counted.is_whole = false;
         self.leave_database();

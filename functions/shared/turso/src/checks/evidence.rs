@@ -4,40 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use super::Fault;
 
-/// How many findings, and how many notes, are told one by one, so that the evidence stays a small document.
-const TOLD: usize = 100;
-
 /// What is wrong, and what there is to know.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Evidence {
-    /// What is wrong: the first 100. One is enough to fail the drill.
-    pub findings: Vec<Finding>,
-    /// How many more there are.
-    pub more_findings: u64,
-    /// What there is to know: the first 100.
-    pub notes: Vec<Note>,
-    /// How many more there are.
-    pub more_notes: u64,
-}
-
-impl Evidence {
-    pub(super) fn find(&mut self, table: Option<&str>, fault: Fault) {
-        if self.findings.len() < TOLD {
-            self.findings.push(Finding { table: table.map(str::to_owned), fault });
-        } else {
-            self.more_findings += 1;
-        }
-    }
-
-    pub(super) fn note(&mut self, table: Option<&str>, what: Remark, why: Option<String>) {
-        if self.notes.len() < TOLD {
-            self.notes.push(Note { table: table.map(str::to_owned), what, why });
-        } else {
-            self.more_notes += 1;
-        }
-    }
-}
+pub type Evidence = domain::drill::evidence::Evidence<Finding, Note>;
 
 /// Something wrong: it fails the drill.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -48,6 +16,12 @@ pub struct Finding {
     /// What is wrong.
     #[serde(flatten)]
     pub fault: Fault,
+}
+
+impl Finding {
+    pub(super) fn new(table: Option<&str>, fault: Fault) -> Self {
+        Self { table: table.map(str::to_owned), fault }
+    }
 }
 
 /// What a reader of the evidence has to know to take it for no more than it is. It fails nothing.
@@ -61,6 +35,12 @@ pub struct Note {
     /// The server's words for it, if it said something.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub why: Option<String>,
+}
+
+impl Note {
+    pub(super) fn new(table: Option<&str>, what: Remark, why: Option<String>) -> Self {
+        Self { table: table.map(str::to_owned), what, why }
+    }
 }
 
 /// What a [`Note`] says.

@@ -6,7 +6,7 @@ use reconcile::{Error, Kind, Result};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Counted, Evidence, Expected, Fault, FaultKind, Remark,
+    Counted, Evidence, Expected, Fault, FaultKind, Finding, Note, Remark,
     tables::{After, Table, Thoroughness, integrity, tables},
 };
 use crate::{Session, Turso};
@@ -161,7 +161,7 @@ impl Walk {
             Err(fault) => match fault.kind {
                 FaultKind::Unavailable => self.integrity = Integrity::ByTable,
                 FaultKind::Corrupt => {
-                    self.evidence.find(None, fault);
+                    self.evidence.find(Finding::new(None, fault));
                     self.integrity = Integrity::Whole;
                 }
                 _ => self.leave_pages(fault.to_string()),
@@ -174,12 +174,15 @@ impl Walk {
     /// Tells of the first complaints. What is damaged in one place gives hundreds.
     fn complain(&mut self, table: Option<&str>, complaints: Vec<Fault>) {
         self.evidence.more_findings += complaints.len().saturating_sub(COMPLAINTS) as u64;
-        complaints.into_iter().take(COMPLAINTS).for_each(|complaint| self.evidence.find(table, complaint));
+        complaints
+            .into_iter()
+            .take(COMPLAINTS)
+            .for_each(|complaint| self.evidence.find(Finding::new(table, complaint)));
     }
 
     /// The pages are not checked.
     fn leave_pages(&mut self, why: String) {
-        self.evidence.note(None, Remark::PagesNotChecked, Some(why));
+        self.evidence.note(Note::new(None, Remark::PagesNotChecked, Some(why)));
         self.integrity = Integrity::NotChecked;
         self.attempts = 0;
     }
@@ -198,7 +201,7 @@ impl Walk {
             }
             Err(fault) => {
                 // There is no more to be had of it.
-                self.evidence.find(None, fault);
+                self.evidence.find(Finding::new(None, fault));
                 self.is_over = true;
                 return Ok(());
             }
@@ -258,7 +261,7 @@ impl Walk {
                     "{} rows were read, and an index or the table itself counts {rows}: some are lost",
                     under_way.rows
                 );
-                self.evidence.find(Some(&table.name), Fault::new(FaultKind::Corrupt, said));
+                self.evidence.find(Finding::new(Some(&table.name), Fault::new(FaultKind::Corrupt, said)));
                 self.close(expected, false);
             }
             Ok(_) => self.close(expected, true),
@@ -280,7 +283,7 @@ impl Walk {
         match integrity(turso, at, Some(&table.name), thoroughness).await? {
             Ok(complaints) => {
                 if is_quick {
-                    self.evidence.note(Some(&table.name), Remark::IndexesNotChecked, None);
+                    self.evidence.note(Note::new(Some(&table.name), Remark::IndexesNotChecked, None));
                 }
                 let is_whole = complaints.is_empty();
                 self.complain(Some(&table.name), complaints);
@@ -288,7 +291,7 @@ impl Walk {
             }
             Err(fault) if fault.kind == FaultKind::Unavailable => self.too_slow(&table.name, expected),
             Err(fault) => {
-                self.evidence.find(Some(&table.name), fault);
+                self.evidence.find(Finding::new(Some(&table.name), fault));
                 self.close(expected, false);
             }
         }
@@ -300,7 +303,7 @@ impl Walk {
         match &mut self.under_way {
             Some(under_way) if !under_way.is_quick => under_way.is_quick = true,
             _ => {
-                self.evidence.note(Some(table), Remark::TableNotChecked, None);
+                self.evidence.note(Note::new(Some(table), Remark::TableNotChecked, None));
                 self.close(expected, true);
             }
         }
@@ -315,7 +318,7 @@ impl Walk {
         }
         let rows = self.under_way.as_ref().map_or(0, |under_way| under_way.rows);
         let message = format!("after {rows} rows: {}", fault.message);
-        self.evidence.find(Some(&table.name), Fault { message, ..fault });
+        self.evidence.find(Finding::new(Some(&table.name), Fault { message, ..fault }));
         self.close(None, false);
         Ok(())
     }
@@ -323,7 +326,7 @@ impl Walk {
     /// The next piece of work cannot be done, because of what is stored.
     fn damaged(&mut self, fault: Fault) {
         let table = self.under_way.as_ref().map(|under_way| under_way.table.clone());
-        self.evidence.find(table.as_deref(), fault);
+        self.evidence.find(Finding::new(table.as_deref(), fault));
         match table {
             Some(_) => self.close(None, false),
             None if self.integrity == Integrity::NotYet => self.integrity = Integrity::Whole,
@@ -364,7 +367,7 @@ impl Walk {
                 self.under_way = Some(under_way);
             }
             Some(under_way) => {
-                self.evidence.find(Some(&under_way.table), Fault::lost(error));
+                self.evidence.find(Finding::new(Some(&under_way.table), Fault::lost(error)));
                 self.under_way = Some(under_way);
                 self.close(None, false);
             }
@@ -380,7 +383,7 @@ impl Walk {
         };
         if let Some(told) = told.filter(|told| *told != rows) {
             let said = format!("{rows} rows are there, and the recovery point has {told}");
-            self.evidence.find(Some(&table), Fault::new(FaultKind::Different, said));
+            self.evidence.find(Finding::new(Some(&table), Fault::new(FaultKind::Different, said)));
         }
         self.tables_read += 1;
         self.rows += rows;
@@ -395,18 +398,18 @@ impl Walk {
     /// Compares which tables there are.
     fn compare(&mut self, all: &[Table], expected: Option<&Expected>) {
         let Some(expected) = expected else {
-            self.evidence.note(None, Remark::NotCompared, None);
+            self.evidence.note(Note::new(None, Remark::NotCompared, None));
             return;
         };
         let is_there = |name: &str| all.iter().any(|table| table.name == name);
         for name in expected.tables().keys().filter(|name| !is_there(name)) {
             let fault = Fault::new(FaultKind::Different, "the table is not there");
-            self.evidence.find(Some(name), fault);
+            self.evidence.find(Finding::new(Some(name), fault));
         }
         if let Expected::Rows(tables) = expected {
             for table in all.iter().filter(|table| !tables.contains_key(&table.name)) {
                 let fault = Fault::new(FaultKind::Different, "the recovery point has no such table");
-                self.evidence.find(Some(&table.name), fault);
+                self.evidence.find(Finding::new(Some(&table.name), fault));
             }
         }
     }
