@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use domain::{drill::PREFIX, tag};
 use jiff::{SignedDuration, Timestamp};
-use reconcile::Result;
+use reconcile::{Error, Result};
 use serde::{Deserialize, Serialize};
 
 use crate::{request::invalid, restore::Part};
@@ -32,6 +32,19 @@ impl Drill {
     pub(crate) fn tags(&self) -> [(String, String); 2] {
         [(tag::DRILL, self.id.clone()), (tag::EXPIRES, self.expires.to_string())]
             .map(|(key, value)| (key.to_owned(), value))
+    }
+}
+
+/// Refuses to begin what nobody needs any more: it would be deleted at once, and asked for again.
+pub(crate) fn is_needed(drill: Option<&Drill>, now: Timestamp) -> Result<()> {
+    match drill {
+        Some(Drill { id, expires }) if *expires <= now => Err(Error::misconfigured(
+            "DrillExpired",
+            format!(
+                "{id} is over since {expires}, and needs nothing any more; hold another drill; nothing was done"
+            ),
+        )),
+        _ => Ok(()),
     }
 }
 

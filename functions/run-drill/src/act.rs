@@ -243,9 +243,14 @@ where
                         format!("{key} is listed in the ledger, and not there"),
                     )
                 })?;
-                if let (Some(point), true) = (entry["recovery_point"].as_str(), self.drill.set.is_some()) {
+                if self.drill.set.is_some() {
                     // Of a member that had trouble at first restore-database said only later what it chose.
-                    (self.drill.choice.way, self.drill.choice.to) = (Way::Newest, To::Point(point.into()));
+                    if let Some(point) = entry["recovery_point"].as_str() {
+                        (self.drill.choice.way, self.drill.choice.to) =
+                            (Way::Newest, To::Point(point.into()));
+                    }
+                    let as_of = entry["as_of"].as_str().and_then(|text| text.parse().ok());
+                    self.drill.as_of = as_of.or(self.drill.as_of);
                 }
                 let phases = &mut self.drill.phases;
                 phases.creating_ms = entry["phases"]["creating_ms"].as_u64();
@@ -262,7 +267,10 @@ where
             }
             None if self.drill.has_expired(self.now) => {
                 let status = sight.made.first().map_or("not to be seen", |made| made.status.as_str());
-                let says = format!("{} was not restored within a day: it is {status}", self.drill.name);
+                let mut says = format!("{} was not restored within a day: it is {status}", self.drill.name);
+                if let Some(trouble) = &self.drill.trouble {
+                    says = format!("{says}; when it was asked for, restore-database said {trouble}");
+                }
                 self.judge(failed("RestoreTooLong", says), Value::Null).await
             }
             None => Ok(()),
@@ -285,7 +293,9 @@ where
                 self.drill.checks = checks;
                 self.save().await
             }
-            Ok(Checked::Over { verdict, loss, evidence, unchecked, known }) => {
+            Ok(Checked::Over { verdict, loss, evidence, unchecked, bytes, known }) => {
+                // What the provider says is the disk, which is the same for years however full it gets.
+                self.drill.bytes = bytes.unwrap_or(self.drill.bytes);
                 let phases = &mut self.drill.phases;
                 phases.checks_ms = Some(self.drill.checked_ms);
                 let restored = phases.restore_ms.map(|restore| restore + phases.accepted_ms.unwrap_or(0));
@@ -347,7 +357,9 @@ where
 
     /// The verdict is written down once, so that whoever records it records the same.
     async fn judged(&mut self, judged: Judged) -> Result<()> {
-        self.drill.judged = Some(Judged { evidence: measure::shortened(&judged.evidence), ..judged });
+        let (evidence, unchecked) =
+            (measure::shortened(&judged.evidence), measure::first_of(judged.unchecked));
+        self.drill.judged = Some(Judged { evidence, unchecked, ..judged });
         self.drill.checks = Value::Null;
         self.save().await
     }

@@ -2,7 +2,7 @@
 
 use data_encoding::HEXLOWER;
 use domain::{
-    ResourceId,
+    RecoveryPointId, ResourceId,
     drill::{
         Choice, PREFIX, To,
         history::{Loss, Past, Phases, Promised, Verdict},
@@ -53,6 +53,15 @@ pub struct Drill {
     /// The instant to which its set is restored.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) instant: Option<Timestamp>,
+    /// Of when the restored state is, if restore-database says that it is of another instant than the one that was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) as_of: Option<Timestamp>,
+    /// The recovery points around the instant that is restored, the one before and the one after it: what both have is there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) around: Option<[RecoveryPointId; 2]>,
+    /// Why a member of a set could not be begun at first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) trouble: Option<String>,
     /// What its plan says must hold.
     #[serde(default)]
     pub(crate) assertions: Vec<Value>,
@@ -195,13 +204,14 @@ impl Drill {
         }
     }
 
-    /// Of when the restored state is, as far as its name says.
+    /// Of when the restored state is, as far as restore-database or its name says.
     pub(crate) fn restored_state(&self) -> Timestamp {
-        match (&self.choice.to, self.instant) {
+        let named = match (&self.choice.to, self.instant) {
             (To::Instant(instant), _) => *instant,
             (To::Point(_), Some(instant)) => instant,
             (To::Point(id), None) => id.parts().map_or(self.asked_at, |parts| parts.slot.instant()),
-        }
+        };
+        self.as_of.unwrap_or(named)
     }
 
     /// Whether it has lasted longer than it may.

@@ -195,6 +195,8 @@ pub enum Checked {
         evidence: Value,
         /// What was not checked although it should have been, in sentences.
         unchecked: Vec<String>,
+        /// How large it is, as it was read; `None` where what the source says is as good.
+        bytes: Option<u64>,
         /// What the next drill's checks should know: the engine's own document.
         known: Value,
     },

@@ -47,6 +47,22 @@ pub(crate) fn shortened(evidence: &Value) -> Value {
     json!({"left_out": format!("{} bytes", evidence.to_string().len())})
 }
 
+/// So many sentences say what was not checked.
+const SENTENCES: usize = 30;
+
+/// The first sentences, and how many more there are.
+pub(crate) fn first_of(mut sentences: Vec<String>) -> Vec<String> {
+    let more = sentences.len().saturating_sub(SENTENCES);
+    sentences.truncate(SENTENCES);
+    for sentence in &mut sentences {
+        if let Some((end, _)) = sentence.char_indices().nth(500) {
+            sentence.truncate(end);
+        }
+    }
+    sentences.extend((more > 0).then(|| format!("and {more} more, which the evidence has")));
+    sentences
+}
+
 fn shorten(value: &mut Value, most: usize) {
     match value {
         Value::Array(list) => {
@@ -104,7 +120,8 @@ pub(crate) fn judgement(rows: &[Row], drill: &Drill, keys: &Keys) -> Judgement {
     let question = Question {
         resource: &drill.resource,
         restored_to,
-        asked_at: drill.asked_at,
+        // Of a set the instant is chosen after its drill was begun.
+        asked_at: drill.asked_at.max(drill.until()),
         rhythm: Rhythm::default(),
     };
     let mut judgement = judge(rows, question, keys);
@@ -154,6 +171,15 @@ pub(crate) fn in_short(loss: &heartbeat::Loss) -> Loss {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_was_not_checked_fits_into_a_fact() {
+        let all: Vec<String> = (0..900).map(|number| format!("{number}{}", "ü".repeat(1_000))).collect();
+        let told = first_of(all);
+        assert_eq!((told.len(), told[0].chars().count()), (31, 500));
+        assert_eq!(told[30], "and 870 more, which the evidence has");
+        assert_eq!(first_of(vec!["one".to_owned()]), ["one"]);
+    }
 
     #[test]
     fn evidence_that_is_too_large_is_shortened_and_says_so() {

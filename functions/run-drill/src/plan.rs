@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 
 use domain::{
-    ResourceId,
+    RecoveryPointId, ResourceId,
     drill::{
-        Choice, Choices, Way, choose, choose_way,
+        Choice, Choices, To, Way, choose, choose_way,
         history::{Phases, Promised},
     },
 };
@@ -163,10 +163,10 @@ pub(crate) fn protected(observed: &Observed) -> impl Iterator<Item = &(ResourceI
 
 /// As many as there is room and money for, beside the sets that begin.
 fn begin_due(observed: &Observed, now: Timestamp, begun: &set::Begun, plan: &mut Plan<Action>) {
-    let (mut room, mut spent) = (room(observed).saturating_sub(begun.drills), begun.spent);
+    let (mut room, mut spent) = (room(observed).saturating_sub(begun.resources.len()), begun.spent);
     for candidate in &observed.candidates {
         let Some(kept) = record(observed, &candidate.resource) else { continue };
-        if set::holds(observed, &candidate.resource) {
+        if set::holds(observed, begun, &candidate.resource) {
             plan.wait(&candidate.resource, "it is drilled with its set first");
             continue;
         }
@@ -282,7 +282,7 @@ pub(crate) fn new_drill_as(
     by: &str,
     now: Timestamp,
 ) -> Result<Drill> {
-    let Candidate { resource, plan, subject, .. } = candidate;
+    let Candidate { resource, plan, subject, points } = candidate;
     let subject = subject.as_ref().map_err(again)?;
     if let Some(invalid) = &subject.invalid {
         let message = format!("{resource} is not drilled: plan {plan}: {invalid}; mend the plan document");
@@ -292,6 +292,7 @@ pub(crate) fn new_drill_as(
     let staging = staging(subject.staging(choice.region), resource)?;
     let backup_plan = observed.plan(plan);
     let objectives = backup_plan.map(|plan| plan.objectives).unwrap_or_default();
+    let around = around(points, &choice);
     let milliseconds = |time: SignedDuration| u64::try_from(time.as_millis()).unwrap_or(0);
     Ok(Drill {
         name: Drill::name_of(resource, &id),
@@ -310,6 +311,9 @@ pub(crate) fn new_drill_as(
         },
         set: None,
         instant: None,
+        as_of: None,
+        around,
+        trouble: None,
         assertions: subject.assertions.clone(),
         heartbeats: Heartbeats {
             are_planned: backup_plan.is_some_and(|plan| plan.heartbeats.contains_key(resource)),
@@ -324,6 +328,15 @@ pub(crate) fn new_drill_as(
         checked_ms: 0,
         judged: None,
     })
+}
+
+/// The verified recovery points before and after the instant that is chosen.
+fn around(points: &Result<[Vec<RecoveryPointId>; 2]>, choice: &Choice) -> Option<[RecoveryPointId; 2]> {
+    let (To::Instant(instant), Ok([home, _])) = (&choice.to, points) else { return None };
+    let is_before = |id: &&RecoveryPointId| id.parts().is_some_and(|parts| parts.slot.instant() < *instant);
+    let before = home.iter().rev().find(is_before)?;
+    let after = home.iter().find(|id| !is_before(id))?;
+    Some([before.clone(), after.clone()])
 }
 
 fn wanted_choice(choices: Choices<'_>, past: &[Way], id: &str, way: Option<Way>) -> Option<Choice> {

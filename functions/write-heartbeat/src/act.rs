@@ -36,31 +36,27 @@ pub(crate) async fn act<W: Systems>(
     now: Timestamp,
 ) -> Result<Done> {
     let Action::Beat(beat) = action;
-    match place::beat(function, beat, now).await {
-        Ok(beaten) => written(function, beat, &beaten, now).await,
-        Err(error) => match &beat.found {
-            Some(found) if error.kind() == Kind::Retryable => {
-                missed(function, beat, found, &error, now).await
-            }
-            _ => Err(error),
-        },
+    let mut found = beat.found.clone();
+    match place::beat(function, beat, &mut found, now).await {
+        Ok(beaten) => written(function, beat, &mut found, beaten, now).await,
+        Err(error) if error.kind() == Kind::Retryable => {
+            missed(function, beat, &mut found, &error, now).await
+        }
+        Err(error) => Err(error),
     }
 }
 
 async fn written<W: Systems>(
     function: &WriteHeartbeat<W>,
     beat: &Beat,
-    beaten: &Beaten,
+    found: &mut Found,
+    beaten: Beaten,
     now: Timestamp,
 ) -> Result<Done> {
-    let mark = beaten.next.heartbeat.mark();
-    let mut findings = says::once(beat, beaten, now);
-    if let Some(found) = &beat.found {
-        let newest = beaten.is_written.then_some(mark);
-        let memory = found.memory.after(newest, &findings, now);
-        found.replace(&function.documents, &beat.resource, &memory).await?;
-    }
-    findings.extend(says::clock(beat, beaten, now));
+    let (mark, clock) = (beaten.next.heartbeat.mark(), says::clock(beat, &beaten, now));
+    let memory = found.memory.after(beaten.is_written.then_some(mark), now);
+    found.replace(&function.documents, &beat.resource, memory).await?;
+    let findings = beaten.findings.into_iter().chain(clock).collect();
     let done = Done { findings, ..Done::default() };
     Ok(done.with("number", mark.number).with("written", beaten.is_written))
 }
@@ -69,16 +65,16 @@ async fn written<W: Systems>(
 async fn missed<W: Systems>(
     function: &WriteHeartbeat<W>,
     beat: &Beat,
-    found: &Found,
+    found: &mut Found,
     error: &Error,
     now: Timestamp,
 ) -> Result<Done> {
     tracing::warn!(resource = %beat.resource, error.code = error.code(), "{}", error.report());
     let memory = found.memory.missed(now);
-    found.replace(&function.documents, &beat.resource, &memory).await?;
-    let since = memory.missed_since.unwrap_or(now);
+    let (since, newest) = (memory.missed_since.unwrap_or(now), memory.newest);
+    found.replace(&function.documents, &beat.resource, memory).await?;
     let is_told = now.duration_since(since) >= MISSING_AFTER;
-    let finding = is_told.then(|| says::missing(&beat.resource, since, memory.newest, error));
+    let finding = is_told.then(|| says::missing(&beat.resource, since, newest, error));
     let done = Done { findings: finding.into_iter().collect(), ..Done::underway() };
     Ok(done.with("missed", error.code()))
 }

@@ -67,17 +67,20 @@ impl Found {
 
     /// Writes `next` in its place, if that says anything new. Another pass that wrote meanwhile wrote as much.
     pub(crate) async fn replace(
-        &self,
+        &mut self,
         documents: &impl Documents,
         resource: &ResourceId,
-        next: &Memory,
+        next: Memory,
     ) -> Result<()> {
-        if *next == self.stored {
+        if next == self.stored {
             return Ok(());
         }
-        let text = serde_json::to_string(next)
+        let text = serde_json::to_string(&next)
             .map_err(|error| Error::permanent("MemoryUnwritable", error.to_string()))?;
-        documents.write(&name(resource), &text, self.version.as_deref()).await.map(drop)
+        if let Some(version) = documents.write(&name(resource), &text, self.version.as_deref()).await? {
+            *self = Self { version: Some(version), stored: next.clone(), memory: next };
+        }
+        Ok(())
     }
 }
 
@@ -97,8 +100,13 @@ impl Memory {
         self.told.iter().filter(move |told| told.until > now).map(|told| &told.finding)
     }
 
-    /// As it is once a heartbeat was committed, and `found` is to be told for a day from now on.
-    pub(crate) fn after(&self, newest: Option<Mark>, found: &[Finding], now: Timestamp) -> Self {
+    /// As it is once `found` is to be told for a day from now on.
+    pub(crate) fn telling(&self, found: &[Finding], now: Timestamp) -> Self {
+        Self { told: self.still_told(found, now), ..self.clone() }
+    }
+
+    /// As it is once a heartbeat was committed, by this pass or another.
+    pub(crate) fn after(&self, newest: Option<Mark>, now: Timestamp) -> Self {
         let due = |newest: &Mark| {
             self.newest.is_none_or(|before| {
                 newest.number <= before.number || newest.at.duration_since(before.at) >= EACH
@@ -107,7 +115,7 @@ impl Memory {
         Self {
             newest: newest.filter(due).or(self.newest),
             missed_since: None,
-            told: self.still_told(found, now),
+            told: self.still_told(&[], now),
         }
     }
 

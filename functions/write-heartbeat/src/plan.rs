@@ -12,7 +12,6 @@ use redis::elasticache::Cache;
 use crate::{
     NAME,
     act::Action,
-    memory::Found,
     observe::Observed,
     place::{self, Beat, Way},
 };
@@ -76,11 +75,9 @@ fn one(
     keys: &Rc<Keys>,
     now: Timestamp,
 ) {
-    let found: Option<Found> = observed.memories.get(resource).and_then(|found| found.as_ref().ok()).cloned();
-    match &found {
-        Some(found) => plan.findings.extend(found.memory.told(now).cloned()),
-        None => plan.leave_resource(resource),
-    }
+    // Nobody could tell whether the database was set back, and a heartbeat would cover that up: a minute without one is a pause.
+    let Some(Ok(found)) = observed.memories.get(resource) else { return plan.leave_resource(resource) };
+    plan.findings.extend(found.memory.told(now).cloned());
     let [(backup, secret)] = by else {
         plan.refuse(resource, named_twice(resource, by));
         return;
@@ -88,8 +85,13 @@ fn one(
     plan.standing(resource, Standing { plan: Some(backup.name.to_string()), ..Standing::default() });
     match look(observed, resource, backup) {
         Look::Clear(way) => {
-            let (resource_, secret, keys) = (resource.clone(), (*secret).to_owned(), Rc::clone(keys));
-            let beat = Beat { resource: resource_, way, secret, keys, found };
+            let beat = Beat {
+                resource: resource.clone(),
+                way,
+                secret: (*secret).to_owned(),
+                keys: Rc::clone(keys),
+                found: found.clone(),
+            };
             plan.act(resource, Action::Beat(Box::new(beat)), format!("plan {} names it", backup.name));
         }
         Look::Idle(why) => plan.settled(resource, why),

@@ -1,12 +1,13 @@
 //! Findings in words: what is wrong, and the next step.
 
 use domain::{Finding, ResourceId, Severity};
-use heartbeat::{Bad, Doubt, Gap, MOST_AHEAD, Mark, Note, Question, Rhythm, Row, judge};
+use heartbeat::{Bad, Doubt, Gap, MOST_AHEAD, Mark, Next, Note, Question, Rhythm, Row, judge};
 use jiff::Timestamp;
 use reconcile::Error;
 
 use crate::{
     kind,
+    memory::Found,
     place::{Beat, Beaten},
 };
 
@@ -17,15 +18,15 @@ const NAMED: usize = 5;
 const CLOCK_BEHIND_MS: u64 = 60_000;
 
 /// What the rows tell, which is told for a day: each of it may be out of the writer's sight in a minute.
-pub(crate) fn once(beat: &Beat, beaten: &Beaten, now: Timestamp) -> Vec<Finding> {
+pub(crate) fn once(beat: &Beat, found: &Found, rows: &[Row], next: &Next, now: Timestamp) -> Vec<Finding> {
     let Beat { resource, keys, .. } = beat;
-    let heartbeat = &beaten.next.heartbeat;
+    let (heartbeat, remembered) = (&next.heartbeat, found.memory.newest);
     // With the new one: rows of a database that this one was made from are an inheritance once it has its own.
-    let rows: Vec<Row> = beaten.rows.iter().cloned().chain([Row::from(heartbeat)]).collect();
+    let with_it: Vec<Row> = rows.iter().cloned().chain([Row::from(heartbeat)]).collect();
     // A clock that is behind makes no row a forgery.
     let asked_at = now.checked_add(MOST_AHEAD).unwrap_or(Timestamp::MAX);
     let question = Question { resource, restored_to: None, asked_at, rhythm: Rhythm::default() };
-    let judgement = judge(&rows, question, keys);
+    let judgement = judge(&with_it, question, keys);
     let mut found = Vec::new();
     if !judgement.bad.is_empty() {
         found.push(not_intact(resource, &judgement.bad, now));
@@ -33,12 +34,12 @@ pub(crate) fn once(beat: &Beat, beaten: &Beaten, now: Timestamp) -> Vec<Finding>
     if !judgement.gaps.is_empty() {
         found.push(gap(resource, &judgement.gaps, now));
     }
-    if beaten.next.notes.contains(&Note::BegunAnew) {
+    if next.notes.contains(&Note::BegunAnew) {
         found.push(begun_anew(resource, heartbeat.mark(), now));
     }
-    let remembered = beat.found.as_ref().and_then(|found| found.memory.newest);
-    if let Some(lost) = remembered.filter(|newest| beaten.is_written && heartbeat.number() <= newest.number) {
-        let marks = beaten.rows.iter().filter_map(|row| row.verify(keys).ok());
+    // What is remembered was committed before the rows were read.
+    if let Some(lost) = remembered.filter(|newest| heartbeat.number() <= newest.number) {
+        let marks = rows.iter().filter_map(|row| row.verify(keys).ok());
         let own = marks.filter(|row| row.resource() == resource).map(|row| row.mark());
         let left = own.filter(|mark| mark.number < lost.number && mark.at <= lost.at).max();
         found.push(set_back(resource, left, lost, now));

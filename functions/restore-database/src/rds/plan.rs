@@ -12,7 +12,7 @@ use super::{
     observe::{Asked, Restored},
 };
 use crate::{
-    drill::{Asker, Drill},
+    drill::{Asker, Drill, is_needed},
     request::Target,
     restore::Part,
 };
@@ -23,6 +23,7 @@ pub(crate) fn plan(asked: &Asked, now: Timestamp) -> Result<Plan<Action>> {
     if let Some(restored) = begun(asked, now)? {
         return Ok(going_on(asked, restored));
     }
+    is_needed(asked.request.drill.as_ref(), now)?;
     known(asked)?;
     let from = source(asked, now)?;
     let by = asked.request.by();

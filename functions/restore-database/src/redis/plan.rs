@@ -13,7 +13,7 @@ use super::{
     work::{Chosen, Directory, Make, NewCache, Origin, Staged, Work},
 };
 use crate::{
-    drill::{Asker, Drill},
+    drill::{Asker, Drill, is_needed},
     orders::Order,
     points::{self, Found, Point},
     request::Target,
@@ -36,6 +36,7 @@ pub(crate) fn plan(asked: &Asked, now: Timestamp) -> Result<Plan<Action>> {
         plan.act(&request.resource, action, format!("{} was asked for already", ordered.order.restore.id));
         return Ok(plan);
     }
+    is_needed(request.drill.as_ref(), now)?;
     free(asked, &restore)?;
     let point = point(asked, now)?;
     let (work, notes) = work(asked, point, &restore, now)?;

@@ -11,6 +11,7 @@ use super::{
     work::{Make, Stage, Work},
 };
 use crate::{
+    drill::is_needed,
     orders::Order,
     points::{self, Found, Point},
     request::Target,
@@ -38,6 +39,7 @@ pub(crate) fn plan(asked: &Asked, now: Timestamp) -> Result<Plan<Action>> {
         plan.act(&request.resource, action, format!("{} was asked for already", ordered.order.restore.id));
         return Ok(plan);
     }
+    is_needed(request.drill.as_ref(), now)?;
     free(asked)?;
     let (work, notes) = work(asked, now)?;
     let reason = format!("{} asked for {}", request.by(), request.to.as_tag());

@@ -15,8 +15,8 @@ use jiff::Timestamp;
 use postgres::{
     Server,
     checks::{
-        Amcheck, Catalog, Checks, Commits, Difference, DifferenceKind, Evidence, Fault, FaultKind, Session,
-        Structure, Walk,
+        Amcheck, Catalog, Checks, Commits, Difference, DifferenceKind, Evidence, Fault, FaultKind, Remark,
+        Session, Structure, Walk,
         assertions::{self, Assertion},
         check_structure, compare, read_tables,
     },
@@ -63,6 +63,8 @@ struct Database {
     catalog: Option<Catalog>,
     /// How many tables the source's has now; `None` if it was not asked.
     tables_at_source: Option<u64>,
+    /// Why it was not compared with the source's.
+    not_compared: Option<String>,
     differences: Vec<Difference>,
     tables: Walk,
     structure: Structure,
@@ -82,6 +84,9 @@ struct Finished {
     /// The first thing that is wrong: a code, and a sentence.
     failure: Option<(String, String)>,
     unchecked: Vec<String>,
+    not_compared: Option<String>,
+    /// How much was read.
+    bytes: u64,
     /// What it has: for the next drill.
     had: BTreeSet<String>,
     evidence: Value,
@@ -144,7 +149,9 @@ pub(super) async fn check<R: Rds, S: Secrets + PlainSecrets, P: Checks>(
         if database.catalog.is_none() {
             // Before amcheck is made in it.
             let catalog = session.catalog().await.map_err(|fault| fault.into_error("read its catalog"))?;
-            let source = source(function, drill, name).await.ok();
+            let source = source(function, drill, name).await;
+            database.not_compared = source.as_ref().err().map(Error::report);
+            let source = source.ok();
             // What is unsound is so whatever the source has.
             database.differences = compare(source.as_ref().unwrap_or(&catalog), &catalog);
             database.tables_at_source = source.map(|source| source.counts.tables);
@@ -319,14 +326,10 @@ impl Database {
     fn finish(self, drill: &Drill) -> Finished {
         let known: Known = serde_json::from_value(drill.known.clone()).unwrap_or_default();
         let failure = self.failure(drill, &known);
-        let mut unchecked = Vec::new();
-        if let Some(Amcheck::NotAvailable { reason }) = &self.structure.amcheck {
-            unchecked.push(format!(
-                "database {}: the structure of heaps and indexes (amcheck: {reason})",
-                self.name
-            ));
-        }
+        let unchecked = self.unchecked(drill, &known);
         Finished {
+            bytes: self.tables.bytes,
+            not_compared: self.not_compared.clone(),
             relations: self.tables.relations,
             tables_at_source: self.tables_at_source,
             has_assertions: !self.asserted.is_empty(),
@@ -336,6 +339,45 @@ impl Database {
             evidence: self.evidence(),
             name: self.name,
         }
+    }
+
+    /// What was not checked of it.
+    fn unchecked(&self, drill: &Drill, known: &Known) -> Vec<String> {
+        let Structure { heaps, indexes, amcheck, .. } = &self.structure;
+        let mut unchecked = Vec::new();
+        match amcheck {
+            Some(Amcheck::NotAvailable { reason }) => {
+                unchecked.push(format!("the structure of heaps and indexes (amcheck: {reason})"));
+            }
+            Some(Amcheck::Available { verifies_heaps: false, version, .. }) => {
+                unchecked.push(format!("the structure of heaps, which amcheck {version} cannot verify"));
+            }
+            Some(Amcheck::Available { .. }) | None => {}
+        }
+        for (remark, what) in [
+            (Remark::NotCountedThroughIndex, "tables were not counted through an index"),
+            (Remark::IndexNotChecked, "indexes were not checked"),
+            (Remark::RowsNotLookedUp, "indexes were checked without looking up their tables' rows"),
+        ] {
+            let notes = [&self.tables.evidence, &heaps.evidence, &indexes.evidence];
+            let notes = notes.into_iter().flat_map(|evidence| &evidence.notes);
+            let of_kind: Vec<_> = notes.filter(|note| note.what == remark).collect();
+            if let Some(first) = of_kind.first() {
+                unchecked.push(format!(
+                    "{} {what}, {} among them: it took too long",
+                    of_kind.len(),
+                    first.relation
+                ));
+            }
+        }
+        let missing = self.differences.iter().filter(|one| one.kind == DifferenceKind::Missing);
+        if let (Some(first), false) = (missing.clone().next(), known.is_before(drill)) {
+            unchecked.push(format!(
+                "whether it should have what the source has now ({} in all, the first: {first}): the next drill knows",
+                missing.count()
+            ));
+        }
+        unchecked.into_iter().map(|what| format!("database {}: {what}", self.name)).collect()
     }
 
     /// The first thing that is wrong.
@@ -422,6 +464,11 @@ fn over(progress: &Progress, drill: &Drill, all: &[Assertion]) -> Checked {
     let mut unchecked: Vec<String> = progress.done.iter().flat_map(|done| done.unchecked.clone()).collect();
     if let Some(Err(why)) = &progress.source {
         unchecked.push(format!("nothing was compared with the source: {why}"));
+    } else {
+        unchecked.extend(progress.done.iter().filter_map(|done| {
+            let why = done.not_compared.as_ref()?;
+            Some(format!("database {} was not compared with the source's: {why}", done.name))
+        }));
     }
     let databases: Vec<&Value> = progress.done.iter().map(|done| &done.evidence).collect();
     let evidence = json!({
@@ -436,7 +483,9 @@ fn over(progress: &Progress, drill: &Drill, all: &[Assertion]) -> Checked {
         had: progress.done.iter().map(|done| (done.name.clone(), done.had.clone())).collect(),
         relations: progress.done.iter().map(|done| (done.name.clone(), done.relations)).collect(),
     };
-    Checked::Over { verdict, loss: Some(measure::in_short(&loss)), evidence, unchecked, known: json!(known) }
+    let bytes = Some(progress.done.iter().map(|done| done.bytes).sum()).filter(|bytes| *bytes > 0);
+    let loss = Some(measure::in_short(&loss));
+    Checked::Over { verdict, loss, evidence, unchecked, bytes, known: json!(known) }
 }
 
 /// The first thing that is wrong: with the server as a whole, then with its databases in their order.
@@ -479,6 +528,7 @@ fn first(found: &Evidence) -> Option<String> {
 
 fn loss(progress: &Progress, drill: &Drill) -> heartbeat::Loss {
     let basis = match drill.choice.to {
+        _ if drill.as_of.is_some() => Basis::RecoveryPointTime,
         To::Instant(_) => Basis::RestoredTo,
         To::Point(_) => Basis::Slot,
     };

@@ -1,6 +1,6 @@
 //! Whether a restored cache is what was lost.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use domain::{
     Question, Side,
@@ -10,7 +10,7 @@ use domain::{
 use heartbeat::{Basis, Estimate, Judgement, Place};
 use reconcile::{Error, Kind, Result};
 use redis::{
-    checks::{self, Evidence, Expected, Walk},
+    checks::{self, Evidence, Expected, Remark, Walk},
     elasticache::{Cache, ElastiCache},
     heartbeats::Stream,
     server::{Connection, Reply, Server, Servers},
@@ -79,7 +79,7 @@ where
     .await;
     match went {
         Ok(()) if progress.walk.is_over => {
-            Ok(over(&progress, &manifest, drill, function.heartbeat_secret.is_some()))
+            Ok(over(&progress, &manifest, &expected, drill, function.heartbeat_secret.is_some()))
         }
         Ok(()) => Ok(Checked::Further(json!(progress))),
         // What was done until the connection was lost is kept; what was never reached is waited for by whoever asks.
@@ -160,10 +160,19 @@ async fn heartbeats<E, S, K: PlainSecrets, C: Servers>(
     Ok((!rows.is_empty()).then(|| measure::judgement(&rows, drill, &keys)))
 }
 
-fn over(progress: &Progress, manifest: &Manifest, drill: &Drill, has_keys: bool) -> Checked {
-    let failure = first(&progress.walk.evidence)
+fn over(
+    progress: &Progress,
+    manifest: &Manifest,
+    expected: &Expected,
+    drill: &Drill,
+    has_keys: bool,
+) -> Checked {
+    let walk = &progress.walk;
+    let is_known = walk.counted.values().any(|counted| counted.is_counted || counted.is_whole);
+    let failure = first(&walk.evidence)
         .map(|says| ("DataDiffers", says))
-        .or_else(|| progress.heartbeats.as_ref().and_then(measure::unsound));
+        .or_else(|| progress.heartbeats.as_ref().and_then(measure::unsound))
+        .or_else(|| (!is_known).then(|| ("NothingChecked", NOTHING.to_owned())));
     let verdict = match failure {
         Some((code, says)) => failed(code, says),
         None => Verdict::Passed,
@@ -179,15 +188,49 @@ fn over(progress: &Progress, manifest: &Manifest, drill: &Drill, has_keys: bool)
         measure::unmeasured(progress.sought.as_deref().filter(|_| has_keys)),
     );
     let loss = heartbeat::Loss::of(progress.heartbeats.as_ref(), estimate);
-    let walk = &progress.walk;
     let unread = progress.sought.as_deref().filter(|sought| *sought != measure::READ);
-    let unchecked = unread.map(|why| format!("heartbeats: {why}")).into_iter().collect();
+    let mut unchecked: Vec<String> = unread.map(|why| format!("heartbeats: {why}")).into_iter().collect();
+    unchecked.extend(not_checked(walk, expected));
     let evidence = json!({
         "recovery_point": manifest.id, "taken_at": manifest.taken_at,
         "databases": walk.counted, "types": walk.types, "read": walk.read, "functions": walk.functions,
         "found": walk.evidence, "heartbeats": progress.heartbeats, "heartbeats_sought": progress.sought, "loss": loss,
     });
-    Checked::Over { verdict, loss: Some(measure::in_short(&loss)), evidence, unchecked, known: Value::Null }
+    let loss = Some(measure::in_short(&loss));
+    Checked::Over { verdict, loss, evidence, unchecked, bytes: None, known: Value::Null }
+}
+
+/// What fails a drill of a server that tells nothing.
+const NOTHING: &str = "the server neither counts its keys (DBSIZE) nor lists them (SCAN); nothing was proven";
+
+/// What the server did not let be checked, and what there was not to check.
+fn not_checked(walk: &Walk, expected: &Expected) -> Vec<String> {
+    let says = |what: Remark| match what {
+        Remark::ExpiriesNotKnown => {
+            Some("how many keys should be left: the recovery point does not tell when they expire")
+        }
+        Remark::ShardsNotTold => Some("the other servers of its cluster, which it does not name"),
+        Remark::DatabasesNotTold => Some("databases that the recovery point does not have"),
+        Remark::NotCounted => Some("the number of keys by the server's own count (DBSIZE)"),
+        Remark::NotListed => Some("the keys themselves, which the server does not list (SCAN)"),
+        Remark::FunctionsNotTold => Some("function libraries, of which the server does not tell"),
+        // Nothing to compare with there never is here; the others are about single keys, and not about what can be told of them all.
+        Remark::NotCompared
+        | Remark::ExpiredStillCounted
+        | Remark::TypeNotRead
+        | Remark::TooLarge
+        | Remark::FieldsMayHaveExpired => None,
+    };
+    let remarks: BTreeSet<&str> = walk.evidence.notes.iter().filter_map(|note| says(note.what)).collect();
+    let mut unchecked: Vec<String> = remarks.into_iter().map(str::to_owned).collect();
+    let keys = walk.types.values().sum::<u64>();
+    if keys == 0 && expected.total() > 0 {
+        unchecked.push(format!(
+            "any key: of the {} that the recovery point has all may have expired, and none is left to be read",
+            expected.total()
+        ));
+    }
+    unchecked
 }
 
 fn first(found: &Evidence) -> Option<String> {

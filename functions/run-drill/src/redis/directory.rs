@@ -104,6 +104,7 @@ fn over(progress: &Progress, manifest: &Manifest, drill: &Drill) -> Checked {
         loss: Some(measure::in_short(&loss)),
         evidence,
         unchecked: Vec::new(),
+        bytes: None,
         known: Value::Null,
     }
 }

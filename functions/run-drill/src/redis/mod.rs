@@ -22,7 +22,7 @@ use vault::{MANIFEST, Manifest, Store, point_prefix};
 use crate::{
     drill::Drill,
     engine::{Checked, Engine, Looked, Made, Staging, Stored, Subject, Turn, is_a_drills},
-    price,
+    measure, price,
 };
 
 /// Redis and Valkey, with the outside systems that their drills see.
@@ -130,6 +130,9 @@ where
     }
 
     async fn number(&self, drill: &Drill, side: &Side) -> Result<i128> {
+        if drill.staging.class.as_deref() == Some(DIRECTORY) {
+            return Err(measure::no_number(side, "of an append-only directory there is no server to ask"));
+        }
         check::number(self, drill, side).await
     }
 

@@ -116,7 +116,13 @@ where
 {
     async fn go_on(mut self) -> Result<Done> {
         if self.drill.instant.is_none() && self.drill.judged.is_none() {
-            self.ask().await?;
+            if self.drill.has_expired(self.now) {
+                // What was made of it is gone or reaped by now; asked again, it would be made anew.
+                let says = "it could not be begun within a day".to_owned();
+                self.judge(failed("RestoreNotBegun", says), Value::Null).await?;
+            } else {
+                self.ask().await?;
+            }
         }
         if self.drill.judged.is_none() {
             let members = self.members().await?;
@@ -185,10 +191,7 @@ where
             Ok(Answer::Refused { code, message }) => {
                 return self.judge(failed(&code, message), Value::Null).await;
             }
-            Err(error) if !self.drill.has_expired(self.now) => {
-                return Err(error);
-            }
-            Err(error) => return self.judge(failed("RestoreNotBegun", error.report()), Value::Null).await,
+            Err(error) => return Err(error),
         };
         let Some(instant) = answer["set_instant"].as_str().and_then(|text| text.parse().ok()) else {
             let says = "restore-database did not say to which instant it restores the set".to_owned();
@@ -297,6 +300,11 @@ fn take_over(member: &mut Drill, told: &Value, instant: Timestamp) {
         member.name = name;
     }
     member.instant = Some(instant);
+    member.as_of = told["as_of"].as_str().and_then(|text| text.parse().ok());
+    member.trouble = told["error"].as_object().map(|error| {
+        let part = |key: &str| error.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
+        format!("{}: {}", part("code"), part("message"))
+    });
     (member.choice.way, member.choice.to) = match text("recovery_point") {
         Some(point) => (Way::Newest, To::Point(point.as_str().into())),
         None => (Way::Instant, To::Instant(instant)),

@@ -1,5 +1,7 @@
 //! What is done next with the drills of recovery sets: pure.
 
+use std::collections::BTreeSet;
+
 use domain::{
     RecoverySet, ResourceId,
     drill::{Choice, To, Way, history::Verdict},
@@ -12,13 +14,13 @@ use super::{KeptSet, SetAction, SetCandidate, SetDrill};
 use crate::{
     Ask,
     act::Action,
-    budget::{afford, record, room, spent},
+    budget::{afford, room, spent},
     drill::{Drill, LONGEST, SetOf, Stage},
     observe::{Observed, again},
     plan::{new_drill_as, protected},
 };
 
-/// The sets of which a drill could be begun now, with the plan of each member: at most one in a pass.
+/// The sets of which a drill could be begun now, with the plan of each member. One that cannot be begun stops no other.
 pub(crate) fn due(observed: &Observed, now: Timestamp) -> Vec<(RecoverySet, Vec<(ResourceId, String)>)> {
     let sets = observed.recovery_sets().iter();
     let wanted = sets.filter(|set| match &observed.ask {
@@ -26,12 +28,16 @@ pub(crate) fn due(observed: &Observed, now: Timestamp) -> Vec<(RecoverySet, Vec<
         Ask::Tick => is_due(observed, set, now),
         Ask::Now { .. } | Ask::All => false,
     });
-    wanted.take(1).filter_map(|set| Some((set.clone(), members(observed, set)?))).collect()
+    wanted.filter_map(|set| Some((set.clone(), members(observed, set).ok()?))).collect()
 }
 
-/// Each member with its plan; `None` if one of them is not protected, or not known.
-fn members(observed: &Observed, set: &RecoverySet) -> Option<Vec<(ResourceId, String)>> {
-    set.resources.iter().map(|member| protected(observed).find(|(one, _)| one == member).cloned()).collect()
+/// Each member with its plan; the first that is not protected, or not known.
+fn members<'s>(
+    observed: &Observed,
+    set: &'s RecoverySet,
+) -> Result<Vec<(ResourceId, String)>, &'s ResourceId> {
+    let plan = |member| protected(observed).find(|(one, _)| one == member).cloned().ok_or(member);
+    set.resources.iter().map(plan).collect()
 }
 
 /// By the schedule of its first member's plan.
@@ -53,18 +59,18 @@ fn is_due(observed: &Observed, set: &RecoverySet, now: Timestamp) -> bool {
 
 /// Whether none of its members is being drilled.
 fn are_free(observed: &Observed, set: &RecoverySet) -> bool {
-    set.resources
-        .iter()
-        .all(|member| record(observed, member).is_none_or(|kept| kept.record.under_way.is_none()))
+    set.resources.iter().all(|member| match observed.records.get(member) {
+        Some(Ok(Some(kept))) => kept.record.under_way.is_none(),
+        Some(Ok(None)) | None => true,
+        // Of a document that cannot be read nobody knows, and its drill could not be written into it.
+        Some(Err(_)) => false,
+    })
 }
 
 /// Whether that resource is of a set whose drill is under way or begins now: its own waits.
-pub(crate) fn holds(observed: &Observed, resource: &ResourceId) -> bool {
-    let begins = observed.set_candidates.iter().any(|candidate| candidate.set.resources.contains(resource));
-    let under_way =
-        observed.sets.values().filter_map(|read| read.as_ref().ok()?.as_ref()?.record.under_way.as_ref());
-    begins
-        || under_way.into_iter().any(|drill| drill.members.iter().any(|member| member.resource == *resource))
+pub(crate) fn holds(observed: &Observed, begun: &Begun, resource: &ResourceId) -> bool {
+    let is_member = |drill: &SetDrill| drill.members.iter().any(|member| member.resource == *resource);
+    begun.resources.contains(resource) || observed.sets_under_way().any(is_member)
 }
 
 /// Whether a set's drill that goes on may have made what has that tag. Of a document that cannot be read nobody knows.
@@ -87,8 +93,8 @@ pub(crate) fn is_released(observed: &Observed, of: &SetOf) -> bool {
 
 /// What sets begin in a pass.
 pub(crate) struct Begun {
-    /// So many drills.
-    pub(crate) drills: usize,
+    /// Of these.
+    pub(crate) resources: BTreeSet<ResourceId>,
     /// What all drills of the month come to with them.
     pub(crate) spent: u64,
 }
@@ -119,18 +125,38 @@ pub(crate) fn plan(observed: &Observed, now: Timestamp, plan: &mut Plan<Action>)
     for set in observed.recovery_sets().iter().filter(|set| set.resources.len() > observed.limits.at_once) {
         plan.refuse(&SetDrill::resource(&set.name), too_many(observed, set));
     }
-    let mut begun = Begun { drills: 0, spent: spent(observed, now) };
+    for set in observed.recovery_sets() {
+        // What an engine that did not answer protects is not known; that it did not is told by itself.
+        if let (Err(member), true) = (members(observed, set), observed.looked.values().all(Result::is_ok)) {
+            plan.refuse(&SetDrill::resource(&set.name), not_protected(set, member));
+        }
+    }
+    let mut begun = Begun { resources: BTreeSet::new(), spent: spent(observed, now) };
     for candidate in &observed.set_candidates {
-        let resource = SetDrill::resource(&candidate.set.name);
-        match begin(observed, candidate, "its schedule", now) {
+        let (set, resource) = (&candidate.set, SetDrill::resource(&candidate.set.name));
+        let room = room(observed).saturating_sub(begun.resources.len());
+        if room < set.resources.len() || set.resources.iter().any(|member| begun.resources.contains(member)) {
+            plan.wait(&resource, "it is due, and waits for its turn");
+            continue;
+        }
+        match begin(observed, candidate, begun.spent, "its schedule", now) {
             Ok((action, spent)) => {
-                begun = Begun { drills: begun.drills + candidate.members.len(), spent };
+                begun.resources.extend(set.resources.iter().cloned());
+                begun.spent = spent;
                 plan.act(&resource, action, "it is due");
             }
             Err(error) => plan.refuse(&resource, error),
         }
     }
     begun
+}
+
+fn not_protected(set: &RecoverySet, member: &ResourceId) -> Error {
+    let says = format!(
+        "{member} of set {} is protected by no plan, so the set cannot be drilled: protect it, or take it out of the set; nothing was done",
+        set.name
+    );
+    Error::misconfigured("ResourceUnknown", says)
 }
 
 /// A set that never has room.
@@ -195,15 +221,21 @@ pub(crate) fn asked(observed: &Observed, name: &str, now: Timestamp) -> Result<(
         );
         return Err(Error::misconfigured("ResourceUnknown", says));
     };
-    let (action, _) = begin(observed, candidate, "a person", now)?;
+    let (action, _) = begin(observed, candidate, spent(observed, now), "a person", now)?;
     Ok((resource, action, "a person asks for it".to_owned()))
 }
 
-fn begin(observed: &Observed, candidate: &SetCandidate, by: &str, now: Timestamp) -> Result<(Action, u64)> {
+fn begin(
+    observed: &Observed,
+    candidate: &SetCandidate,
+    spent: u64,
+    by: &str,
+    now: Timestamp,
+) -> Result<(Action, u64)> {
     let name = &candidate.set.name;
     let id = SetDrill::id_of(name, now, &observed.mark);
     let of = SetOf { set: name.clone(), id: id.clone() };
-    let (mut members, mut after) = (Vec::new(), spent(observed, now));
+    let (mut members, mut after) = (Vec::new(), spent);
     for member in &candidate.members {
         // What it is restored to, restore-database chooses.
         let choice = Choice { way: Way::Instant, region: Region::Home, to: To::Instant(now) };

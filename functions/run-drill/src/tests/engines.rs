@@ -2,7 +2,7 @@
 
 use ::redis::{
     elasticache::{Cache, CacheKind, ClusterMode, FakeAccount as FakeCaches, FakeElastiCache},
-    server::{FakeServers, FakeValue},
+    server::{FakeServers, FakeValue, Reply},
 };
 use ::turso::FakeTurso;
 use domain::{
@@ -41,6 +41,9 @@ fn drill(resource: ResourceId, to: To, region: &str) -> Drill {
         objectives: Promised { rpo_ms: 1, rto_ms: 1 },
         set: None,
         instant: None,
+        as_of: None,
+        around: None,
+        trouble: None,
         assertions: Vec::new(),
         heartbeats: Heartbeats::default(),
         known: Value::Null,
@@ -116,7 +119,12 @@ impl Shop {
 
     /// The recovery point with so many orders.
     fn manifest(&self, rows: u64) -> RecoveryPointId {
-        let slot = Slot::at(at("2026-11-22T09:00:00Z"));
+        self.manifest_of("2026-11-22T09:00:00Z", &json!({"orders": rows}))
+    }
+
+    /// The recovery point of that slot, with these tables.
+    fn manifest_of(&self, slot: &str, rows: &Value) -> RecoveryPointId {
+        let slot = Slot::at(at(slot));
         let id = RecoveryPointId::new("shop", "id-shop", slot, 1);
         let resource = ResourceId::turso("shop");
         let manifest = Manifest {
@@ -132,7 +140,7 @@ impl Shop {
             verified_at: slot.instant(),
             objects: Vec::new(),
             source: Map::new(),
-            content: json!({"rows": {"orders": rows}}).as_object().cloned().unwrap(),
+            content: json!({"rows": rows}).as_object().cloned().unwrap(),
         };
         self.vault.put(&format!("{}manifest.json", point_prefix(&resource, slot, &id)), manifest.to_json());
         id
@@ -175,6 +183,31 @@ async fn assertions_on_a_branch(#[case] assertion: Value, #[case] fails: bool) {
     let failure = failure(&checked);
     assert_eq!(failure.is_some(), fails, "{checked:?}");
     assert!(failure.is_none_or(|(code, _)| code == "AssertionFailed"));
+}
+
+/// What both recovery points around its instant have is in a branch; what only one of them has was made or dropped in between.
+#[tokio::test]
+async fn a_branch_has_the_tables_that_there_were_before_and_after() {
+    let shop = Shop::new();
+    shop.put(ORDERS);
+    let mut drill = drill(ResourceId::turso("shop"), To::Instant(at("2026-11-22T09:30:00Z")), "turso");
+    let unchecked = |checked: &Checked| match checked {
+        Checked::Over { unchecked, .. } => unchecked.join("; "),
+        Checked::Further(_) => panic!("not over"),
+    };
+    let checked = shop.drills().check(&drill, turn()).await.unwrap();
+    assert!(failure(&checked).is_none() && unchecked(&checked).contains("before and after"), "{checked:?}");
+
+    let before = shop.manifest_of("2026-11-22T09:00:00Z", &json!({"orders": 1, "dropped": 1}));
+    let after = shop.manifest_of("2026-11-22T10:00:00Z", &json!({"orders": 9, "made": 1}));
+    drill.around = Some([before.clone(), after]);
+    let checked = shop.drills().check(&drill, turn()).await.unwrap();
+    assert!(failure(&checked).is_none() && unchecked(&checked).is_empty(), "{checked:?}");
+
+    let after = shop.manifest_of("2026-11-22T11:00:00Z", &json!({"orders": 9, "dropped": 1}));
+    drill.around = Some([before, after]);
+    let checked = shop.drills().check(&drill, turn()).await.unwrap();
+    assert!(failure(&checked).unwrap().1.contains("dropped"), "{checked:?}");
 }
 
 #[tokio::test]
@@ -296,6 +329,20 @@ impl Caches {
 
 /// A restored cache with three keys, of a recovery point that has so many.
 fn sessions(keys: u64) -> (Caches, Drill) {
+    let (caches, drill, host) = restored(keys, 0);
+    for key in ["a", "b", "c"] {
+        caches.servers.put(&host, 0, key, FakeValue::Text(b"value".to_vec()));
+    }
+    (caches, drill)
+}
+
+/// An empty one, of a recovery point all of whose keys expire.
+fn sessions_that_expire(keys: u64) -> (Caches, Drill) {
+    let (caches, drill, _) = restored(keys, keys);
+    (caches, drill)
+}
+
+fn restored(keys: u64, expiring: u64) -> (Caches, Drill, String) {
     let caches = Caches {
         account: FakeCaches::default(),
         servers: FakeServers::default(),
@@ -307,9 +354,6 @@ fn sessions(keys: u64) -> (Caches, Drill) {
     let host = cache.endpoint.as_ref().unwrap().host.clone();
     caches.account.put_cache(cache);
     caches.servers.add(&host);
-    for key in ["a", "b", "c"] {
-        caches.servers.put(&host, 0, key, FakeValue::Text(b"value".to_vec()));
-    }
     let slot = Slot::at(at("2026-11-22T06:00:00Z"));
     let (resource, id) = (ResourceId::redis("sessions"), RecoveryPointId::new("sessions", "made", slot, 1));
     let manifest = Manifest {
@@ -326,7 +370,7 @@ fn sessions(keys: u64) -> (Caches, Drill) {
         objects: Vec::new(),
         source: Map::new(),
         content: json!({
-            "keys": keys, "keys_by_kind": {"string": keys}, "keys_by_database": {"0": keys}, "expiring": 0,
+            "keys": keys, "keys_by_kind": {"string": keys}, "keys_by_database": {"0": keys}, "expiring": expiring,
             "expired_at_least": 0, "expired_at_most": 0, "functions": 0,
         })
         .as_object()
@@ -334,7 +378,7 @@ fn sessions(keys: u64) -> (Caches, Drill) {
         .unwrap(),
     };
     caches.vault.put(&format!("{}manifest.json", point_prefix(&resource, slot, &id)), manifest.to_json());
-    (caches, drill(resource, To::Point(id), HOME))
+    (caches, drill(resource, To::Point(id), HOME), host)
 }
 
 #[rstest]
@@ -345,6 +389,35 @@ async fn a_cache_has_as_many_keys_as_its_recovery_point(#[case] keys: u64, #[cas
     let (caches, drill) = sessions(keys);
     let checked = caches.drills().check(&drill, turn()).await.unwrap();
     assert_eq!(failure(&checked).is_some(), fails, "{checked:?}");
+}
+
+/// A server that tells nothing passes nothing, and one whose keys may all have expired says that none was read.
+#[tokio::test]
+async fn a_cache_that_proves_nothing() {
+    let (caches, drill) = sessions(3);
+    let no = || Reply::Refused("ERR unknown command".to_owned());
+    for command in ["DBSIZE", "SCAN 0 COUNT 1000"] {
+        caches.servers.answer(command, no());
+    }
+    let checked = caches.drills().check(&drill, turn()).await.unwrap();
+    assert_eq!(failure(&checked).unwrap().0, "NothingChecked");
+
+    let (caches, drill) = sessions_that_expire(3);
+    let checked = caches.drills().check(&drill, turn()).await.unwrap();
+    let Checked::Over { unchecked, .. } = &checked else { panic!("{checked:?}") };
+    assert!(failure(&checked).is_none() && unchecked.join("; ").contains("none is left"), "{checked:?}");
+}
+
+#[tokio::test]
+async fn what_no_server_answers_is_no_assertion() {
+    let (caches, mut drill) = sessions(3);
+    drill.staging.class = Some("append-only directory".to_owned());
+    let side = domain::Side {
+        resource: drill.resource.clone(),
+        database: None,
+        question: domain::Question::Command(vec!["DBSIZE".to_owned()]),
+    };
+    assert_eq!(caches.drills().number(&drill, &side).await.unwrap_err().code(), "AssertionsInvalid");
 }
 
 #[tokio::test]

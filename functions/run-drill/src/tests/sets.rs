@@ -146,6 +146,49 @@ impl World {
     }
 }
 
+/// A set that is too dear, and another with a member that nobody protects, stop nothing but themselves.
+#[tokio::test]
+async fn a_set_that_cannot_be_begun_stops_neither_its_members_nor_other_sets() {
+    let mut world = shop(5, 5);
+    let sets = r#"{"plans": {"default": {}}, "recovery_sets": {
+        "all": {"resources": ["rds/orders", "rds/nobodys"]}, "shop": {"resources": ["rds/orders", "rds/accounts"]}}}"#;
+    world.plans = PlanDocument::parse(sets).unwrap();
+    world.tick().await;
+    world.limits.micro_usd_a_month = 20_000_000;
+    world.now = at("2026-12-02T07:00:00Z");
+    for _ in 0..60 {
+        world.tick().await;
+        world.world_moves_on_its_day();
+    }
+    for resource in ["rds/orders", "rds/accounts"] {
+        let past = &world.record(resource).history.past;
+        assert_eq!((past.len(), past[0].set.as_deref()), (1, None), "{resource}");
+    }
+    let mut told: Vec<String> =
+        world.findings().iter().map(|one| format!("{} {:?}", one.resource, one.code)).collect();
+    told.sort();
+    let refused = ["all Some(\"ResourceUnknown\")", "shop Some(\"DrillBudgetExceeded\")"];
+    assert_eq!(told, refused.map(|one| format!("tidemark/recovery-set-{one}")));
+    // There is money again: the set that could not be begun is begun, though another one still cannot.
+    world.limits.micro_usd_a_month = 100_000_000;
+    for _ in 0..60 {
+        world.tick().await;
+        world.world_moves_on_its_day();
+    }
+    assert_eq!(world.set()["past"].as_array().map(Vec::len), Some(1));
+    assert_eq!(world.restored(), []);
+}
+
+/// A member's drill that could not be written down would leave the set asking again, and what it made reaped, for ever.
+#[tokio::test]
+async fn a_set_is_not_begun_over_a_document_that_cannot_be_read() {
+    let mut world = shop(5, 5);
+    world.tick().await;
+    world.ledger.documents.put("drills/rds/accounts.json", "not JSON");
+    assert_eq!(world.ask("set/shop").await.unwrap_err().code(), "DrillBudgetExceeded");
+    assert_eq!((world.restored(), world.functions.calls().len()), (Vec::new(), 0));
+}
+
 /// Every kind of call fails once, at every step: one verdict each, never a third instance, nothing left.
 #[tokio::test]
 async fn whatever_is_interrupted_it_ends_the_same() {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use domain::{
-    Question, Side,
+    Question, RecoveryPointId, Side,
     drill::{To, history::Verdict},
 };
 use heartbeat::{Basis, Estimate, Judgement, Place};
@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use tokio::time::timeout;
 use turso::{
     Connect, Database, Session, Turso,
-    checks::{self, Evidence, Expected, Integrity, Walk},
+    checks::{self, Evidence, Expected, Integrity, Note, Remark, Walk},
     heartbeats::Table,
     sql::{self, One},
 };
@@ -54,8 +54,14 @@ pub(super) async fn check<C: Connect, K: PlainSecrets, S: Store, D: Documents>(
     turn: Turn,
 ) -> Result<Checked> {
     let mut progress: Progress = measure::progress(&drill.checks)?;
-    let manifest = manifest(function, drill).await?;
-    let expected = manifest.as_ref().map(expected).transpose()?;
+    let manifest = match &drill.choice.to {
+        To::Point(id) => Some(manifest(function, drill, id).await?),
+        To::Instant(_) => None,
+    };
+    let expected = match &manifest {
+        Some(manifest) => Some(expected(manifest)?),
+        None => of_neighbours(function, drill).await?,
+    };
     let (turso, _) = function.reach().await?;
     let session = function.session(drill, &restored(&turso, drill).await?).await?;
     if progress.sought.is_none() {
@@ -110,12 +116,34 @@ pub(super) fn assertions(path: &str, database: &str, given: &[Value]) -> Result<
         .map_err(|problems| problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))
 }
 
-/// What the vault says of the recovery point that was brought up; nothing of a branch.
+/// What a branch must have by the recovery points before and after its instant; `None` where there are none, or not any more.
+async fn of_neighbours<C, K, S: Store, D>(
+    function: &TursoDrills<C, K, S, D>,
+    drill: &Drill,
+) -> Result<Option<Expected>> {
+    let Some([before, after]) = &drill.around else { return Ok(None) };
+    let gone = |error: Error| if error.code() == GONE { Ok(None) } else { Err(error) };
+    let before = manifest(function, drill, before).await.map(Some).or_else(gone)?;
+    let after = manifest(function, drill, after).await.map(Some).or_else(gone)?;
+    let instant = drill.restored_state();
+    let (Some(before), Some(after)) = (before, after) else { return Ok(None) };
+    if before.taken_at > instant || after.taken_at < instant {
+        return Ok(None);
+    }
+    Expected::of_neighbours(&before.content, &after.content).map(Some).map_err(|why| {
+        Error::permanent("ManifestUnreadable", format!("the manifests around {instant}: {why}"))
+    })
+}
+
+/// The code of a manifest that is not there.
+const GONE: &str = "ManifestGone";
+
+/// What the vault says of a recovery point.
 async fn manifest<C, K, S: Store, D>(
     function: &TursoDrills<C, K, S, D>,
     drill: &Drill,
-) -> Result<Option<Manifest>> {
-    let To::Point(id) = &drill.choice.to else { return Ok(None) };
+    id: &RecoveryPointId,
+) -> Result<Manifest> {
     let parts = id.parts().ok_or_else(|| {
         Error::permanent("DrillsUnreadable", format!("{id} is no name of a recovery point"))
     })?;
@@ -123,9 +151,9 @@ async fn manifest<C, K, S: Store, D>(
     let vault = function.vault_of(drill.choice.region);
     let text = vault.read_whole(&key).await?.ok_or_else(|| {
         let says = format!("{key} is not in the vault any more: there is nothing to compare with");
-        Error::permanent("ManifestGone", says)
+        Error::permanent(GONE, says)
     })?;
-    Manifest::parse(&key, &text).map(Some)
+    Manifest::parse(&key, &text)
 }
 
 fn expected(manifest: &Manifest) -> Result<Expected> {
@@ -240,13 +268,34 @@ fn over(progress: &Progress, manifest: Option<&Manifest>, drill: &Drill, has_key
     let loss = heartbeat::Loss::of(progress.heartbeats.as_ref(), estimate);
     let unread = progress.sought.as_deref().filter(|sought| *sought != measure::READ);
     let mut unchecked: Vec<String> = unread.map(|why| format!("heartbeats: {why}")).into_iter().collect();
-    if progress.walk.integrity == Integrity::NotChecked {
-        unchecked.push("the pages, because the database does not take PRAGMA integrity_check".to_owned());
-    }
+    unchecked.extend(not_checked(progress, drill));
     let evidence = json!({
         "restored": super::says(&drill.choice.to), "taken_at": manifest.map(|manifest| manifest.taken_at),
         "read": progress.walk, "assertions": progress.asserted,
         "heartbeats": progress.heartbeats, "heartbeats_sought": progress.sought, "loss": loss,
     });
-    Checked::Over { verdict, loss: Some(measure::in_short(&loss)), evidence, unchecked, known: Value::Null }
+    let loss = Some(measure::in_short(&loss));
+    Checked::Over { verdict, loss, evidence, unchecked, bytes: None, known: Value::Null }
+}
+
+/// What the server did not let be checked, and what nothing was compared with.
+fn not_checked(progress: &Progress, drill: &Drill) -> Vec<String> {
+    // A set is restored to an instant after which there is no recovery point yet: what tables there were, its members' own drills tell.
+    let is_told = |note: &&Note| note.what != Remark::NotCompared || drill.set.is_none();
+    let notes: Vec<&Note> = progress.walk.evidence.notes.iter().filter(is_told).collect();
+    let mut unchecked = Vec::new();
+    for (remark, what) in [
+        (Remark::TableNotChecked, "pages of tables, because it took too long"),
+        (Remark::IndexesNotChecked, "indexes of tables, because it took too long"),
+        (Remark::NotCompared, "its tables: no recovery points before and after it tell which there were"),
+    ] {
+        let of_kind: Vec<_> = notes.iter().filter(|note| note.what == remark).collect();
+        let Some(first) = of_kind.first() else { continue };
+        let of = first.table.as_ref().map_or_else(String::new, |table| format!(" ({table}, and so on)"));
+        unchecked.push(format!("{what}{of}"));
+    }
+    if progress.walk.integrity == Integrity::NotChecked {
+        unchecked.push("the pages, because the database does not take PRAGMA integrity_check".to_owned());
+    }
+    unchecked
 }

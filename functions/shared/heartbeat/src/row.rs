@@ -57,13 +57,14 @@ impl Row {
         content.verify(key, signature).ok_or(Doubt::WrongSignature)
     }
 
-    /// Where it stands, whether or not it is intact.
-    pub(crate) fn position(&self) -> Option<u64> {
-        canonical(&self.number)
+    /// Where it stands, whether or not it is intact. Of a stream's entry `7-1` that is after 7, and before 8.
+    pub fn position(&self) -> Option<u64> {
+        let (number, _) = self.number.split_once('-').unwrap_or((&self.number, ""));
+        canonical(number)
     }
 
     fn read(&self) -> Option<(Content, KeyId, [u8; 32])> {
-        let number = self.position().filter(|number| (1..=HIGHEST).contains(number))?;
+        let number = canonical(&self.number).filter(|number| (1..=HIGHEST).contains(number))?;
         let follows = canonical(&self.follows).filter(|follows| *follows < number)?;
         let at = Timestamp::from_millisecond(canonical(&self.at_ms)?).ok()?;
         let resource = ResourceId::try_from(self.resource.clone()).ok()?;

@@ -126,9 +126,9 @@ impl History {
         self.past.iter().rev().find(|past| past.verdict == Verdict::Passed)
     }
 
-    /// How they were restored, the last one last.
+    /// How they were restored, the last one last. How a set is, nobody chooses: its drills take nobody's turn.
     pub fn ways(&self) -> Vec<Way> {
-        self.past.iter().map(|past| past.way).collect()
+        self.past.iter().filter(|past| past.set.is_none()).map(|past| past.way).collect()
     }
 
     /// What those that passed measured, for [`super::forecast`].

@@ -23,6 +23,12 @@ pub struct Expected {
 }
 
 impl Expected {
+    /// How many keys it has.
+    #[must_use]
+    pub const fn total(&self) -> u64 {
+        self.total.total
+    }
+
     /// Reads the content of a manifest, as [`crate::content::summary`] and [`crate::content::shard`] write it. What is wrong, if it cannot
     /// be read.
     pub fn of_content(content: &Map<String, Value>) -> Result<Self, String> {

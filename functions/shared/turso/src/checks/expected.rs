@@ -12,7 +12,7 @@ pub enum Expected {
     /// These tables, each with as many rows, and no others: it was restored from the vault.
     Rows(BTreeMap<String, u64>),
     /// These tables; how many rows they have is recorded, and of others too: it is a branch, of which there is no manifest, and the tables are
-    /// those of the newest one.
+    /// those that its source had both before and after.
     Tables(BTreeMap<String, u64>),
 }
 
@@ -22,9 +22,12 @@ impl Expected {
         rows(content).map(Self::Rows)
     }
 
-    /// For a branch, from the content of the newest manifest of its source.
-    pub fn of_source(content: &Map<String, Value>) -> Result<Self, String> {
-        rows(content).map(Self::Tables)
+    /// For a branch, from the contents of the manifests of its source before and after it: what one of both does not have was made or
+    /// dropped in between.
+    pub fn of_neighbours(before: &Map<String, Value>, after: &Map<String, Value>) -> Result<Self, String> {
+        let after = rows(after)?;
+        let both = rows(before)?.into_iter().filter(|(table, _)| after.contains_key(table));
+        Ok(Self::Tables(both.collect()))
     }
 
     pub(super) const fn tables(&self) -> &BTreeMap<String, u64> {
