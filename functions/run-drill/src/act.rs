@@ -222,6 +222,7 @@ where
                     self.save().await?;
                 }
                 Ok(Answer::Refused { code, message }) => {
+                    self.drill.is_refused = true;
                     return self.judge(failed(&code, message), Value::Null).await;
                 }
                 Err(error) if !self.drill.has_expired(self.now) => return Err(error),
@@ -397,7 +398,8 @@ where
             );
             return Err(Error::permanent("NotLookedAt", says));
         }
-        let has_ended = sight.end.is_some() || self.now.duration_since(judged.at) > APPEARS;
+        let has_ended =
+            sight.end.is_some() || self.drill.is_refused || self.now.duration_since(judged.at) > APPEARS;
         if !sight.made.is_empty() || !sight.is_whole || !has_ended {
             return Ok(self.underway());
         }

@@ -76,6 +76,9 @@ pub struct Drill {
     /// Since when it is checked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) checked_since: Option<Timestamp>,
+    /// restore-database refused it: nothing of it was begun.
+    #[serde(default)]
+    pub(crate) is_refused: bool,
     /// Under which name restore-database follows it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) restore_id: Option<String>,

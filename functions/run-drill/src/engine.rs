@@ -90,7 +90,7 @@ pub struct Made {
 pub struct Stored {
     /// How large its newest recovery point is, where its bytes are in the vault.
     pub(crate) bytes: u64,
-    /// The slot of the first recovery point that there is.
+    /// An instant at which it was there for certain: the slot of the second recovery point that there is.
     pub(crate) earliest: Option<Timestamp>,
 }
 

@@ -272,7 +272,8 @@ fn points(inventory: &Inventory, resource: &ResourceId) -> Result<([Vec<Recovery
         all.iter().filter(|point| Region::ALL.iter().any(|region| is_whole(point, *region))).collect();
     let stored = Stored {
         bytes: whole.last().map_or(0, |point| bytes(point)),
-        earliest: whole.first().map(|point| point.slot.instant()),
+        // The first may have been taken long after its slot, and the database made in between.
+        earliest: whole.get(1).map(|point| point.slot.instant()),
     };
     Ok((Region::ALL.map(verified), stored))
 }

@@ -58,7 +58,7 @@ const ENVIRONMENT: [(&str, &str); 40] = [
     ("TIDEMARK_VERIFY_MIB", "2048"),
     ("TIDEMARK_HEARTBEAT_SECRET", "tidemark/heartbeat-keys"),
     ("TIDEMARK_RESTORE_FUNCTION", "tidemark-bench-restore-database"),
-    ("TIDEMARK_DRILLS_AT_ONCE", "2"),
+    ("TIDEMARK_DRILLS_AT_ONCE", "3"),
     ("TIDEMARK_DRILL_USD_PER_MONTH", "100"),
     ("TIDEMARK_REMINDER_HOURS", "4"),
     ("TIDEMARK_EVENT_BUS", "default"),

@@ -184,7 +184,7 @@ pub const FUNCTIONS: &[Function] = &[
         memory_mib: 512,
         variables: &[
             ("TIDEMARK_RESTORE_FUNCTION", "@RestoreDatabaseFunction"),
-            ("TIDEMARK_DRILLS_AT_ONCE", "2"),
+            ("TIDEMARK_DRILLS_AT_ONCE", "3"),
             ("TIDEMARK_DRILL_USD_PER_MONTH", "100"),
             ("TIDEMARK_TURN_SECONDS", "240"),
             ("TIDEMARK_STAGING_SUBNET_GROUP", ""),

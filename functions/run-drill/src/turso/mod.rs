@@ -95,7 +95,7 @@ impl<C: Connect, K: PlainSecrets, S: Store, D: Documents> Engine for TursoDrills
         let (turso, _) = self.reach().await?;
         let source = turso.database(&resource.name).await?;
         let window = match (source, stored.earliest) {
-            // Before its first recovery point nobody knows whether it was there.
+            // Before its recovery points nobody knows whether it was there.
             (Some(_), Some(earliest)) => {
                 let first = earliest.max(now - turso.organization().await?.pitr_window() + SETTLED);
                 Some((first, now - SETTLED)).filter(|(first, end)| first < end)
