@@ -23,12 +23,14 @@ impl Estate<'_> {
         Ok(())
     }
 
-    /// Has the PITR window of an instance without automated backups begin now: what is in it is there at every second that a drill
-    /// may draw.
+    /// Has the PITR window of an instance begin now: what is in it is there at every second that a drill may draw.
     pub async fn begin_window(&self, name: &str) -> Result<()> {
         let rds = self.rds(self.home());
-        let modify = rds.modify_db_instance().db_instance_identifier(name).backup_retention_period(7);
-        modify.apply_immediately(true).send().await?;
+        for days in [0, 7] {
+            let modify = rds.modify_db_instance().db_instance_identifier(name).backup_retention_period(days);
+            modify.apply_immediately(true).send().await?;
+            self.wait_available(self.home(), name).await?;
+        }
         self.wait_restorable(name, Timestamp::now()).await.map(drop)
     }
 

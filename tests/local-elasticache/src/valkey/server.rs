@@ -213,15 +213,20 @@ impl Server {
         }
     }
 
-    /// Whether it is this server that answers, and not one that took the port before it; one that is still loading
-    /// refuses the command.
+    /// Whether it is this server that answers, and not one that took the port before it; and whether it has loaded all that there is:
+    /// a dump with a wrong checksum ends it only then. `CONFIG` and `INFO` are answered meanwhile.
     async fn answers(&self) -> bool {
         let Ok(mut client) = self.connect().await else { return false };
         let expected = self.folder.path().display().to_string().into_bytes();
-        match client.call(&["CONFIG", "GET", "dir"]).await {
+        let is_it = match client.call(&["CONFIG", "GET", "dir"]).await {
             Ok(OwnedFrame::Array(parts)) => parts.contains(&OwnedFrame::BulkString(expected)),
             _ => false,
-        }
+        };
+        is_it
+            && client
+                .text(&["INFO", "persistence"])
+                .await
+                .is_ok_and(|text| field(&text, "loading") == Some("0"))
     }
 
     /// Waits until it takes part in a whole cluster.

@@ -84,11 +84,17 @@ pub(crate) async fn run(estate: &Estate<'_>, database: &str, telling: &Telling) 
             caught.push((what, verdict(&past)));
         }
     }
+    // The second before is whole: the next drill passes, and the alert about the torn page ends.
+    let whole = drill(estate, &all[0].resource, Some("instant")).await?;
+    telling.fact(&format!("{} to a second, which is whole: {}", all[0].resource, verdict(&whole)));
+    passed += usize::from(whole["verdict"]["is"] == "passed");
+    let held = all.len() + 1;
+    estate.cloud.fire_schedule("send-alert-tick").await?;
     let leaked = leaked(estate).await?;
     telling.fact(&format!("{leaked} of what the drills made is left"));
     Ok(Story {
         engines,
-        held: all.len(),
+        held,
         passed,
         corruptions_injected: all.len(),
         caught,
@@ -103,6 +109,7 @@ async fn beat(estate: &Estate<'_>, database: &str, telling: &Telling) -> Result<
     telling.chapter("write-heartbeat: a numbered, signed row, so that a restore tells itself what it lost");
     estate.sign_heartbeats().await?;
     let secret = estate.make_heartbeat_table(database).await?;
+    estate.make_checkable(database).await?;
     let mut plans = story::plans();
     plans["plans"]["default"]["heartbeats"] = json!({format!("rds/{database}"): secret});
     estate.set_plans(&plans).await?;
