@@ -185,10 +185,12 @@ impl End {
     }
 }
 
-/// The drills that failed for what the sweep refused, and their restores: each was held again.
+/// The drills that failed for what the sweep refused, or left something unchecked for it, and their restores: each was held again.
 fn refused_drills(ledger: &[Value]) -> Vec<Value> {
-    let refused =
-        |entry: &&Value| entry["kind"] == "drill-failed" && entry["outcome"]["failed"] == "AccessDenied";
+    let refused = |entry: &&Value| {
+        entry["kind"] == "drill-failed" && entry["outcome"]["failed"] == "AccessDenied"
+            || entry["unchecked"].to_string().contains("AccessDenied")
+    };
     let of_it = |entry: &Value| [entry["subject"].clone(), entry["restore_id"].clone()];
     ledger.iter().filter(refused).flat_map(of_it).filter(Value::is_string).collect()
 }
