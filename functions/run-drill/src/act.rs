@@ -204,6 +204,7 @@ where
             match answer {
                 Ok(Answer::Done(answer)) => {
                     self.drill.restore_id = answer["restore_id"].as_str().map(str::to_owned);
+                    self.drill.point = answer["recovery_point"].as_str().map(Into::into);
                     if self.drill.restore_id.is_none() {
                         let says =
                             format!("restore-database answered without a restore_id: {}", short(&answer));

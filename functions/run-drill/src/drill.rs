@@ -76,6 +76,9 @@ pub struct Drill {
     /// Since when it is checked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) checked_since: Option<Timestamp>,
+    /// The recovery point that restore-database took for the instant, where it says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) point: Option<RecoveryPointId>,
     /// restore-database refused it: nothing of it was begun.
     #[serde(default)]
     pub(crate) is_refused: bool,
@@ -198,13 +201,17 @@ impl Drill {
         [day(self.asked_at), day(self.asked_at + SignedDuration::from_hours(24))]
     }
 
+    /// The instant to which it is restored, by itself or with its set; `None` of a recovery point as a whole.
+    pub(crate) fn wanted(&self) -> Option<Timestamp> {
+        self.instant.or(match &self.choice.to {
+            To::Instant(instant) => Some(*instant),
+            To::Point(_) => None,
+        })
+    }
+
     /// Up to when what is missing counts as lost: the wanted instant; of a recovery point, when the restore was asked for.
     pub(crate) fn until(&self) -> Timestamp {
-        match (self.instant, &self.choice.to) {
-            (Some(instant), _) => instant,
-            (None, To::Instant(instant)) => *instant,
-            (None, To::Point(_)) => self.asked_at,
-        }
+        self.wanted().unwrap_or(self.asked_at)
     }
 
     /// Of when the restored state is, as far as restore-database or its name says.

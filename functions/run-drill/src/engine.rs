@@ -3,7 +3,7 @@
 use std::{future::Future, time::Duration};
 
 use domain::{
-    BackupPlan, Engine as Kind, PlanDocument, ResourceId, Side,
+    BackupPlan, Engine as Kind, PlanDocument, RecoveryPointId, ResourceId, Side,
     drill::history::{Loss, Verdict},
     retention::Region,
 };
@@ -86,12 +86,14 @@ pub struct Made {
 }
 
 /// What the vaults have of a resource.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Stored {
     /// How large its newest recovery point is, where its bytes are in the vault.
     pub(crate) bytes: u64,
     /// An instant at which it was there for certain: the slot of the second recovery point that there is.
     pub(crate) earliest: Option<Timestamp>,
+    /// The newest one at home.
+    pub(crate) newest: Option<RecoveryPointId>,
 }
 
 impl Made {

@@ -2,10 +2,7 @@
 
 use std::fmt::Display;
 
-use domain::{
-    Side,
-    drill::{To, history::Loss},
-};
+use domain::{Side, drill::history::Loss};
 use heartbeat::{Judgement, Keys, Question, Rhythm, Row, Unmeasured, judge};
 use reconcile::{Error, Result};
 use secrets::PlainSecrets;
@@ -113,13 +110,9 @@ pub(crate) async fn keys(secrets: &impl PlainSecrets, secret: &str) -> Result<Ke
 
 /// What heartbeats tell of a drill, with no more doubts than a document should hold.
 pub(crate) fn judgement(rows: &[Row], drill: &Drill, keys: &Keys) -> Judgement {
-    let restored_to = match drill.choice.to {
-        To::Instant(instant) => Some(instant),
-        To::Point(_) => drill.instant,
-    };
     let question = Question {
         resource: &drill.resource,
-        restored_to,
+        restored_to: drill.wanted(),
         // Of a set the instant is chosen after its drill was begun.
         asked_at: drill.asked_at.max(drill.until()),
         rhythm: Rhythm::default(),

@@ -265,17 +265,19 @@ fn points(inventory: &Inventory, resource: &ResourceId) -> Result<([Vec<Recovery
     let is_whole = |point: &&Held, region: Region| {
         point.holding(region).is_some_and(|holding| holding.worth == Worth::Verified)
     };
-    let verified = |region: Region| {
+    let verified = |region: Region| -> Vec<RecoveryPointId> {
         all.iter().filter(|point| is_whole(point, region)).map(|point| point.id.clone()).collect()
     };
     let whole: Vec<&Held> =
         all.iter().filter(|point| Region::ALL.iter().any(|region| is_whole(point, *region))).collect();
+    let home = verified(Region::Home);
     let stored = Stored {
+        newest: home.last().cloned(),
         bytes: whole.last().map_or(0, |point| bytes(point)),
         // The first may have been taken long after its slot, and the database made in between.
         earliest: whole.get(1).map(|point| point.slot.instant()),
     };
-    Ok((Region::ALL.map(verified), stored))
+    Ok(([home, verified(Region::Recovery)], stored))
 }
 
 fn bytes(point: &Held) -> u64 {

@@ -322,6 +322,7 @@ pub(crate) fn new_drill_as(
         known: record(observed, resource).map(|kept| kept.record.known.clone()).unwrap_or_default(),
         stage: Stage::Asked,
         checked_since: None,
+        point: None,
         is_refused: false,
         restore_id: None,
         phases: Phases::default(),

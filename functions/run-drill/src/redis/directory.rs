@@ -84,14 +84,14 @@ async fn read(
 fn over(progress: &Progress, manifest: &Manifest, drill: &Drill) -> Checked {
     let differs = match &progress.broken {
         Some(broken) => Some(broken.clone()),
-        None => checks::directory(&manifest.content, &progress.files, drill.instant).err(),
+        None => checks::directory(&manifest.content, &progress.files, drill.wanted()).err(),
     };
     let verdict = match differs {
         Some(says) => failed("DataDiffers", says),
         None => Verdict::Passed,
     };
     let reaches = manifest.restorable_to.unwrap_or(manifest.taken_at);
-    let reaches = drill.instant.map_or(reaches, |instant| instant.min(reaches));
+    let reaches = drill.wanted().map_or(reaches, |instant| instant.min(reaches));
     let estimate = Estimate::new(Basis::RecoveryPointTime, reaches, drill.until(), Unmeasured::NotRead);
     let loss = heartbeat::Loss::of(None, estimate);
     let evidence = json!({

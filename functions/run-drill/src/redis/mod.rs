@@ -118,7 +118,11 @@ where
         let invalid = has_assertions.then(|| {
             format!("drill.assertions.{resource}: assertions are SQL; of Redis, recovery sets can assert something")
         });
-        Ok(Subject { bytes: stored.bytes, window: None, staging, assertions: Vec::new(), invalid })
+        let window = match &stored.newest {
+            Some(newest) if is_directory => self.window(resource, newest).await?,
+            _ => None,
+        };
+        Ok(Subject { bytes: stored.bytes, window, staging, assertions: Vec::new(), invalid })
     }
 
     async fn check(&self, drill: &Drill, turn: Turn) -> Result<Checked> {
@@ -160,11 +164,28 @@ impl<E: ElastiCache, S: Store, K, C> RedisDrills<E, S, K, C> {
         )
     }
 
+    /// The seconds that can be had of an archive: those of its newest recovery point, if its commands carry times.
+    async fn window(
+        &self,
+        resource: &ResourceId,
+        newest: &RecoveryPointId,
+    ) -> Result<Option<(Timestamp, Timestamp)>> {
+        let key = manifest_key(resource, newest)?;
+        let Some(text) = self.home.vault.read_whole(&key).await? else { return Ok(None) };
+        let manifest = Manifest::parse(&key, &text)?;
+        Ok(manifest.restorable_to.map(|last| (manifest.taken_at, last)).filter(|(first, end)| first < end))
+    }
+
     /// What the vault of the drill's Region says is in the recovery point that was restored.
     async fn manifest(&self, drill: &Drill) -> Result<Manifest> {
-        let To::Point(id) = &drill.choice.to else {
-            return Err(Error::permanent("DrillsUnreadable", "a cache is restored from a recovery point"));
+        let id = match &drill.choice.to {
+            To::Point(id) => Some(id),
+            To::Instant(_) => drill.point.as_ref(),
         };
+        let id = id.ok_or_else(|| {
+            let says = "restore-database did not say from which recovery point it restored";
+            Error::permanent("DrillsUnreadable", says)
+        })?;
         let key = manifest_key(&drill.resource, id)?;
         let vault = &self.region(&drill.staging.region)?.vault;
         let text = vault.read_whole(&key).await?.ok_or_else(|| {

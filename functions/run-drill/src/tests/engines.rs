@@ -49,6 +49,7 @@ fn drill(resource: ResourceId, to: To, region: &str) -> Drill {
         known: Value::Null,
         stage: Stage::Checking,
         checked_since: None,
+        point: None,
         is_refused: false,
         restore_id: None,
         phases: Phases::default(),
