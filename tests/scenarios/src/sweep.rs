@@ -270,15 +270,12 @@ impl Sweep {
 
 impl Step {
     /// How the call is broken: a change in every way. A read has no effect that could be lost or be left half done: its lost
-    /// answer is one more call that is repeated, and a kill after it finds the world as the change before left it. So one
-    /// read is refused and killed, the next of its kind throttled and cut off, and so on in turn; the first in every way.
+    /// answer is one more call that is repeated, and a kill after it finds the world as the change before left it. So the first read
+    /// of a kind is broken in every way, and each of the others in one, in turn.
     fn ways(&self) -> &'static [Way] {
         let is_read = ["Describe", "Get", "Head", "List"].iter().any(|read| self.action.starts_with(read));
-        match (is_read, self.nth) {
-            (false, _) | (true, 1) => &WAYS,
-            (true, nth) if nth % 2 == 0 => &[Way::Error, Way::KillAfter],
-            (true, _) => &[Way::Throttle, Way::AnswerLost],
-        }
+        let turn = self.nth as usize % WAYS.len();
+        if is_read && self.nth > 1 { &WAYS[turn..=turn] } else { &WAYS }
     }
 
     fn fault(&self, function: &str, way: Way) -> Fault {
