@@ -1,6 +1,7 @@
 """Runs a PostgreSQL client that was built without TLS, through a socket of its own that leads to PGHOST and PGPORT by TLS."""
 
 import os
+import select
 import socket
 import ssl
 import struct
@@ -8,33 +9,50 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 
 SSL_REQUEST = struct.pack("!ii", 8, 80877103)
 
 
-def copy(source, target):
-    try:
-        while data := source.recv(65536):
+def copy(client, server):
+    """Passes on in both directions, in one thread: OpenSSL takes no two on one connection."""
+    while True:
+        ready = [server] if server.pending() else select.select([client, server], [], [])[0]
+        for source, target in ((client, server), (server, client)):
+            if source not in ready:
+                continue
+            source.setblocking(False)
+            try:
+                data = source.recv(65536)
+            except (BlockingIOError, ssl.SSLWantReadError):
+                continue  # A record that is not whole yet, or none with data in it.
+            finally:
+                source.setblocking(True)
+            if not data:
+                return
             target.sendall(data)
-    except OSError:
-        pass
-    for end in (source, target):
-        try:
-            end.shutdown(socket.SHUT_RDWR)
-        except OSError:
-            pass
+
+
+def connect(place, context):
+    for wait in (0.1, 0.3, 1, 3, None):
+        server = socket.create_connection(place)
+        server.sendall(SSL_REQUEST)
+        if server.recv(1) == b"S":
+            return context.wrap_socket(server)
+        server.close()
+        if wait is None:
+            raise OSError(f"{place} speaks no TLS")
+        time.sleep(wait)
 
 
 def serve(listener, place, context):
+    def one(client):
+        with client, connect(place, context) as server:
+            copy(client, server)
+
     while True:
         client, _ = listener.accept()
-        server = socket.create_connection(place)
-        server.sendall(SSL_REQUEST)
-        if server.recv(1) != b"S":
-            raise SystemExit(f"{place} speaks no TLS")
-        server = context.wrap_socket(server)
-        for ends in ((client, server), (server, client)):
-            threading.Thread(target=copy, args=ends, daemon=True).start()
+        threading.Thread(target=one, args=(client,), daemon=True).start()
 
 
 def main(program, *arguments):
