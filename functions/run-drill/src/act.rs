@@ -458,9 +458,7 @@ fn is_of_class(code: &str) -> bool {
 const LONGEST_SAID: usize = 1_000;
 
 pub(crate) fn failed(code: &str, mut says: String) -> Verdict {
-    if let Some((end, _)) = says.char_indices().nth(LONGEST_SAID) {
-        says.truncate(end);
-    }
+    measure::cut(&mut says, LONGEST_SAID);
     Verdict::Failed { code: code.to_owned(), says }
 }
 

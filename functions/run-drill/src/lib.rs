@@ -10,6 +10,7 @@ mod budget;
 mod drill;
 mod engine;
 mod findings;
+mod manifest;
 mod measure;
 mod observe;
 mod plan;

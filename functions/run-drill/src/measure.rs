@@ -52,12 +52,17 @@ pub(crate) fn first_of(mut sentences: Vec<String>) -> Vec<String> {
     let more = sentences.len().saturating_sub(SENTENCES);
     sentences.truncate(SENTENCES);
     for sentence in &mut sentences {
-        if let Some((end, _)) = sentence.char_indices().nth(500) {
-            sentence.truncate(end);
-        }
+        cut(sentence, 500);
     }
     sentences.extend((more > 0).then(|| format!("and {more} more, which the evidence has")));
     sentences
+}
+
+/// Keeps so many characters of a text.
+pub(crate) fn cut(text: &mut String, most: usize) {
+    if let Some((end, _)) = text.char_indices().nth(most) {
+        text.truncate(end);
+    }
 }
 
 fn shorten(value: &mut Value, most: usize) {

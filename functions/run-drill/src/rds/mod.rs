@@ -1,6 +1,7 @@
 //! Drills of RDS: where they are restored, what they made, and its end.
 
 mod check;
+mod judge;
 
 use domain::{BackupPlan, DrillClass, PlanDocument, ResourceId, Side, drill::PREFIX, tag};
 use futures::{join, try_join};

@@ -17,12 +17,12 @@ use redis::{
 };
 use secrets::{PlainSecrets, Secrets};
 use serde_json::{Map, json};
-use vault::{MANIFEST, Manifest, Store, point_prefix};
+use vault::{Manifest, Store};
 
 use crate::{
     drill::Drill,
     engine::{Checked, Engine, Looked, Made, Staging, Stored, Subject, Turn, is_a_drills},
-    measure, price,
+    manifest, measure, price,
 };
 
 /// Redis and Valkey, with the outside systems that their drills see.
@@ -75,6 +75,10 @@ const UNFOLDED: u64 = 4;
 /// What drills make of directories is files: they need no network and cost next to nothing.
 const DIRECTORY: &str = "append-only directory";
 
+fn is_directory(drill: &Drill) -> bool {
+    drill.staging.class.as_deref() == Some(DIRECTORY)
+}
+
 impl<E, S, K, C> Engine for RedisDrills<E, S, K, C>
 where
     E: ElastiCache + Teardown,
@@ -126,7 +130,7 @@ where
     }
 
     async fn check(&self, drill: &Drill, turn: Turn) -> Result<Checked> {
-        if drill.staging.class.as_deref() == Some(DIRECTORY) {
+        if is_directory(drill) {
             directory::check(self, drill, turn).await
         } else {
             check::check(self, drill, turn).await
@@ -134,7 +138,7 @@ where
     }
 
     async fn number(&self, drill: &Drill, side: &Side) -> Result<i128> {
-        if drill.staging.class.as_deref() == Some(DIRECTORY) {
+        if is_directory(drill) {
             return Err(measure::no_number(side, "of an append-only directory there is no server to ask"));
         }
         check::number(self, drill, side).await
@@ -170,9 +174,9 @@ impl<E: ElastiCache, S: Store, K, C> RedisDrills<E, S, K, C> {
         resource: &ResourceId,
         newest: &RecoveryPointId,
     ) -> Result<Option<(Timestamp, Timestamp)>> {
-        let key = manifest_key(resource, newest)?;
-        let Some(text) = self.home.vault.read_whole(&key).await? else { return Ok(None) };
-        let manifest = Manifest::parse(&key, &text)?;
+        let Some(manifest) = manifest::find(&self.home.vault, resource, newest).await? else {
+            return Ok(None);
+        };
         Ok(manifest.restorable_to.map(|last| (manifest.taken_at, last)).filter(|(first, end)| first < end))
     }
 
@@ -186,23 +190,8 @@ impl<E: ElastiCache, S: Store, K, C> RedisDrills<E, S, K, C> {
             let says = "restore-database did not say from which recovery point it restored";
             Error::permanent("DrillsUnreadable", says)
         })?;
-        let key = manifest_key(&drill.resource, id)?;
-        let vault = &self.region(&drill.staging.region)?.vault;
-        let text = vault.read_whole(&key).await?.ok_or_else(|| {
-            Error::permanent(
-                "ManifestGone",
-                format!("{key} is not in the vault any more: there is nothing to compare with"),
-            )
-        })?;
-        Manifest::parse(&key, &text)
+        manifest::read(&self.region(&drill.staging.region)?.vault, &drill.resource, id).await
     }
-}
-
-fn manifest_key(resource: &ResourceId, id: &RecoveryPointId) -> Result<String> {
-    let parts = id.parts().ok_or_else(|| {
-        Error::permanent("DrillsUnreadable", format!("{id} is no name of a recovery point"))
-    })?;
-    Ok(format!("{}{MANIFEST}", point_prefix(resource, parts.slot, id)))
 }
 
 fn protected(caches: &[Cache], plans: &PlanDocument) -> Vec<(ResourceId, String)> {

@@ -185,13 +185,12 @@ where
 
     /// Has restore-database restore the set, and gives each member its drill. Asked again with the same id, it is the same restore.
     async fn ask(&mut self) -> Result<()> {
-        let answer = self.function.functions.invoke(&self.function.restore, &self.drill.payload()).await;
+        let answer = self.function.functions.invoke(&self.function.restore, &self.drill.payload()).await?;
         let answer = match answer {
-            Ok(Answer::Done(answer)) => answer,
-            Ok(Answer::Refused { code, message }) => {
+            Answer::Done(answer) => answer,
+            Answer::Refused { code, message } => {
                 return self.judge(failed(&code, message), Value::Null).await;
             }
-            Err(error) => return Err(error),
         };
         let Some(instant) = answer["set_instant"].as_str().and_then(|text| text.parse().ok()) else {
             let says = "restore-database did not say to which instant it restores the set".to_owned();

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use domain::{
-    Question, RecoveryPointId, Side,
+    Question, Side,
     drill::{To, history::Verdict},
 };
 use heartbeat::{Basis, Estimate, Judgement, Place};
@@ -19,14 +19,14 @@ use turso::{
     heartbeats::Table,
     sql::{self, One},
 };
-use vault::{MANIFEST, Manifest, Store, point_prefix};
+use vault::{Manifest, Store};
 
 use super::TursoDrills;
 use crate::{
     act::failed,
     drill::Drill,
     engine::{Checked, Turn},
-    measure,
+    manifest, measure,
 };
 
 /// How far the checks have come.
@@ -55,7 +55,10 @@ pub(super) async fn check<C: Connect, K: PlainSecrets, S: Store, D: Documents>(
 ) -> Result<Checked> {
     let mut progress: Progress = measure::progress(&drill.checks)?;
     let manifest = match &drill.choice.to {
-        To::Point(id) => Some(manifest(function, drill, id).await?),
+        To::Point(id) => {
+            let vault = function.vault_of(drill.choice.region);
+            Some(manifest::read(vault, &drill.resource, id).await?)
+        }
         To::Instant(_) => None,
     };
     let expected = match &manifest {
@@ -122,9 +125,8 @@ async fn of_neighbours<C, K, S: Store, D>(
     drill: &Drill,
 ) -> Result<Option<Expected>> {
     let Some([before, after]) = &drill.around else { return Ok(None) };
-    let gone = |error: Error| if error.code() == GONE { Ok(None) } else { Err(error) };
-    let before = manifest(function, drill, before).await.map(Some).or_else(gone)?;
-    let after = manifest(function, drill, after).await.map(Some).or_else(gone)?;
+    let before = manifest::find(&function.vault, &drill.resource, before).await?;
+    let after = manifest::find(&function.vault, &drill.resource, after).await?;
     let instant = drill.restored_state();
     let (Some(before), Some(after)) = (before, after) else { return Ok(None) };
     if before.taken_at > instant || after.taken_at < instant {
@@ -133,27 +135,6 @@ async fn of_neighbours<C, K, S: Store, D>(
     Expected::of_neighbours(&before.content, &after.content).map(Some).map_err(|why| {
         Error::permanent("ManifestUnreadable", format!("the manifests around {instant}: {why}"))
     })
-}
-
-/// The code of a manifest that is not there.
-const GONE: &str = "ManifestGone";
-
-/// What the vault says of a recovery point.
-async fn manifest<C, K, S: Store, D>(
-    function: &TursoDrills<C, K, S, D>,
-    drill: &Drill,
-    id: &RecoveryPointId,
-) -> Result<Manifest> {
-    let parts = id.parts().ok_or_else(|| {
-        Error::permanent("DrillsUnreadable", format!("{id} is no name of a recovery point"))
-    })?;
-    let key = format!("{}{MANIFEST}", point_prefix(&drill.resource, parts.slot, id));
-    let vault = function.vault_of(drill.choice.region);
-    let text = vault.read_whole(&key).await?.ok_or_else(|| {
-        let says = format!("{key} is not in the vault any more: there is nothing to compare with");
-        Error::permanent(GONE, says)
-    })?;
-    Manifest::parse(&key, &text)
 }
 
 fn expected(manifest: &Manifest) -> Result<Expected> {

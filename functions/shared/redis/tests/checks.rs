@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a failing test panics")]
 
 mod valkey;
+mod walk;
 
 use std::{cell::Cell, collections::BTreeMap, time::Duration};
 
@@ -15,6 +16,7 @@ use redis::{
 };
 use serde_json::json;
 use valkey::{Valkey, ask, credentials};
+use walk::{checked, plenty};
 
 fn inspected(dump: &[u8]) -> Report {
     let mut inspector = Inspector::with_length(dump.len() as u64);
@@ -31,18 +33,6 @@ fn expected(dumps: &[&[u8]]) -> Expected {
     let shards: Vec<_> = reports.iter().map(|report| shard("1.rdb", report)).collect();
     content.insert("shards".to_owned(), json!(shards));
     Expected::of_content(&content).unwrap()
-}
-
-fn plenty() -> Duration {
-    Duration::from_mins(10)
-}
-
-/// Everything at once.
-async fn checked<S: Servers>(servers: &S, server: &Server, expected: Option<&Expected>) -> Walk {
-    let mut walk = Walk::default();
-    check(servers, server, None, expected, &mut walk, Timestamp::now(), plenty).await.unwrap();
-    assert!(walk.is_over);
-    walk
 }
 
 /// Time for so many steps in each invocation, between which the walk is a document; what is lost is tried again.

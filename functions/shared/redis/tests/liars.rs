@@ -2,26 +2,15 @@
 
 #![expect(clippy::unwrap_used, reason = "a failing test panics")]
 
-use std::time::Duration;
+mod walk;
 
 use jiff::Timestamp;
 use reconcile::{Error, Kind};
 use redis::{
-    checks::{Expected, FaultKind, Remark, SAMPLE, Walk, check},
-    server::{FakeEntry, FakeServers, FakeValue, NOT_REACHED, Reply, Server, Servers},
+    checks::{FaultKind, Remark, SAMPLE, Walk, check},
+    server::{FakeEntry, FakeServers, FakeValue, NOT_REACHED, Reply, Server},
 };
-
-fn plenty() -> Duration {
-    Duration::from_mins(10)
-}
-
-/// Everything at once.
-async fn checked<S: Servers>(servers: &S, server: &Server, expected: Option<&Expected>) -> Walk {
-    let mut walk = Walk::default();
-    check(servers, server, None, expected, &mut walk, Timestamp::now(), plenty).await.unwrap();
-    assert!(walk.is_over);
-    walk
-}
+use walk::{checked, plenty};
 
 const ONE: &str = "one";
 
