@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use domain::{RecoveryPointId, ResourceId, drill};
+use domain::{RecoveryPointId, ResourceId};
 use futures::{StreamExt, stream};
 use jiff::{Timestamp, civil::Date};
 use reconcile::{EntryKey, Ledger, Result};
@@ -47,36 +47,6 @@ pub struct Known {
     pub has_failed: bool,
     /// A later look found it damaged.
     pub is_unverified: bool,
-}
-
-/// The parts of an entry's key.
-struct Key<'k> {
-    resource: ResourceId,
-    subject: &'k str,
-    kind: &'k str,
-}
-
-impl<'k> Key<'k> {
-    fn read(key: &'k EntryKey) -> Option<Self> {
-        let (_, rest) = key.as_str().split_once('/')?;
-        let mut parts = rest.rsplitn(4, '/');
-        let (kind, _region, subject) = (parts.next()?, parts.next()?, parts.next()?);
-        let resource = ResourceId::try_from(parts.next()?.to_owned()).ok()?;
-        Some(Self { resource, subject, kind })
-    }
-
-    /// Whether it is of that kind, with or without an error's code.
-    fn is(&self, kind: &str) -> bool {
-        self.kind.strip_prefix(kind).is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
-    }
-}
-
-impl Key<'_> {
-    /// Whether restore-database wrote it because run-drill asked: nothing else may be called so.
-    fn is_of_a_drill(&self) -> bool {
-        let restored = self.subject.strip_prefix("restore-");
-        restored.is_some_and(|name| name.starts_with(drill::PREFIX))
-    }
 }
 
 impl Recorded {
@@ -132,8 +102,9 @@ struct Sorted {
 
 impl Sorted {
     fn file(&mut self, key: EntryKey, points: &mut BTreeMap<(ResourceId, RecoveryPointId), Known>) {
-        let Some(parts) = Key::read(&key) else { return };
-        let ends = ["restore-completed", "restore-failed", "drill-passed", "drill-failed"];
+        let Some(parts) = key.filed() else { return };
+        let ends =
+            ["restore-completed", "restore-failed", "restore-measured", "drill-passed", "drill-failed"];
         if ends.iter().any(|kind| parts.is(kind)) {
             // The restore within a drill is the drill's.
             if !parts.is_of_a_drill() {

@@ -14,6 +14,7 @@ use crate::{
     engine::{Checked, Engine, Made, Turn},
     measure,
     record::Kept,
+    restored,
     set::{self, SetAction},
 };
 
@@ -45,6 +46,11 @@ pub enum Action {
     Reap {
         /// What.
         made: Made,
+    },
+    /// Read what a person's restore lost.
+    Measure {
+        /// Where the ledger says that it is over.
+        key: EntryKey,
     },
     /// What is done with the drills of recovery sets.
     Set(SetAction),
@@ -87,6 +93,7 @@ impl reconcile::Action for Action {
             Self::Step { .. } => "go-on",
             Self::Remember { .. } => "remember",
             Self::Reap { .. } => "reap",
+            Self::Measure { .. } => "measure-restore",
             Self::Set(action) => action.name(),
         }
     }
@@ -133,6 +140,7 @@ where
             kept.as_ref().clone().save(&function.journal.documents).await?;
             Ok(Done::default())
         }
+        Action::Measure { key } => restored::act(function, key, now).await,
         Action::Set(action) => set::act(function, action, now).await,
         Action::Reap { made } => {
             function.engines.tear_down(made).await?;

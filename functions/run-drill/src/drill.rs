@@ -8,6 +8,7 @@ use domain::{
         history::{Loss, Past, Phases, Promised, Verdict},
     },
 };
+use heartbeat::{Question, Rhythm};
 use jiff::{SignedDuration, Timestamp, civil::Date, tz::TimeZone};
 use reconcile::{Entry, Outcome};
 use serde::{Deserialize, Serialize};
@@ -212,6 +213,17 @@ impl Drill {
     /// Up to when what is missing counts as lost: the wanted instant; of a recovery point, when the restore was asked for.
     pub(crate) fn until(&self) -> Timestamp {
         self.wanted().unwrap_or(self.asked_at)
+    }
+
+    /// What is asked of the heartbeats in what was restored.
+    pub(crate) fn question(&self) -> Question<'_> {
+        Question {
+            resource: &self.resource,
+            restored_to: self.wanted(),
+            // Of a set the instant is chosen after its drill was begun.
+            asked_at: self.asked_at.max(self.until()),
+            rhythm: Rhythm::default(),
+        }
     }
 
     /// Of when the restored state is, as far as restore-database or its name says.

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use tokio::time::Instant;
 
-use crate::drill::Drill;
+use crate::{drill::Drill, measure::Beats, restored::Restored};
 
 /// The drills of one engine.
 pub trait Engine {
@@ -35,6 +35,9 @@ pub trait Engine {
 
     /// What that question is answered by what was restored: a whole number. An error is as with [`Engine::check`].
     fn number(&self, drill: &Drill, side: &Side) -> impl Future<Output = Result<i128>>;
+
+    /// The heartbeats in what a person's restore made; `None` if there are none.
+    fn heartbeats(&self, restored: &Restored) -> impl Future<Output = Result<Option<Beats>>>;
 
     /// Has that deleted, if its tags, looked at once more, are a drill's. What is gone already is no error; what is busy is one that may pass.
     fn tear_down(&self, made: &Made) -> impl Future<Output = Result<()>>;
@@ -238,6 +241,10 @@ impl<E: Engine> Engine for Option<E> {
         configured(self.as_ref(), drill.resource.engine)?.number(drill, side).await
     }
 
+    async fn heartbeats(&self, restored: &Restored) -> Result<Option<Beats>> {
+        configured(self.as_ref(), restored.resource.engine)?.heartbeats(restored).await
+    }
+
     async fn tear_down(&self, made: &Made) -> Result<()> {
         configured(self.as_ref(), made.resource.engine)?.tear_down(made).await
     }
@@ -291,6 +298,14 @@ impl<R: Engine, E: Engine, T: Engine> Engines<R, E, T> {
             Kind::Redis => Box::pin(self.redis.number(drill, side)).await,
             Kind::Turso => Box::pin(self.turso.number(drill, side)).await,
             Kind::Rds | Kind::Tidemark => Box::pin(self.rds.number(drill, side)).await,
+        }
+    }
+
+    pub(crate) async fn heartbeats(&self, restored: &Restored) -> Result<Option<Beats>> {
+        match restored.resource.engine {
+            Kind::Redis => Box::pin(self.redis.heartbeats(restored)).await,
+            Kind::Turso => Box::pin(self.turso.heartbeats(restored)).await,
+            Kind::Rds | Kind::Tidemark => Box::pin(self.rds.heartbeats(restored)).await,
         }
     }
 

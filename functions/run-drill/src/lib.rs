@@ -18,6 +18,7 @@ mod price;
 mod rds;
 mod record;
 mod redis;
+mod restored;
 mod set;
 #[cfg(test)]
 mod tests;

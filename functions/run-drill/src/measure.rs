@@ -3,13 +3,11 @@
 use std::fmt::Display;
 
 use domain::{Side, drill::history::Loss};
-use heartbeat::{Judgement, Keys, Question, Rhythm, Row, Unmeasured, judge};
+use heartbeat::{Judgement, Keys, Question, Row, Unmeasured, judge};
 use reconcile::{Error, Result};
 use secrets::PlainSecrets;
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
-
-use crate::drill::Drill;
 
 /// How many heartbeats are read, and how many doubts about them stay in the evidence.
 pub(crate) const HEARTBEATS: u32 = 4 * heartbeat::KEEP;
@@ -107,27 +105,36 @@ pub(crate) fn no_number(side: &Side, why: &str) -> Error {
     Error::permanent("AssertionsInvalid", format!("{}: {why}", side.resource))
 }
 
+/// Without keys nobody can tell a heartbeat from what somebody made up.
+pub(crate) fn has_keys(secret: Option<&String>) -> Result<()> {
+    secret.map(|_| ()).ok_or_else(|| {
+        let says = "no secret with keys is named to verify heartbeats by (parameter HeartbeatSecret)";
+        Error::misconfigured("HeartbeatKeysNotSet", says)
+    })
+}
+
 /// The keys that sign heartbeats.
 pub(crate) async fn keys(secrets: &impl PlainSecrets, secret: &str) -> Result<Keys> {
     Keys::parse(&secrets.text(secret).await?)
         .map_err(|error| Error::misconfigured("HeartbeatKeysInvalid", format!("secret {secret}: {error}")))
 }
 
-/// What heartbeats tell of a drill, with no more doubts than a document should hold.
-pub(crate) fn judgement(rows: &[Row], drill: &Drill, keys: &Keys) -> Judgement {
-    let question = Question {
-        resource: &drill.resource,
-        restored_to: drill.wanted(),
-        // Of a set the instant is chosen after its drill was begun.
-        asked_at: drill.asked_at.max(drill.until()),
-        rhythm: Rhythm::default(),
-    };
-    let mut judgement = judge(rows, question, keys);
-    judgement.gaps.truncate(DOUBTS);
-    judgement.pauses.truncate(DOUBTS);
-    judgement.begun_anew.truncate(DOUBTS);
-    judgement.bad.truncate(DOUBTS);
-    judgement
+/// The heartbeats that were read, and what they are verified by.
+pub struct Beats {
+    pub(crate) rows: Vec<Row>,
+    pub(crate) keys: Keys,
+}
+
+impl Beats {
+    /// What they tell, with no more doubts than a document should hold.
+    pub(crate) fn judge(&self, question: Question<'_>) -> Judgement {
+        let mut judgement = judge(&self.rows, question, &self.keys);
+        judgement.gaps.truncate(DOUBTS);
+        judgement.pauses.truncate(DOUBTS);
+        judgement.begun_anew.truncate(DOUBTS);
+        judgement.bad.truncate(DOUBTS);
+        judgement
+    }
 }
 
 /// What heartbeats tell against a restored database.

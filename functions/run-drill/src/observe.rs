@@ -17,6 +17,7 @@ use crate::{
     Ask, budget,
     engine::{Engine, Engines, Looked, Stored, Subject},
     record::Kept,
+    restored,
     set::{self, KeptSet, SetCandidate, SetDrill},
 };
 
@@ -89,7 +90,7 @@ pub struct Observed {
     pub(crate) looked: BTreeMap<Kind, Result<Looked>>,
     /// What is remembered, of everything that is protected or was ever drilled.
     pub(crate) records: BTreeMap<ResourceId, Result<Option<Kept>>>,
-    /// What the ledger has of the days of drills under way.
+    /// What the ledger has of the days of drills under way, and of those whose restores may still be measured.
     pub(crate) recorded: Result<BTreeSet<EntryKey>>,
     /// What could be begun, in this order.
     pub(crate) candidates: Vec<Candidate>,
@@ -139,10 +140,10 @@ where
     );
     let looked = BTreeMap::from([(Kind::Rds, rds), (Kind::Redis, redis), (Kind::Turso, turso)]);
     let records = records(&journal.documents, &looked).await?;
-    let days: BTreeSet<_> = kept(&records)
-        .filter_map(|kept| kept.record.under_way.as_ref())
-        .flat_map(crate::drill::Drill::days)
-        .collect();
+    let under_way = kept(&records).filter_map(|kept| kept.record.under_way.as_ref());
+    let of_drills = under_way.flat_map(crate::drill::Drill::days);
+    let of_restores = restored::days(&known, now).filter(|_| ask == Ask::Tick);
+    let days: BTreeSet<_> = of_drills.chain(of_restores).collect();
     let recorded = if days.is_empty() { Ok(BTreeSet::new()) } else { journal.ledger.keys(&days).await };
     let sets = sets(&journal.documents, &known).await?;
     let mut observed = Observed {

@@ -22,7 +22,7 @@ use crate::{
     findings,
     observe::{Candidate, Observed, again, kept},
     record::{Kept, Wanted},
-    set,
+    restored, set,
 };
 
 /// How long after a drill what it made is reaped, whatever its record says: the time that its own steps get.
@@ -45,6 +45,7 @@ pub(crate) fn plan(observed: &Observed, now: Timestamp) -> Result<Plan<Action>> 
             what_is_unknown(observed, &mut plan);
             under_way(observed, now, &mut plan);
             leaks(observed, now, &mut plan);
+            restored::plan(observed, now, &mut plan);
             first_seen(observed, now, &mut plan);
             let begun = set::plan(observed, now, &mut plan);
             begin_due(observed, now, &begun, &mut plan);
@@ -104,17 +105,15 @@ fn sight(observed: &Observed, drill: &Drill, now: Timestamp) -> Sight {
 
 /// How the restore ended, if the ledger knows.
 fn end(recorded: &BTreeSet<EntryKey>, drill: &Drill, restore_id: &str) -> Option<End> {
-    let of_restore = |key: &&EntryKey| {
-        let mut parts = key.as_str().rsplitn(3, '/').skip(2);
-        let day = key.as_str().split('/').next().unwrap_or_default();
-        parts.next() == Some(format!("{day}/{}/{restore_id}", drill.resource).as_str())
-    };
-    let own: Vec<&EntryKey> = recorded.iter().filter(of_restore).collect();
     let of_kind = |kind: &str| {
-        own.iter().find(|key| key.as_str().rsplit('/').next().is_some_and(|last| last.starts_with(kind)))
+        let is_it = |key: &&EntryKey| {
+            key.filed().is_some_and(|filed| {
+                filed.resource == drill.resource && filed.subject == restore_id && filed.is(kind)
+            })
+        };
+        recorded.iter().find(is_it).cloned()
     };
-    let failed = of_kind("restore-failed").map(|key| End::Failed((*key).clone()));
-    failed.or_else(|| of_kind("restore-completed").map(|key| End::Completed((*key).clone())))
+    of_kind("restore-failed").map(End::Failed).or_else(|| of_kind("restore-completed").map(End::Completed))
 }
 
 /// What no drill under way made, and what has outlived its drill, whatever that's record says. What another deployment's drill made is that

@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use domain::{Question, Side, tag};
-use heartbeat::{Judgement, Row};
+use heartbeat::{
+    Row,
+    postgres::{IS_THERE, read_json},
+};
 use postgres::{
     Server,
     checks::{
@@ -24,7 +27,8 @@ use super::{
 use crate::{
     drill::Drill,
     engine::{Checked, Turn},
-    measure,
+    measure::{self, Beats},
+    restored::Restored,
 };
 
 /// How long a small question may take.
@@ -83,7 +87,8 @@ pub(super) async fn check<R: Rds, S: Secrets + PlainSecrets, P: Checks>(
         if !database.is_heartbeat_sought {
             database.is_heartbeat_sought = true;
             if progress.heartbeats.is_none() {
-                progress.heartbeats = heartbeats(function, &session, drill).await?;
+                progress.heartbeats =
+                    heartbeats(function, &session).await?.map(|beats| beats.judge(drill.question()));
                 let sought = if function.heartbeat_secret.is_some() {
                     measure::READ
                 } else {
@@ -183,24 +188,38 @@ async fn source<R: Rds, S: Secrets, P: Checks>(
     session.catalog().await.map_err(|fault| fault.into_error("read the source's catalog"))
 }
 
+/// The heartbeats in what a person's restore made: of the first database that has any.
+pub(super) async fn of_restored<R: Rds, S: Secrets + PlainSecrets, P: Checks>(
+    function: &RdsDrills<R, S, P>,
+    restored: &Restored,
+) -> Result<Option<Beats>> {
+    measure::has_keys(function.heartbeat_secret.as_ref())?;
+    let instance = function.region(&restored.region)?.instance(&restored.name).await?;
+    let instance = instance.ok_or_else(|| restored.gone())?;
+    restored.made(instance.tags.get(tag::RESTORE))?;
+    let (server, credentials) = reach(function, &instance).await?;
+    let session = function.postgres.open(&server, &credentials).await?;
+    let names = session.databases().await.map_err(|fault| fault.into_error("list its databases"))?;
+    for database in names {
+        let at = Server { database, ..server.clone() };
+        let session = function.postgres.open(&at, &credentials).await?;
+        if let Some(beats) = heartbeats(function, &session).await? {
+            return Ok(Some(beats));
+        }
+    }
+    Ok(None)
+}
+
 /// The heartbeats in that database; `None` if it has none, or nobody can verify them.
 async fn heartbeats<R, S: PlainSecrets, P>(
     function: &RdsDrills<R, S, P>,
     session: &impl Session,
-    drill: &Drill,
-) -> Result<Option<Judgement>> {
+) -> Result<Option<Beats>> {
     let Some(secret) = &function.heartbeat_secret else { return Ok(None) };
-    let there = "SELECT to_regclass('tidemark.tidemark_heartbeat') IS NOT NULL";
-    if text(session, there).await?.as_deref() != Some("t") {
+    if text(session, IS_THERE).await?.as_deref() != Some("t") {
         return Ok(None);
     }
-    let read = format!(
-        "SELECT coalesce(json_agg(row), '[]')::text FROM (SELECT json_build_array(number::text, follows::text, at_ms::text, \
-         left(resource, 600), left(key_id, 40), left(signature, 200)) AS row FROM tidemark.tidemark_heartbeat ORDER BY \
-         tidemark_heartbeat.number DESC LIMIT {}) AS newest",
-        measure::HEARTBEATS
-    );
-    let rows = text(session, &read).await?.unwrap_or_default();
+    let rows = text(session, &read_json(measure::HEARTBEATS)).await?.unwrap_or_default();
     let rows: Vec<[String; 6]> = serde_json::from_str(&rows).map_err(|_| {
         Error::permanent(
             "HeartbeatsUnreadable",
@@ -209,7 +228,7 @@ async fn heartbeats<R, S: PlainSecrets, P>(
     })?;
     let rows: Vec<Row> = rows.into_iter().map(Row::of_fields).collect();
     let keys = measure::keys(&function.secrets, secret).await?;
-    Ok(Some(measure::judgement(&rows, drill, &keys)))
+    Ok(Some(Beats { rows, keys }))
 }
 
 async fn text(session: &impl Session, sql: &str) -> Result<Option<String>> {

@@ -15,7 +15,9 @@ use serde_json::{Map, json};
 use crate::{
     drill::Drill,
     engine::{Checked, Engine, Looked, Made, Staging, Stored, Subject, Turn, is_a_drills},
+    measure::Beats,
     price,
+    restored::Restored,
 };
 
 /// RDS, with the outside systems that its drills see.
@@ -98,6 +100,10 @@ impl<R: Rds + Teardown, S: Secrets + PlainSecrets, P: Checks> Engine for RdsDril
 
     async fn number(&self, drill: &Drill, side: &Side) -> Result<i128> {
         check::number(self, drill, side).await
+    }
+
+    async fn heartbeats(&self, restored: &Restored) -> Result<Option<Beats>> {
+        check::of_restored(self, restored).await
     }
 
     async fn tear_down(&self, made: &Made) -> Result<()> {

@@ -26,7 +26,8 @@ use crate::{
     act::failed,
     drill::Drill,
     engine::{Checked, Turn},
-    measure,
+    measure::{self, Beats},
+    restored::Restored,
 };
 
 /// How far the checks have come.
@@ -58,9 +59,9 @@ where
     let cache = restored(&function.region(&drill.staging.region)?.caches, drill).await?;
     let (server, credentials) = reach(&function.secrets, &cache).await?;
     if progress.sought.is_none() {
-        match heartbeats(function, drill, &server, credentials.as_ref()).await {
-            Ok(judgement) => {
-                progress.heartbeats = judgement;
+        match heartbeats(function, &server, credentials.as_ref()).await {
+            Ok(beats) => {
+                progress.heartbeats = beats.map(|beats| beats.judge(drill.question()));
                 progress.sought = Some(measure::READ.to_owned());
             }
             Err(error) if error.kind() == Kind::Retryable => return Err(error),
@@ -114,13 +115,32 @@ pub(super) async fn number<E: ElastiCache, S: Store, K: Secrets, C: Servers>(
 const SMALL: Duration = Duration::from_mins(2);
 
 async fn restored(caches: &impl ElastiCache, drill: &Drill) -> Result<Cache> {
+    find(caches, &drill.name).await?.ok_or_else(|| {
+        let says = format!("cache {} is gone, and nobody has checked it to the end", drill.name);
+        Error::permanent("RestoredGone", says)
+    })
+}
+
+async fn find(caches: &impl ElastiCache, name: &str) -> Result<Option<Cache>> {
     for kind in KINDS {
-        if let Some(cache) = caches.cache(kind, &drill.name).await? {
-            return Ok(cache);
+        if let Some(cache) = caches.cache(kind, name).await? {
+            return Ok(Some(cache));
         }
     }
-    let says = format!("cache {} is gone, and nobody has checked it to the end", drill.name);
-    Err(Error::permanent("RestoredGone", says))
+    Ok(None)
+}
+
+/// The heartbeats in what a person's restore made.
+pub(super) async fn of_restored<E: ElastiCache, S: Store, K: Secrets + PlainSecrets, C: Servers>(
+    function: &RedisDrills<E, S, K, C>,
+    restored: &Restored,
+) -> Result<Option<Beats>> {
+    measure::has_keys(function.heartbeat_secret.as_ref())?;
+    let cache = find(&function.region(&restored.region)?.caches, &restored.name).await?;
+    let cache = cache.ok_or_else(|| restored.gone())?;
+    restored.made(cache.tags.get(tag::RESTORE))?;
+    let (server, credentials) = reach(&function.secrets, &cache).await?;
+    heartbeats(function, &server, credentials.as_ref()).await
 }
 
 /// Where it answers, and to whom. A cache that asks for no password is asked without.
@@ -146,10 +166,9 @@ async fn reach(secrets: &impl Secrets, cache: &Cache) -> Result<(Server, Option<
 
 async fn heartbeats<E, S, K: PlainSecrets, C: Servers>(
     function: &RedisDrills<E, S, K, C>,
-    drill: &Drill,
     server: &Server,
     credentials: Option<&Credentials>,
-) -> Result<Option<Judgement>> {
+) -> Result<Option<Beats>> {
     let Some(secret) = &function.heartbeat_secret else { return Ok(None) };
     let keys = measure::keys(&function.secrets, secret).await?;
     // A server that knows no users takes whoever comes.
@@ -157,7 +176,7 @@ async fn heartbeats<E, S, K: PlainSecrets, C: Servers>(
     let credentials = credentials.cloned().unwrap_or_else(nobody);
     let mut stream = Stream::open(&function.servers, server, credentials).await?;
     let rows = stream.read(measure::HEARTBEATS).await?;
-    Ok((!rows.is_empty()).then(|| measure::judgement(&rows, drill, &keys)))
+    Ok((!rows.is_empty()).then_some(Beats { rows, keys }))
 }
 
 fn over(

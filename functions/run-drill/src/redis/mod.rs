@@ -22,7 +22,10 @@ use vault::{Manifest, Store};
 use crate::{
     drill::Drill,
     engine::{Checked, Engine, Looked, Made, Staging, Stored, Subject, Turn, is_a_drills},
-    manifest, measure, price,
+    manifest,
+    measure::{self, Beats},
+    price,
+    restored::Restored,
 };
 
 /// Redis and Valkey, with the outside systems that their drills see.
@@ -142,6 +145,10 @@ where
             return Err(measure::no_number(side, "of an append-only directory there is no server to ask"));
         }
         check::number(self, drill, side).await
+    }
+
+    async fn heartbeats(&self, restored: &Restored) -> Result<Option<Beats>> {
+        check::of_restored(self, restored).await
     }
 
     async fn tear_down(&self, made: &Made) -> Result<()> {

@@ -4,6 +4,7 @@
 mod engines;
 mod failures;
 mod leaks;
+mod restored;
 mod rhythm;
 mod sets;
 
@@ -87,6 +88,7 @@ struct World {
     no_plans: bool,
     limits: Limits,
     staging: Option<Network>,
+    heartbeat_secret: Option<String>,
     now: Timestamp,
 }
 
@@ -125,6 +127,7 @@ impl World {
                 subnet_group: "staging".to_owned(),
                 security_groups: vec!["sg-staging".to_owned()],
             }),
+            heartbeat_secret: None,
             now: at("2026-11-22T10:00:00Z"),
         };
         world.account.set_now(world.now);
@@ -170,7 +173,7 @@ impl World {
             recovery_staging: self.staging.clone(),
             secrets: FakeSecrets,
             postgres: self.server.clone(),
-            heartbeat_secret: None,
+            heartbeat_secret: self.heartbeat_secret.clone(),
         };
         RunDrill {
             engines: Engines { rds, redis: None, turso: None },

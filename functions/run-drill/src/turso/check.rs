@@ -26,7 +26,9 @@ use crate::{
     act::failed,
     drill::Drill,
     engine::{Checked, Turn},
-    manifest, measure,
+    manifest,
+    measure::{self, Beats},
+    restored::Restored,
 };
 
 /// How far the checks have come.
@@ -66,11 +68,11 @@ pub(super) async fn check<C: Connect, K: PlainSecrets, S: Store, D: Documents>(
         None => of_neighbours(function, drill).await?,
     };
     let (turso, _) = function.reach().await?;
-    let session = function.session(drill, &restored(&turso, drill).await?).await?;
+    let session = function.session(&drill.resource, &restored(&turso, drill).await?).await?;
     if progress.sought.is_none() {
-        match heartbeats(function, &turso, &session, drill).await {
-            Ok(judgement) => {
-                progress.heartbeats = judgement;
+        match heartbeats(function, &turso, &session).await {
+            Ok(beats) => {
+                progress.heartbeats = beats.map(|beats| beats.judge(drill.question()));
                 progress.sought = Some(measure::READ.to_owned());
             }
             Err(error) if error.kind() == Kind::Retryable => return Err(error),
@@ -150,12 +152,25 @@ async fn restored(turso: &impl Turso, drill: &Drill) -> Result<Database> {
     })
 }
 
+/// The heartbeats in what a person's restore made.
+pub(super) async fn of_restored<C: Connect, K: PlainSecrets, S, D: Documents>(
+    function: &TursoDrills<C, K, S, D>,
+    restored: &Restored,
+) -> Result<Option<Beats>> {
+    measure::has_keys(function.heartbeat_secret.as_ref())?;
+    let (turso, _) = function.reach().await?;
+    let there = turso.database(&restored.name).await?;
+    let is_it = |there: &Database| restored.database_id.as_ref().is_none_or(|id| *id == there.id);
+    let there = there.filter(is_it).ok_or_else(|| restored.gone())?;
+    let session = function.session(&restored.resource, &there).await?;
+    heartbeats(function, &turso, &session).await
+}
+
 async fn heartbeats<C: Connect, K: PlainSecrets, S, D: Documents>(
     function: &TursoDrills<C, K, S, D>,
     turso: &C::Turso,
     session: &Session,
-    drill: &Drill,
-) -> Result<Option<Judgement>> {
+) -> Result<Option<Beats>> {
     let Some(secret) = &function.heartbeat_secret else { return Ok(None) };
     let there = "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = 'tidemark_heartbeat'";
     if sql::one(turso, session, there).await?.first.as_deref() != Some("1") {
@@ -164,7 +179,7 @@ async fn heartbeats<C: Connect, K: PlainSecrets, S, D: Documents>(
     let keys = measure::keys(&function.secrets, secret).await?;
     let (own, _) = function.reach().await?;
     let rows = Table::new(own, session.clone()).read(measure::HEARTBEATS).await?;
-    Ok(Some(measure::judgement(&rows, drill, &keys)))
+    Ok(Some(Beats { rows, keys }))
 }
 
 async fn assert(turso: &impl Turso, session: &Session, assertion: &Assertion) -> Result<Asserted> {
@@ -206,7 +221,7 @@ pub(super) async fn number<C: Connect, K: PlainSecrets, S: Store, D: Documents>(
         return Err(measure::no_number(side, "a command is no SQL"));
     };
     let (turso, _) = function.reach().await?;
-    let session = function.session(drill, &restored(&turso, drill).await?).await?;
+    let session = function.session(&drill.resource, &restored(&turso, drill).await?).await?;
     let asked = timeout(SMALL, sql::one(&turso, &session, text)).await;
     let one = asked.map_err(|_| measure::no_number(side, "there was no answer within two minutes"))??;
     let first = one.first.filter(|_| one.rows == 1);

@@ -18,6 +18,8 @@ use vault::Store;
 use crate::{
     drill::Drill,
     engine::{Checked, Engine, Looked, Made, Staging, Stored, Subject, Turn},
+    measure::Beats,
+    restored::Restored,
 };
 
 /// Turso, with the outside systems that its drills see.
@@ -121,6 +123,10 @@ impl<C: Connect, K: PlainSecrets, S: Store, D: Documents> Engine for TursoDrills
         check::number(self, drill, side).await
     }
 
+    async fn heartbeats(&self, restored: &Restored) -> Result<Option<Beats>> {
+        check::of_restored(self, restored).await
+    }
+
     /// What bears a drill's name and its order knows by its id.
     async fn tear_down(&self, made: &Made) -> Result<()> {
         let (turso, _) = self.reach().await?;
@@ -185,11 +191,11 @@ impl<C: Connect, K: PlainSecrets, S, D: Documents> TursoDrills<C, K, S, D> {
     }
 
     /// The way to what was restored. One that is encrypted has its source's key, unless the secret names one for it.
-    async fn session(&self, drill: &Drill, restored: &Database) -> Result<Session> {
+    async fn session(&self, source: &ResourceId, restored: &Database) -> Result<Session> {
         let (turso, keys) = self.reach().await?;
         let token = turso.token(&restored.name, Access::ReadOnly, TOKEN_LIFETIME).await?;
         let own = keys.encryption_keys.get(&restored.name);
-        let encryption_key = own.or_else(|| keys.encryption_keys.get(&drill.resource.name)).cloned();
+        let encryption_key = own.or_else(|| keys.encryption_keys.get(&source.name)).cloned();
         Ok(Session { hostname: restored.hostname.clone(), token, encryption_key })
     }
 }

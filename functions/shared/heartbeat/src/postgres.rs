@@ -51,3 +51,16 @@ pub const READ: &str = "\
 SELECT number::text, follows::text, at_ms::text, resource, key_id, signature
 FROM tidemark.tidemark_heartbeat
 ORDER BY tidemark_heartbeat.number DESC LIMIT $1::text::bigint";
+
+/// Whether there is such a table: one row, `t` or `f` as text.
+pub const IS_THERE: &str = "SELECT to_regclass('tidemark.tidemark_heartbeat') IS NOT NULL";
+
+/// The newest `limit` rows as one JSON text, a list of lists, for those who take one row with one value. What somebody put there
+/// may be long, and is cut.
+pub fn read_json(limit: u32) -> String {
+    format!(
+        "SELECT coalesce(json_agg(row), '[]')::text FROM (SELECT json_build_array(number::text, follows::text, at_ms::text, \
+         left(resource, 600), left(key_id, 40), left(signature, 200)) AS row FROM tidemark.tidemark_heartbeat ORDER BY \
+         tidemark_heartbeat.number DESC LIMIT {limit}) AS newest"
+    )
+}

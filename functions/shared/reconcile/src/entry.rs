@@ -1,6 +1,6 @@
 use std::{collections::BTreeSet, fmt, future::Future};
 
-use domain::ResourceId;
+use domain::{ResourceId, drill};
 use jiff::{Timestamp, civil::Date};
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -58,6 +58,47 @@ impl EntryKey {
     /// The key as text.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// What it says; `None` of a key that no entry has.
+    pub fn filed(&self) -> Option<Filed<'_>> {
+        let (day, rest) = self.0.split_once('/')?;
+        let mut parts = rest.rsplitn(4, '/');
+        let (kind, region, subject) = (parts.next()?, parts.next()?, parts.next()?);
+        let resource = ResourceId::try_from(parts.next()?.to_owned()).ok()?;
+        Some(Filed { day: day.parse().ok()?, resource, subject, region, kind })
+    }
+}
+
+/// What the key of an entry says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Filed<'k> {
+    /// The day under which it is filed.
+    pub day: Date,
+    /// What it is about.
+    pub resource: ResourceId,
+    /// The recovery point, restore or drill that it is about.
+    pub subject: &'k str,
+    /// Where that was.
+    pub region: &'k str,
+    kind: &'k str,
+}
+
+impl Filed<'_> {
+    /// Whether it is of that kind, with or without an error's code.
+    pub fn is(&self, kind: &str) -> bool {
+        self.kind.strip_prefix(kind).is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
+    }
+
+    /// The error's code, if it is of that kind and did not go well.
+    pub fn failure(&self, kind: &str) -> Option<&str> {
+        self.kind.strip_prefix(kind)?.strip_prefix('-')
+    }
+
+    /// Whether restore-database wrote it because run-drill asked: nothing else may be called so.
+    pub fn is_of_a_drill(&self) -> bool {
+        let restored = self.subject.strip_prefix("restore-");
+        restored.is_some_and(|name| name.starts_with(drill::PREFIX))
     }
 }
 

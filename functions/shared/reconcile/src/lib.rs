@@ -40,7 +40,7 @@ pub use aws_config::SdkConfig;
 pub use board::{FINDINGS, board_name, parse_findings};
 pub use clock::{Budget, Deadline};
 pub use documents::{Document, Documents};
-pub use entry::{Entry, EntryKey, Facts, Journal, Ledger, Outcome};
+pub use entry::{Entry, EntryKey, Facts, Filed, Journal, Ledger, Outcome};
 pub use error::{Error, Kind, Result};
 pub use jiff::Timestamp;
 pub use metrics::{Metric, Unit};

@@ -142,6 +142,12 @@ pub fn number(value: i64) -> Answer {
     Answer { columns: 1, rows: 1, first: Some(cell) }
 }
 
+/// The answer of a statement with one text.
+pub fn text(value: impl Into<String>) -> Answer {
+    let cell = Cell { kind: CellKind::Text, text: Some(value.into()) };
+    Answer { columns: 1, rows: 1, first: Some(cell) }
+}
+
 /// A connection to one of its databases.
 #[derive(Clone, Debug)]
 pub struct FakeSession {
