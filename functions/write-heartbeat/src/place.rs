@@ -113,7 +113,7 @@ async fn attempt<W: Systems>(
         }
         Way::Redis(server) => {
             let Login { credentials, .. } = login(&beat.secret, secret)?;
-            let mut stream = Stream::open(&function.servers, server, credentials).await?;
+            let mut stream = Stream::open(&function.servers, server, Some(credentials)).await?;
             mark(&mut stream, documents, beat, found, now).await
         }
         Way::Turso => {

@@ -86,6 +86,19 @@ async fn found(estate: &Estate<'_>, resource: &str, kind: &str) -> Result<Value>
     .await
 }
 
+/// Has that restored, as a person does, and lets run-drill measure what was lost; what the ledger says of it.
+async fn lost(estate: &Estate<'_>, request: &Value) -> Result<Value> {
+    let answer = estate.ask_restore(request).await?;
+    let restore = answer["restore_id"].as_str().context("no id")?;
+    estate.follow_restore(restore).await?;
+    poll(&format!("what {restore} lost"), async || {
+        estate.cloud.fire_schedule("run-drill-tick").await?;
+        let mut entries = estate.cloud.ledger().await?.into_iter();
+        Ok(entries.find(|entry| entry["subject"] == restore && entry["kind"] == "restore-measured"))
+    })
+    .await
+}
+
 fn question(resource: &ResourceId, restored_to: Option<Timestamp>) -> Question<'_> {
     Question { resource, restored_to, asked_at: Timestamp::now(), rhythm: Rhythm::default() }
 }
@@ -110,9 +123,7 @@ async fn what_a_restore_to_a_second_lost_is_measured() -> Result<()> {
 
     estate.wait_restorable("beaten", to).await?;
     let asked = Timestamp::now();
-    let answer =
-        estate.ask_restore(&json!({"resource": "beaten", "to": to, "as": "beaten-restored"})).await?;
-    estate.follow_restore(answer["restore_id"].as_str().context("no id")?).await?;
+    let entry = lost(&estate, &json!({"resource": "beaten", "to": to, "as": "beaten-restored"})).await?;
     let restored = estate.heartbeats("beaten-restored", &credentials).await?;
     assert_eq!(restored, before, "those from after that second are not there");
     let (resource, keys) = (ResourceId::rds("beaten"), heartbeat_keys()?);
@@ -122,6 +133,10 @@ async fn what_a_restore_to_a_second_lost_is_measured() -> Result<()> {
     let newest: i64 = before[0].at_ms.parse()?;
     assert_eq!(i64::try_from(loss.at_most_ms)?, to.as_millisecond() - newest);
     assert_eq!(loss.at_least_ms, 0, "the next one was not due yet");
+    // As run-drill found by itself.
+    assert_eq!((&entry["outcome"], &entry["restored_as"]), (&json!("completed"), &json!("beaten-restored")));
+    assert_eq!(entry["evidence"]["loss"]["at_most_ms"], loss.at_most_ms, "{entry}");
+    assert_eq!(entry["loss"]["is_measured"], true, "{entry}");
     show(&format!("heartbeats: the restore to {to} lost {} ms at most", loss.at_most_ms));
 
     // Somebody changes one of what was restored.
@@ -200,7 +215,7 @@ async fn a_cache_gets_them_from_a_user_who_may_do_nothing_else() -> Result<()> {
     let (servers, server) = (TlsServers::new(None), endpoint(&estate, "pulse").await?);
     let credentials = writer("tidemark-heartbeat");
     let rows = async || {
-        let mut stream = Stream::open(&servers, &server, credentials.clone()).await?;
+        let mut stream = Stream::open(&servers, &server, Some(credentials.clone())).await?;
         Ok(stream.read(KEEP).await?)
     };
     let rows = beat_until(&estate, 3, rows).await?;
@@ -226,6 +241,22 @@ async fn a_cache_gets_them_from_a_user_who_may_do_nothing_else() -> Result<()> {
         let refused = reply.granted(command).err().with_context(|| command.to_owned())?;
         ensure!(refused.code() == REFUSED && refused.to_string().contains("NOPERM"), "{}", refused.report());
     }
+
+    // It is lost, and the newest recovery point comes back.
+    estate.cloud.fire_schedule("backup-redis-slot").await?;
+    poll("a recovery point of redis/pulse", async || {
+        estate.cloud.fire_schedule("backup-redis-tick").await?;
+        let mut entries = estate.cloud.ledger().await?.into_iter();
+        let is_it =
+            |entry: &Value| entry["resource"] == "redis/pulse" && entry["kind"] == "recovery-point-completed";
+        Ok(entries.any(|entry| is_it(&entry)).then_some(()))
+    })
+    .await?;
+    let entry =
+        lost(&estate, &json!({"resource": "redis/pulse", "to": "latest", "as": "pulse-restored"})).await?;
+    let loss = &entry["evidence"]["loss"];
+    assert_eq!((&entry["outcome"], &loss["known"]), (&json!("completed"), &json!("measured")), "{entry}");
+    assert!(loss["heartbeat"]["number"].as_u64() >= Some(3), "{entry}");
 
     // Somebody else writes there.
     owner.call(&["XADD", heartbeat::redis::KEY, "900-0", "follows", "1"]).await?;
@@ -268,6 +299,19 @@ async fn a_database_at_turso_gets_them_with_a_token_of_its_own() -> Result<()> {
     let rows = beat_until(&estate, 3, rows).await?;
     let (resource, keys) = (ResourceId::turso("ledger"), heartbeat_keys()?);
     assert!(judge(&rows, question(&resource, None), &keys).is_sound(), "{rows:?}");
+    cloud().turso().archive_now("ledger").await?;
+    let now = Timestamp::now();
+    poll("the clock moving on", async || {
+        Ok((Timestamp::now().as_second() > now.as_second() + 1).then_some(()))
+    })
+    .await?;
+    let entry =
+        lost(&estate, &json!({"resource": "turso/ledger", "to": now, "as": "ledger-restored"})).await?;
+    assert_eq!(entry["outcome"], "completed", "{entry}");
+    let newest = rows.iter().filter_map(|row| row.at_ms.parse::<i64>().ok()).max().context("none")?;
+    // Other tests may have woken the writer since.
+    let at_most = entry["loss"]["at_most_ms"].as_i64().filter(|_| entry["loss"]["is_measured"] == true);
+    assert!(at_most.is_some_and(|lost| lost <= now.as_millisecond() - newest), "{entry}");
     database.run(&["DELETE FROM tidemark_heartbeat WHERE number = 2".to_owned()]).await?;
     let finding = found(&estate, "turso/ledger", "heartbeat-gap").await?;
     assert!(finding["says"].to_string().contains("1 between number 1"), "{finding}");

@@ -335,6 +335,8 @@ async fn a_person_gets_a_page_and_word_of_it_goes_out_once_as_information() -> R
     estate.create_instance("shown").await?;
     estate.protect("shown").await?;
     estate.back_up().await?;
+    // Before that its age is not known, and the page says nothing of it.
+    estate.wait_restorable("shown", Timestamp::UNIX_EPOCH).await?;
     cloud().invoke("watch-rpo", &json!({"wake": "tick"})).await?;
     let inbox = estate.subscribe(json!({"kind": ["report-published"]})).await?;
 

@@ -171,6 +171,8 @@ async fn restores_drills_and_deletions_stand_there_with_their_reasons() {
             json!({"duration_ms": 1_200_000}),
         )
         .await;
+    let loss = json!({"is_measured": true, "at_least_ms": 0, "at_most_ms": 30_000});
+    world.record("restore-measured", "rds/orders", "restore-1", done.clone(), json!({"loss": loss})).await;
     let drill = json!({"duration_ms": 900_000, "phases": {"restore_ms": 700_000}, "rto_ms": 1_800_000});
     world.record("drill-passed", "rds/orders", "drill-1", done.clone(), drill).await;
     // The same drill's restore, and its end, are no restores of a person.
@@ -200,6 +202,8 @@ async fn restores_drills_and_deletions_stand_there_with_their_reasons() {
     assert!(restores.contains(&("restore-1", false, Some(1_200_000), None)), "{restores:?}");
     assert!(restores.contains(&("drill-1", true, Some(900_000), None)), "{restores:?}");
     assert!(restores.contains(&("restore-2", false, None, Some("RestoreFailed"))), "{restores:?}");
+    let losses: Vec<_> = report.restores.iter().filter_map(|restore| restore.loss).collect();
+    assert_eq!(json!(losses), json!([loss]));
     let rtos: Vec<_> =
         report.restores.iter().map(|restore| (restore.is_drill, restore.rto_seconds)).collect();
     assert!(

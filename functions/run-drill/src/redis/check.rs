@@ -13,9 +13,8 @@ use redis::{
     checks::{self, Evidence, Expected, Remark, Walk},
     elasticache::{Cache, ElastiCache},
     heartbeats::Stream,
-    server::{Connection, Reply, Server, Servers},
+    server::{Follower, Reply, Server, Servers},
 };
-use secrecy::SecretString;
 use secrets::{Credentials, PlainSecrets, Secrets};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -103,7 +102,7 @@ pub(super) async fn number<E: ElastiCache, S: Store, K: Secrets, C: Servers>(
     };
     let cache = restored(&function.region(&drill.staging.region)?.caches, drill).await?;
     let (server, credentials) = reach(&function.secrets, &cache).await?;
-    let mut connection = function.servers.connect(&server, credentials.as_ref()).await?;
+    let mut connection = Follower::open(&function.servers, &server, credentials).await?;
     match connection.ask(words, SMALL).await? {
         Reply::Integer(number) => Ok(number.into()),
         Reply::Refused(says) => Err(measure::no_number(side, &format!("the server refuses: {says}"))),
@@ -171,10 +170,7 @@ async fn heartbeats<E, S, K: PlainSecrets, C: Servers>(
 ) -> Result<Option<Beats>> {
     let Some(secret) = &function.heartbeat_secret else { return Ok(None) };
     let keys = measure::keys(&function.secrets, secret).await?;
-    // A server that knows no users takes whoever comes.
-    let nobody = || Credentials { username: String::new(), password: SecretString::default() };
-    let credentials = credentials.cloned().unwrap_or_else(nobody);
-    let mut stream = Stream::open(&function.servers, server, credentials).await?;
+    let mut stream = Stream::open(&function.servers, server, credentials.cloned()).await?;
     let rows = stream.read(measure::HEARTBEATS).await?;
     Ok((!rows.is_empty()).then_some(Beats { rows, keys }))
 }

@@ -8,6 +8,7 @@ mod client;
 mod extent;
 #[cfg(feature = "fake")]
 mod fake;
+mod follow;
 mod reply;
 mod shards;
 mod wire;
@@ -17,6 +18,7 @@ use std::{future::Future, time::Duration};
 pub use client::{TlsConnection, TlsServers};
 #[cfg(feature = "fake")]
 pub use fake::{FakeConnection, FakeEntry, FakeServers, FakeValue};
+pub use follow::Follower;
 use reconcile::{Error, Result};
 pub use reply::Reply;
 use secrets::Credentials;
@@ -76,7 +78,7 @@ pub trait Connection {
         within: Duration,
     ) -> impl Future<Output = Result<Vec<Reply>>>;
 
-    /// Has the server carry out one command. It does not follow `MOVED`: see [`shards()`].
+    /// Has the server carry out one command. It does not follow `MOVED`: see [`Follower`], and [`shards()`].
     fn ask<W: AsRef<[u8]>>(
         &mut self,
         command: &[W],

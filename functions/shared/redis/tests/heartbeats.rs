@@ -42,7 +42,8 @@ async fn whichever_shard_is_asked_the_stream_is_found() {
     let (keys, servers) = (Keys::parse(&secret.into()).unwrap(), TlsServers::new(None));
     let start: Timestamp = "2026-11-23T10:40:00Z".parse().unwrap();
     for (minute, server) in (0..).zip([&one.server, &two.server, &one.server]) {
-        let mut stream = Stream::open(&servers, server, credentials("heartbeat", PASSWORD)).await.unwrap();
+        let mut stream =
+            Stream::open(&servers, server, Some(credentials("heartbeat", PASSWORD))).await.unwrap();
         let rows = stream.read(READ_TO_WRITE).await.unwrap();
         assert_eq!(rows.len(), minute);
         let at = start + SignedDuration::from_mins(i64::try_from(minute).unwrap());

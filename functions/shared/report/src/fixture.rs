@@ -340,6 +340,11 @@ impl Maker {
                     is_drill: self.rng.bool(),
                     duration_ms: failed.is_none().then(|| self.rng.i64(240_000..3_900_000)),
                     rto_seconds: Some(3_600),
+                    loss: failed.is_none().then(|| Loss {
+                        is_measured: self.rng.bool(),
+                        at_least_ms: 0,
+                        at_most_ms: self.rng.u64(5_000..400_000),
+                    }),
                     failed,
                 }
             })

@@ -6,7 +6,7 @@ use domain::{
     BackupPlan, Engine, Finding, LONGEST_WITHOUT, ResourceId, Slot,
     drill::{
         Fit, Forecast, Way, fit, forecast,
-        history::{History, Past},
+        history::{History, Loss, Past},
     },
     retention::Tier,
 };
@@ -432,6 +432,9 @@ pub struct Restore {
     /// The error code, if it failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failed: Option<String>,
+    /// What it lost: of a drill always, of a person's restore if a plan names heartbeats of its source.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub loss: Option<Loss>,
 }
 
 /// What was deleted in these days.

@@ -201,7 +201,7 @@ fn links_lead_somewhere() -> Result<()> {
     Ok(())
 }
 
-/// Of a restore and a drill whose entries are in the ledger.
+/// Of a restore, what it lost, and a drill, whose entries are in the ledger.
 pub(crate) async fn how_long_it_took(page: &str) -> Result<()> {
     for (kind, subject) in [("restore-completed", "restore-told"), ("drill-passed", "drill-told")] {
         let entry = json!({
@@ -211,9 +211,17 @@ pub(crate) async fn how_long_it_took(page: &str) -> Result<()> {
         let key = format!("ledger/2026-11-22/rds/told/{subject}/us-east-1/{kind}.json");
         cloud().put_object(cloud().stack().vault_bucket(), &key, entry.to_string()).await?;
     }
+    let entry = json!({
+        "at": "2026-11-22T03:48:00Z", "function": "run-drill", "kind": "restore-measured", "resource": "rds/told", "subject": "restore-told",
+        "region": "us-east-1", "outcome": "completed", "restored_as": "told-2", "not_read": null, "first_failure": null,
+        "loss": {"is_measured": true, "at_least_ms": 0, "at_most_ms": 42_123}
+    });
+    let key = "ledger/2026-11-22/rds/told/restore-told/us-east-1/restore-measured.json";
+    cloud().put_object(cloud().stack().vault_bucket(), key, entry.to_string()).await?;
     let printed = follow(page, &[("STAGE", "dev"), ("AWS_REGION", &cloud().stack().home_region)]).await?;
     for kind in ["restore-completed", "drill-passed"] {
         ensure!(printed.contains(&format!("{kind} rds/told us-east-1 754321")), "{printed}");
     }
+    ensure!(printed.contains("rds/told told-2 measured 0 to 42123 ms"), "{printed}");
     Ok(())
 }

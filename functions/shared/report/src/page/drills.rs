@@ -1,7 +1,7 @@
 //! What drills have proved: how long a restore takes, phase by phase, what it loses, and when growth will make it too slow.
 
 use domain::{
-    drill::history::{Past, Phases, Verdict},
+    drill::history::{Loss, Past, Phases, Verdict},
     retention::Region,
 };
 use jiff::SignedDuration;
@@ -213,11 +213,16 @@ pub(super) fn loss(resource: &Resource) -> Markup {
     let Some(loss) = drills.last_of_loss(resource.resource.engine).and_then(|past| past.loss) else {
         return html! { "–" };
     };
+    lost(loss, *rpo_seconds)
+}
+
+/// A loss, against the RPO where it is to be compared with that.
+pub(super) fn lost(loss: Loss, rpo_seconds: Option<i64>) -> Markup {
     let is_over = rpo_seconds.is_some_and(|rpo| loss.at_most_ms > rpo.unsigned_abs().saturating_mul(1_000));
     let [least, most] = [loss.at_least_ms, loss.at_most_ms].map(|ms| words::milliseconds(signed(ms)));
     html! {
         span class=[is_over.then_some("over")] title=[(least != most).then(|| format!("between {least} and {most}"))] { (most) }
-        @if let Some(rpo) = rpo_seconds { " " small { "of " (words::duration(*rpo)) } }
+        @if let Some(rpo) = rpo_seconds { " " small { "of " (words::duration(rpo)) } }
         " " small { (if loss.is_measured { "measured" } else { "estimated" }) }
     }
 }

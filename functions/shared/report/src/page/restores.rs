@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use maud::{Markup, html};
 
-use super::{days, full_name, headings, since_first_day, table};
+use super::{days, drills::lost, full_name, headings, since_first_day, table};
 use crate::{
     Report, Restore,
     charts::{self, Caption, Mark, MarkKind, Measure, Objective},
@@ -79,7 +79,7 @@ fn is_over(restore: &Restore) -> bool {
 }
 
 fn list(restores: &[Restore]) -> Markup {
-    let head = headings(&["Resource", "What", "When", "Took", "Objective", "Outcome"]);
+    let head = headings(&["Resource", "What", "When", "Took", "Objective", "Lost", "Outcome"]);
     let body = html! {
         @for restore in restores {
             tr {
@@ -91,6 +91,7 @@ fn list(restores: &[Restore]) -> Markup {
                     None => "–",
                 } }
                 td.number { @match restore.rto_seconds { Some(rto) => (words::duration(rto)), None => "–" } }
+                td.short { @match restore.loss { Some(loss) => (lost(loss, None)), None => "–" } }
                 td { @match &restore.failed {
                     Some(code) => { span.state.bad { span aria-hidden="true" { "✖" } " failed" } " " bdi { (words::plain(code, words::NAME)) } },
                     None => span.state.good { span aria-hidden="true" { "✔" } " restored" },
