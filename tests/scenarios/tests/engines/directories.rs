@@ -10,7 +10,7 @@ use serde_json::json;
 use crate::{common::cloud, estate, kinds_of, refusal, tick_until};
 
 /// A server that has written for more than a second.
-async fn written(folder: &std::path::Path) -> Result<OwnServer> {
+pub(crate) async fn written(folder: &std::path::Path) -> Result<OwnServer> {
     let server = OwnServer::start(cloud().tools(), folder).await?;
     let mut client = server.connect().await?;
     let begun = Timestamp::now();

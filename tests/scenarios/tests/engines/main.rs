@@ -13,6 +13,7 @@ mod common;
 mod caches;
 mod clients;
 mod directories;
+mod drilled;
 mod left_over;
 mod refused;
 mod set;
@@ -38,14 +39,14 @@ async fn estate() -> Result<Estate<'static>> {
 fn plans() -> Value {
     let archive = |name: &str| format!("s3://{ARCHIVE_BUCKET}/{name}/appendonlydir/");
     let plan = json!({
-        "redis": {"append_only": {"cut": archive("cut"), "torn": archive("torn")}},
+        "redis": {"append_only": {"cut": archive("cut"), "torn": archive("torn"), "drilled": archive("drilled")}},
         "turso": {"databases": ["default/*"], "branches": 1},
     });
     let each_minute = json!({
         "schedule": {"turso": "* * * * *"}, "turso": {"databases": ["minutes/*"], "branches": 1}
     });
     let shop = json!({"resources": ["rds/shop-orders", "redis/shop-sessions", "turso/shop-catalog"]});
-    json!({"plans": {"default": plan, "each-minute": each_minute}, "recovery_sets": {"shop": shop}})
+    json!({"plans": {"default": plan, "each-minute": each_minute}, "recovery_sets": {"depot": drilled::depot(), "shop": shop}})
 }
 
 /// Fires the schedule of `function`, and ticks until the ledger has a recovery point of `resource` in both Regions; the entry
