@@ -98,8 +98,13 @@ struct Desk<'f, R, E, T, I, P, C, L, B, D> {
 enum Members {
     /// Some have no verdict yet.
     Open,
-    /// All have; the first one that failed, if any did.
-    Judged(Option<(String, String)>),
+    /// All have.
+    Judged {
+        /// The first one that failed, if any did.
+        first: Option<(String, String)>,
+        /// How long the slowest took: they are restored at the same time.
+        longest_ms: Option<u64>,
+    },
     /// Nothing of any is there any more.
     Over,
 }
@@ -127,8 +132,11 @@ where
         if self.drill.judged.is_none() {
             let members = self.members().await?;
             match members {
-                Members::Judged(None) => self.across().await?,
-                Members::Judged(Some((drill, says))) => {
+                Members::Judged { first: None, longest_ms } => {
+                    self.drill.duration_ms = longest_ms;
+                    self.across().await?;
+                }
+                Members::Judged { first: Some((drill, says)), .. } => {
                     self.judge(failed("MemberFailed", format!("{drill} failed: {says}")), Value::Null)
                         .await?;
                 }
@@ -153,6 +161,7 @@ where
             id: self.drill.id.clone(),
             asked_at: self.drill.asked_at,
             judged_at: judged.at,
+            duration_ms: self.drill.duration_ms,
             verdict: judged.verdict,
         };
         self.kept.record.past.push(past);
@@ -210,7 +219,7 @@ where
 
     /// How far its members have come, by their own documents.
     async fn members(&self) -> Result<Members> {
-        let (mut first, mut open, mut over) = (None, false, true);
+        let (mut first, mut open, mut over, mut longest_ms) = (None, false, true, None);
         for member in &self.drill.members {
             let kept = Kept::read(&self.function.journal.documents, &member.resource).await?;
             let record = kept.map(|kept| kept.record);
@@ -220,11 +229,14 @@ where
                 .as_ref()
                 .and_then(|record| record.history.past.iter().find(|past| past.id == member.id));
             over &= under_way.is_none();
-            let verdict = match (under_way, past) {
-                (Some(drill), _) => drill.judged.as_ref().map(|judged| judged.verdict.clone()),
-                (None, Some(past)) => Some(past.verdict.clone()),
-                (None, None) => None,
+            let (verdict, took) = match (under_way, past) {
+                (Some(drill), _) => {
+                    (drill.judged.as_ref().map(|judged| judged.verdict.clone()), drill.phases.duration_ms)
+                }
+                (None, Some(past)) => (Some(past.verdict.clone()), past.phases.duration_ms),
+                (None, None) => (None, None),
             };
+            longest_ms = longest_ms.max(took);
             match verdict {
                 Some(Verdict::Failed { says, .. }) => _ = first.get_or_insert((member.id.clone(), says)),
                 Some(Verdict::Passed) => {}
@@ -234,7 +246,7 @@ where
         Ok(match (over, open) {
             (true, _) if self.drill.judged.is_some() => Members::Over,
             (_, true) => Members::Open,
-            _ => Members::Judged(first),
+            _ => Members::Judged { first, longest_ms },
         })
     }
 

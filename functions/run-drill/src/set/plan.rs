@@ -263,6 +263,7 @@ fn begin(
         told: Vec::new(),
         instant: None,
         judged: None,
+        duration_ms: None,
         is_released: false,
     };
     let begin = SetAction::Begin { kept: Box::new(kept), drill: Box::new(drill), asked: by == "a person" };

@@ -56,6 +56,9 @@ pub struct SetDrill {
     /// The instant to which they are restored, once restore-database has chosen it: from then on each has its document.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) instant: Option<Timestamp>,
+    /// How long the slowest of its members took, from its request to its last check, once all are checked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) duration_ms: Option<u64>,
     /// What became of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) judged: Option<SetJudged>,
@@ -91,6 +94,9 @@ pub(crate) struct SetPast {
     pub(crate) asked_at: Timestamp,
     /// When the verdict was given.
     pub(crate) judged_at: Timestamp,
+    /// How long the slowest of its members took.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) duration_ms: Option<u64>,
     /// What it was.
     pub(crate) verdict: Verdict,
 }
@@ -181,6 +187,7 @@ impl SetDrill {
             ("asked_by", json!(self.by)),
             ("asked_at", json!(self.asked_at)),
             ("members", json!(members)),
+            ("duration_ms", json!(self.duration_ms)),
             ("first_failure", says),
             ("evidence", judged.evidence.clone()),
         ];

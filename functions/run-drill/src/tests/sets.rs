@@ -66,7 +66,10 @@ async fn a_set_is_restored_together_and_asked_across_before_anything_is_torn_dow
     for resource in ["rds/orders", "rds/accounts"] {
         let past = &world.record(resource).history.past;
         assert_eq!((past.len(), past[0].set.as_deref()), (1, Some("shop")));
+        // All are restored at the same time: it takes as long as the slowest.
+        assert!(across["duration_ms"].as_u64() >= past[0].phases.duration_ms, "{across}");
     }
+    assert_eq!(world.set()["past"][0]["duration_ms"], across["duration_ms"]);
     assert_eq!(world.set()["past"][0]["verdict"]["is"], "passed");
 }
 

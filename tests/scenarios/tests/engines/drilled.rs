@@ -78,7 +78,10 @@ async fn a_set_of_three_stores_is_drilled_together_and_asked_across() -> Result<
     let told = verdicts(past["id"].as_str().context("no id")?).await?;
     assert_eq!(told.len(), 4, "of each member, and of the set: {told:#?}");
     let of_set = told.iter().find(|entry| entry["subject"] == past["id"]).context("none of the set")?;
-    show(&format!("a set's drill: {}", of_set["evidence"]));
+    let longest = told.iter().filter(|entry| entry["subject"] != past["id"]);
+    let longest = longest.filter_map(|entry| entry["duration_ms"].as_u64()).max();
+    assert_eq!(of_set["duration_ms"].as_u64(), longest, "{of_set:#}");
+    show(&format!("a set's drill: {} ms, {}", of_set["duration_ms"], of_set["evidence"]));
     nothing_is_left(&estate).await?;
 
     // One of the three falls behind the others: each is whole by itself, and together they are not.
